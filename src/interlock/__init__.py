@@ -1,0 +1,1 @@
+"""A fail-closed, never-trapping gate between trading strategies and venues."""
