@@ -1,0 +1,152 @@
+"""Closed vocabularies: reason codes, lock severities, trading states, permit states, actions."""
+
+from enum import IntEnum, StrEnum
+
+
+class Code(StrEnum):
+    """Why something was denied, capped or locked. Stable for ever; a retired code is never reused."""
+
+    ALLOWED = "ALLOWED"
+    MALFORMED = "MALFORMED"
+    NOTHING_TO_REDUCE = "NOTHING_TO_REDUCE"
+    NOT_EXIT_OWNER = "NOT_EXIT_OWNER"
+    BELOW_MIN_NOTIONAL = "BELOW_MIN_NOTIONAL"
+    AMEND_UNSUPPORTED = "AMEND_UNSUPPORTED"
+
+    POLICY_MISSING = "POLICY_MISSING"
+    POLICY_INVALID = "POLICY_INVALID"
+    POLICY_STALE = "POLICY_STALE"
+    POLICY_MISSING_FIELD = "POLICY_MISSING_FIELD"
+    POLICY_UNIVERSE_FILTER = "POLICY_UNIVERSE_FILTER"
+    POLICY_MISSING_LEVERAGE = "POLICY_MISSING_LEVERAGE"
+    POLICY_MISSING_SIZE = "POLICY_MISSING_SIZE"
+    SOURCE_DENIED = "SOURCE_DENIED"
+    SYMBOL_OWNED = "SYMBOL_OWNED"
+    NOT_LIVE = "NOT_LIVE"
+    TRADING_REDUCING = "TRADING_REDUCING"
+    TRADING_HALTED = "TRADING_HALTED"
+    SYMBOL_VETO = "SYMBOL_VETO"
+    SESSION_CLOSED = "SESSION_CLOSED"
+    NEWS_WINDOW = "NEWS_WINDOW"
+    INTENT_STALE = "INTENT_STALE"
+    INTENT_CONFLICT = "INTENT_CONFLICT"
+    EQUITY_STALE = "EQUITY_STALE"
+    EQUITY_IMPLAUSIBLE = "EQUITY_IMPLAUSIBLE"
+    MARKET_STALE = "MARKET_STALE"
+    POSITION_UNRECONCILED = "POSITION_UNRECONCILED"
+    CONTROLLER_DEAD = "CONTROLLER_DEAD"
+    CLOCK_UNTRUSTED = "CLOCK_UNTRUSTED"
+    DAILY_LOSS = "DAILY_LOSS"
+    WEEKLY_LOSS = "WEEKLY_LOSS"
+    DRAWDOWN = "DRAWDOWN"
+    TOTAL_DRAWDOWN = "TOTAL_DRAWDOWN"
+    EQUITY_GUARD = "EQUITY_GUARD"
+    LOSS_HEADROOM = "LOSS_HEADROOM"
+    SPREAD_SPIKE = "SPREAD_SPIKE"
+    PRICE_COLLAR = "PRICE_COLLAR"
+    ORDER_NOTIONAL = "ORDER_NOTIONAL"
+    ORDER_QUANTITY = "ORDER_QUANTITY"
+    ORDER_RATE = "ORDER_RATE"
+    SYMBOL_EXPOSURE = "SYMBOL_EXPOSURE"
+    STRATEGY_EXPOSURE = "STRATEGY_EXPOSURE"
+    TOTAL_EXPOSURE = "TOTAL_EXPOSURE"
+    NET_EXPOSURE = "NET_EXPOSURE"
+    CONCURRENT_POSITIONS = "CONCURRENT_POSITIONS"
+    FREE_MARGIN = "FREE_MARGIN"
+    STOP_REQUIRED = "STOP_REQUIRED"
+
+    WARN = "WARN"
+    EMERGENCY_FLATTEN = "EMERGENCY_FLATTEN"
+    CONSEC_LOSS = "CONSEC_LOSS"
+    CONSEC_LOSS_BREAKER = "CONSEC_LOSS_BREAKER"
+    API_ERRORS = "API_ERRORS"
+    ORDER_FAILURES = "ORDER_FAILURES"
+    FAILED_TRADES = "FAILED_TRADES"
+    RUNAWAY = "RUNAWAY"
+    STOP_HIT = "STOP_HIT"
+    RECONCILE_MISMATCH = "RECONCILE_MISMATCH"
+    KILL_SWITCH = "KILL_SWITCH"
+    OPERATOR_LOCK = "OPERATOR_LOCK"
+    QUARANTINED = "QUARANTINED"
+
+
+class TradingState(IntEnum):
+    """What may leave now; derived from the locks in force, never stored."""
+
+    ACTIVE = 0
+    REDUCING = 1
+    HALTED = 2
+
+
+class KillMode(IntEnum):
+    """How the kill switch acts; only FREEZE also stops exits."""
+
+    NONE = 0
+    REDUCE_ONLY = 1
+    FLATTEN = 2
+    FREEZE = 3
+
+
+class PermitState(IntEnum):
+    """Life of a permit; `permit.TRANSITIONS` says which step may follow which."""
+
+    ISSUED = 0
+    SPENT = 1
+    WORKING = 2
+    PARTIAL = 3
+    UNKNOWN = 4
+    FILLED = 5
+    CANCELLED = 6
+    REJECTED = 7
+    EXPIRED = 8
+    REVOKED = 9
+
+
+class AccountKind(StrEnum):
+    """What an account's permits do: nothing, paper fills, or real orders."""
+
+    SHADOW = "shadow"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class Action(StrEnum):
+    """What an instruction of a rebalance asks for."""
+
+    OPEN = "OPEN"
+    CLOSE = "CLOSE"
+    VETO = "VETO"
+    SCALE = "SCALE"
+
+
+class RiskAction(StrEnum):
+    """What a trigger did."""
+
+    VETO = "VETO"
+    FLATTEN = "FLATTEN"
+    SCALE = "SCALE"
+    WARN = "WARN"
+    REARM = "REARM"
+
+
+class Partial(StrEnum):
+    """What an opening intent wants when less than it asked for is allowed."""
+
+    REFUSE = "refuse"
+    SCALE = "scale"
+
+
+class CalendarKind(StrEnum):
+    """Which period a calendar opens."""
+
+    DAY = "day"
+    WEEK = "week"
+    FIRM = "firm"
+
+
+class Scope(StrEnum):
+    """What a lock covers."""
+
+    ACCOUNT = "account"
+    STRATEGY = "strategy"
+    SYMBOL = "symbol"

@@ -1,0 +1,59 @@
+"""
+Constants of definition: numbers that say what a word means, never how much is allowed.
+
+Whatever a person may want to tune is a limit and lives in `limits`; a literal elsewhere in the core may only be
+0, 1, -1, 0.5, 2, 1e4, inf or nan.
+"""
+
+from typing import Final
+
+NS_PER_S: Final = 1_000_000_000
+NS_PER_S_FLOAT: Final = 1e9
+
+OPERATOR_NS: Final = 2**63 - 1
+"""The end of a lock that only an operator ends."""
+
+MICROS: Final = 1_000_000
+"""Cash is kept in millionths of its currency, as integers."""
+
+MONEY_SCALE: Final = 1e6
+"""Comparisons of money round both sides to 1e-6 of account currency."""
+
+MAX_STEPS: Final = 2**31 - 1
+"""Largest position or order, in venue steps: products of two step counts stay inside 64 bits."""
+
+MAX_CASH: Final = 1e12
+"""Largest amount of money believed, in account currency: a million times it stays inside 64 bits."""
+
+STEP_TOLERANCE: Final = 1e-9
+"""Relative room for the float error of `quantity / step` before it is rounded down (0.3 / 0.1 is three steps)."""
+
+PRICE_TOLERANCE: Final = 1e-9
+"""Relative room for the float error of `price / tick`."""
+
+R_NEUTRAL_FRAC: Final = 0.05
+"""A trade within this share of its risk R is neither a win nor a loss."""
+
+RING: Final = 32
+"""Events a sliding window can count; a policy that asks for more is invalid."""
+
+INTENT_WINDOW: Final = 4096
+"""Intent ids remembered for idempotency."""
+
+PERMIT_WINDOW: Final = 4096
+"""Ended permits kept, so that a late or repeated result still finds its permit."""
+
+CLOSE_PATIENCE_S_MAX: Final = 5.0
+"""A close that is silent for longer never holds up the next one."""
+
+MISMATCH_COUNT: Final = 2
+"""Consecutive disagreements between venue and ledger that prove a mismatch."""
+
+TRUST_READS_S: Final = 10.0
+"""Two venue clock reads at least this far apart restore trust in the clock."""
+
+UNEXPLAINED_READS_S: Final = 60.0
+"""Two joint reads of balance and positions at least this far apart prove an unexplained balance change."""
+
+MARK_FUTURE_S_MAX: Final = 5.0
+"""A quote stamped later than this after core time is not believed."""

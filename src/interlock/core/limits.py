@@ -1,0 +1,238 @@
+"""
+Every number that the engine enforces, named once, with its unit.
+
+`Limits` is what the core reads; a policy compiles one per symbol (shared where equal). There are no defaults: a policy
+names each number or inherits it. A rule that a policy switches off clears its bit in `active`; its numbers are then NaN.
+"""
+
+from typing import Annotated, Final, Literal, get_type_hints
+
+import msgspec
+
+from interlock.core.codes import Code
+
+Unit = Literal["frac", "bps", "s", "count", "money", "quantity", "x", "flag"]
+Tighter = Literal["lower", "higher", "neither"]
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """What a number means: its unit, the rules that read it, and in which direction it is stricter."""
+
+    unit: Unit
+    tighter: Tighter
+    rules: tuple[Code, ...]
+    of: str = ""
+
+
+# A bit in `Limits.active` for each rule that a policy may switch off. Append only: the bits are in old ledgers.
+SWITCHABLE: Final[tuple[Code, ...]] = (
+    Code.POLICY_MISSING_LEVERAGE,
+    Code.POLICY_MISSING_SIZE,
+    Code.SESSION_CLOSED,
+    Code.CONTROLLER_DEAD,
+    Code.DAILY_LOSS,
+    Code.WEEKLY_LOSS,
+    Code.DRAWDOWN,
+    Code.TOTAL_DRAWDOWN,
+    Code.EQUITY_GUARD,
+    Code.LOSS_HEADROOM,
+    Code.SPREAD_SPIKE,
+    Code.ORDER_QUANTITY,
+    Code.ORDER_RATE,
+    Code.SYMBOL_EXPOSURE,
+    Code.STRATEGY_EXPOSURE,
+    Code.NET_EXPOSURE,
+    Code.CONCURRENT_POSITIONS,
+    Code.FREE_MARGIN,
+    Code.STOP_REQUIRED,
+    Code.WARN,
+    Code.EMERGENCY_FLATTEN,
+    Code.CONSEC_LOSS,
+    Code.CONSEC_LOSS_BREAKER,
+    Code.API_ERRORS,
+    Code.ORDER_FAILURES,
+    Code.FAILED_TRADES,
+    Code.RUNAWAY,
+    Code.STOP_HIT,
+)
+
+DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
+WEEKLY_LOSS_BIT: Final = SWITCHABLE.index(Code.WEEKLY_LOSS)
+DRAWDOWN_BIT: Final = SWITCHABLE.index(Code.DRAWDOWN)
+TOTAL_DRAWDOWN_BIT: Final = SWITCHABLE.index(Code.TOTAL_DRAWDOWN)
+EQUITY_GUARD_BIT: Final = SWITCHABLE.index(Code.EQUITY_GUARD)
+
+
+class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    The numbers of one symbol, fractions as 0..1, times in seconds, money in account currency.
+
+    A lock length of infinity lasts until an operator ends it.
+    """
+
+    active: int
+
+    intent_age_s_max: Annotated[float, Limit("s", "lower", (Code.INTENT_STALE,), "since the intent was made")]
+    equity_age_s_max: Annotated[float, Limit("s", "lower", (Code.EQUITY_STALE,), "since the venue confirmed equity")]
+    equity_gap_frac_max: Annotated[
+        float, Limit("frac", "lower", (Code.EQUITY_IMPLAUSIBLE,), "of the larger of venue and own equity")
+    ]
+    mark_age_s_max: Annotated[float, Limit("s", "lower", (Code.MARKET_STALE,), "since the last accepted quote")]
+    mark_jump_frac_max: Annotated[float, Limit("frac", "lower", (Code.MARKET_STALE,), "of the last accepted mark")]
+    reconciled_age_s_max: Annotated[
+        float, Limit("s", "lower", (Code.POSITION_UNRECONCILED,), "since the venue confirmed positions")
+    ]
+    controller_age_s_max: Annotated[
+        float, Limit("s", "lower", (Code.CONTROLLER_DEAD, Code.NOT_EXIT_OWNER), "since the exit owner's heartbeat")
+    ]
+    clock_step_s_max: Annotated[
+        float, Limit("s", "lower", (Code.CLOCK_UNTRUSTED, Code.INTENT_STALE), "between wall clock and monotonic clock")
+    ]
+    clock_venue_gap_s_max: Annotated[
+        float, Limit("s", "lower", (Code.CLOCK_UNTRUSTED,), "between wall clock and venue")
+    ]
+
+    day_loss_frac_max: Annotated[float, Limit("frac", "lower", (Code.DAILY_LOSS,), "of the equity at day open")]
+    week_loss_frac_max: Annotated[float, Limit("frac", "lower", (Code.WEEKLY_LOSS,), "of the equity at week open")]
+    drawdown_frac_max: Annotated[float, Limit("frac", "lower", (Code.DRAWDOWN,), "of the drawdown reference")]
+    drawdown_lock_s: Annotated[float, Limit("s", "higher", (Code.DRAWDOWN,), "of no new risk after a drawdown")]
+    drawdown_rebase: Annotated[
+        float, Limit("flag", "lower", (Code.DRAWDOWN, Code.EMERGENCY_FLATTEN), "take a new reference when it ends")
+    ]
+    emergency_drawdown_frac_max: Annotated[
+        float, Limit("frac", "lower", (Code.EMERGENCY_FLATTEN,), "of the drawdown reference")
+    ]
+    emergency_lock_s: Annotated[float, Limit("s", "higher", (Code.EMERGENCY_FLATTEN,), "of no new risk after it")]
+    total_drawdown_frac_max: Annotated[float, Limit("frac", "lower", (Code.TOTAL_DRAWDOWN,), "of peak equity")]
+    equity_floor_frac_min: Annotated[float, Limit("frac", "higher", (Code.EQUITY_GUARD,), "of the initial balance")]
+    headroom_buffer_frac: Annotated[
+        float, Limit("frac", "higher", (Code.LOSS_HEADROOM,), "of the initial balance, kept above the nearest floor")
+    ]
+    no_stop_gap_frac: Annotated[
+        float, Limit("frac", "higher", (Code.LOSS_HEADROOM,), "of notional at risk where there is no stop")
+    ]
+    cost_frac: Annotated[float, Limit("frac", "higher", (Code.LOSS_HEADROOM,), "of notional lost to getting out")]
+    warn_frac_min: Annotated[float, Limit("frac", "lower", (Code.WARN,), "of a limit in use")]
+    warn_rearm_frac_max: Annotated[float, Limit("frac", "lower", (Code.WARN,), "of a limit in use")]
+    confirm_mark_count_min: Annotated[
+        float,
+        Limit(
+            "count",
+            "neither",
+            (Code.DAILY_LOSS, Code.WEEKLY_LOSS, Code.DRAWDOWN, Code.TOTAL_DRAWDOWN, Code.EQUITY_GUARD),
+            "accepted marks that prove a loss without the venue's figure",
+        ),
+    ]
+    confirm_s_min: Annotated[
+        float,
+        Limit(
+            "s",
+            "neither",
+            (Code.DAILY_LOSS, Code.WEEKLY_LOSS, Code.DRAWDOWN, Code.TOTAL_DRAWDOWN, Code.EQUITY_GUARD),
+            "over which those marks agree",
+        ),
+    ]
+    unexplained_patience_s: Annotated[
+        float, Limit("s", "lower", (Code.EQUITY_IMPLAUSIBLE,), "until an unexplained balance change counts as a loss")
+    ]
+
+    spread_bps_max: Annotated[float, Limit("bps", "lower", (Code.SPREAD_SPIKE,), "of the mid price")]
+    collar_frac_max: Annotated[float, Limit("frac", "lower", (Code.PRICE_COLLAR, Code.MARKET_STALE), "of the mark")]
+    order_notional_max: Annotated[float, Limit("money", "lower", (Code.ORDER_NOTIONAL,), "in one order")]
+    order_quantity_max: Annotated[float, Limit("quantity", "lower", (Code.ORDER_QUANTITY,), "in one order")]
+    order_interval_s: Annotated[float, Limit("s", "higher", (Code.ORDER_RATE,), "between opening orders on average")]
+    order_burst_count_max: Annotated[float, Limit("count", "lower", (Code.ORDER_RATE,), "opening orders at once")]
+    permit_ttl_s: Annotated[float, Limit("s", "lower", (Code.INTENT_STALE,), "until an unused opening permit ends")]
+    resting_review_s: Annotated[
+        float, Limit("s", "lower", (Code.TRADING_REDUCING,), "between reviews of a resting opening order")
+    ]
+
+    symbol_exposure_frac_max: Annotated[float, Limit("frac", "lower", (Code.SYMBOL_EXPOSURE,), "of equity")]
+    strategy_exposure_frac_max: Annotated[float, Limit("frac", "lower", (Code.STRATEGY_EXPOSURE,), "of equity")]
+    total_exposure_frac_max: Annotated[float, Limit("frac", "lower", (Code.TOTAL_EXPOSURE,), "of equity")]
+    net_exposure_frac_max: Annotated[float, Limit("frac", "lower", (Code.NET_EXPOSURE,), "of equity")]
+    position_count_max: Annotated[float, Limit("count", "lower", (Code.CONCURRENT_POSITIONS,), "open and pending")]
+    margin_leverage_max: Annotated[
+        float, Limit("x", "lower", (Code.POLICY_MISSING_LEVERAGE, Code.FREE_MARGIN), "margin leverage at the venue")
+    ]
+
+    consec_loss_count_max: Annotated[float, Limit("count", "lower", (Code.CONSEC_LOSS,), "losing trades in a row")]
+    consec_loss_lock_s: Annotated[float, Limit("s", "higher", (Code.CONSEC_LOSS,), "of no new risk after them")]
+    consec_loss_breaker_count_max: Annotated[
+        float, Limit("count", "lower", (Code.CONSEC_LOSS_BREAKER,), "losing trades that no win interrupts")
+    ]
+    api_error_count_max: Annotated[float, Limit("count", "lower", (Code.API_ERRORS,), "failed venue calls")]
+    api_error_window_s: Annotated[float, Limit("s", "higher", (Code.API_ERRORS,), "in which they are counted")]
+    order_failure_count_max: Annotated[
+        float, Limit("count", "lower", (Code.ORDER_FAILURES,), "openings rejected or unknown")
+    ]
+    order_failure_window_s: Annotated[
+        float, Limit("s", "higher", (Code.ORDER_FAILURES,), "in which they are counted; infinity: since the last reset")
+    ]
+    failed_trade_count_max: Annotated[
+        float, Limit("count", "lower", (Code.FAILED_TRADES,), "openings that ended with nothing filled")
+    ]
+    failed_trade_window_s: Annotated[float, Limit("s", "higher", (Code.FAILED_TRADES,), "in which they are counted")]
+    breaker_lock_s: Annotated[
+        float,
+        Limit(
+            "s",
+            "higher",
+            (Code.API_ERRORS, Code.ORDER_FAILURES, Code.FAILED_TRADES),
+            "of an open circuit breaker; infinity: until an operator",
+        ),
+    ]
+    breaker_trip_count_max: Annotated[
+        float,
+        Limit(
+            "count",
+            "lower",
+            (Code.API_ERRORS, Code.ORDER_FAILURES, Code.FAILED_TRADES),
+            "trips that leave the breaker open until an operator",
+        ),
+    ]
+    breaker_trip_window_s: Annotated[
+        float,
+        Limit(
+            "s", "higher", (Code.API_ERRORS, Code.ORDER_FAILURES, Code.FAILED_TRADES), "in which those trips are counted"
+        ),
+    ]
+    runaway_count_max: Annotated[
+        float, Limit("count", "lower", (Code.RUNAWAY,), "executed openings of one strategy, symbol and side")
+    ]
+    runaway_window_s: Annotated[float, Limit("s", "higher", (Code.RUNAWAY,), "in which they are counted")]
+    stop_hit_lock_s: Annotated[
+        float, Limit("s", "higher", (Code.STOP_HIT,), "of symbol veto after its stop; 0 means until the next risk day")
+    ]
+    stop_hit_both_sides: Annotated[float, Limit("flag", "higher", (Code.STOP_HIT,), "veto both sides, not just one")]
+
+    close_patience_s: Annotated[
+        float, Limit("s", "lower", (Code.NOTHING_TO_REDUCE,), "for which an unanswered close holds up the next")
+    ]
+    flatten_retry_s_min: Annotated[float, Limit("s", "lower", (Code.EMERGENCY_FLATTEN,), "before a second attempt")]
+    flatten_retry_s_max: Annotated[float, Limit("s", "lower", (Code.EMERGENCY_FLATTEN,), "between later attempts")]
+
+    size_quantity: Annotated[
+        float, Limit("quantity", "lower", (Code.POLICY_MISSING_SIZE,), "of an intent that asks for the policy's size")
+    ]
+    size_frac: Annotated[
+        float, Limit("frac", "lower", (Code.POLICY_MISSING_SIZE,), "of equity, for such an intent")
+    ]
+
+
+def limit_of(name: str) -> Limit:
+    """What the number called `name` means. Raises KeyError for a name that is not a limit."""
+    return LIMIT_FIELDS[name]
+
+
+def _annotations() -> dict[str, Limit]:
+    hints = get_type_hints(Limits, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if name != "active"}
+
+
+LIMIT_FIELDS: Final[dict[str, Limit]] = _annotations()
+
+
+def is_on(limits: Limits, code: Code) -> bool:
+    """Whether the policy has the rule switched on; a structural rule always is."""
+    return code not in SWITCHABLE or bool(limits.active >> SWITCHABLE.index(code) & 1)

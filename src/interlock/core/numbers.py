@@ -1,0 +1,42 @@
+"""Arithmetic that every rule shares: comparisons that NaN cannot pass, and integer shares that leave no dust."""
+
+from math import inf, nan
+
+from interlock.core.constants import MONEY_SCALE
+
+__all__ = ["above", "at_least", "floor_if", "inf", "nan", "open_if", "share"]
+
+
+def open_if(safe: bool) -> float:
+    """No objection when the safe condition is proven, else a veto."""
+    return inf if safe else 0.0
+
+
+def at_least(amount: float, line: float) -> bool:
+    """`amount >= line`, both rounded to 1e-6 of account currency; False when either is NaN or infinite."""
+    return (amount * MONEY_SCALE + 0.5) // 1.0 >= (line * MONEY_SCALE + 0.5) // 1.0
+
+
+def above(amount: float, line: float) -> bool:
+    """`amount > line`, both rounded to 1e-6 of account currency; False when either is NaN or infinite."""
+    return (amount * MONEY_SCALE + 0.5) // 1.0 > (line * MONEY_SCALE + 0.5) // 1.0
+
+
+def floor_if(active: int, bit: int, line: float) -> float:
+    """The floor where its rule is on, else -inf."""
+    return line if (active >> bit) & 1 else -inf
+
+
+def share(total: int, part: int, whole: int) -> int:
+    """
+    `total * part / whole` in integers, rounded towards zero; exactly `total` when `part == whole`.
+
+    Needs 0 <= part <= whole < 2**31 and whole > 0, so that no product leaves 64 bits.
+    """
+    if part == whole:
+        return total
+    sign = 1
+    if total < 0:
+        sign = -1
+    size = total * sign
+    return sign * (size // whole * part + size % whole * part // whole)
