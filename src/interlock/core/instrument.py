@@ -7,7 +7,7 @@ import msgspec
 from interlock.core.constants import MAX_STEPS, STEP_TOLERANCE
 
 
-class Instrument(msgspec.Struct, frozen=True, array_like=True):
+class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """
     One tradable symbol.
 

@@ -5,6 +5,7 @@ Every number that the engine enforces, named once, with its unit.
 names each number or inherits it. A rule that a policy switches off clears its bit in `active`; its numbers are then NaN.
 """
 
+from math import nan
 from typing import Annotated, Final, Literal, get_type_hints
 
 import msgspec
@@ -231,6 +232,10 @@ def _annotations() -> dict[str, Limit]:
 
 
 LIMIT_FIELDS: Final[dict[str, Limit]] = _annotations()
+
+
+NO_LIMITS: Final = Limits(0, *[nan] * len(LIMIT_FIELDS))
+"""What holds without a policy: nothing is known, so nothing passes."""
 
 
 def is_on(limits: Limits, code: Code) -> bool:
