@@ -19,7 +19,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long test-versions check lint types contracts tests format bench sim docs constraints clean
+.PHONY: help demo test test-long test-versions check lint types contracts tests bench sim format docs constraints clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -52,11 +52,17 @@ types: $(DEV)  ## Check types, strictly
 	$(BIN)/mypy
 
 contracts: $(DEV)  ## Check who imports whom, and that every dependency is used and declared
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry src
 
 tests: $(DEV)  ## Run the fast tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 8
+
+bench: $(DEV)  ## Measure side by side and print ratios
+	$(BIN)/python -m benchmarks
+
+sim: $(DEV)  ## Run one simulated history with faults, every law checked: make sim seed=7
+	$(BIN)/python -m interlock.testing --seed $(seed)
 
 format: $(DEV)  ## Format the code and repair what ruff can
 	$(BIN)/ruff check --fix .

@@ -6,9 +6,7 @@ from importlib.metadata import version
 import pytest
 
 
-def test_the_module_runs_as_the_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_module_runs_as_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["interlock", "--version"])
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("interlock", run_name="__main__")
@@ -17,8 +15,6 @@ def test_the_module_runs_as_the_command(
 
 
 def test_help_is_what_a_bare_call_shows() -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "interlock", "--help"], capture_output=True, text=True, check=True
-    )
+    shown = subprocess.run([sys.executable, "-m", "interlock", "--help"], capture_output=True, text=True, check=True)
     assert "Usage: " in shown.stdout
     assert shown.stderr == ""

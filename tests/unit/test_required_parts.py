@@ -39,18 +39,14 @@ def test_an_absent_part_that_nobody_named_skips_with_the_remedy(suite: pytest.Py
     result.stdout.fnmatch_lines(["*gone: no gone: install gone*"])
 
 
-def test_an_absent_part_that_is_named_fails(
-    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_absent_part_that_is_named_fails(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUIRE", "here, gone")
     result = run(suite)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*REQUIRE names gone, but there is no gone: install gone*"])
 
 
-def test_a_misspelt_part_stops_the_run(
-    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_misspelt_part_stops_the_run(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUIRE", "browzer")
     result = run(suite)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
