@@ -35,11 +35,13 @@ test: $(DEV) lint types contracts  ## Run every check and test but the long suit
 test-long:  ## The same with the long suites
 	PYTEST_ADDOPTS="-m 'long or not long'" $(MAKE) test
 
-test-versions:  ## Run the tests on CPython 3.12 and 3.13, where found, each in its own environment
+test-versions:  ## Run the fast tests on CPython 3.12 and 3.13, where found, each in its own environment
 	@for version in 3.12 3.13; do \
-	  if python$$version --version >/dev/null 2>&1; \
-	  then $(MAKE) tests PYTHON=python$$version VENV=.venv-$$version || exit 1; \
-	  else echo "python$$version is not here: not tested"; fi; \
+	  for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version*/bin/python none; do \
+	    if $$python --version >/dev/null 2>&1; then break; fi; \
+	  done; \
+	  if [ $$python = none ]; then echo "CPython $$version is not here: not tested"; continue; fi; \
+	  $(MAKE) tests PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
 
 check: lint types contracts tests  ## Lint, types, import contracts and fast tests, without coverage
