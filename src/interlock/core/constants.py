@@ -29,7 +29,7 @@ STEP_TOLERANCE: Final = 1e-9
 """Relative room for the float error of `quantity / step` before it is rounded down (0.3 / 0.1 is three steps)."""
 
 PRICE_TOLERANCE: Final = 1e-9
-"""Relative room for the float error of `price / tick`."""
+"""A market order's collar price keeps this share of the collar clear, so that rounding never leaves the collar."""
 
 R_NEUTRAL_FRAC: Final = 0.05
 """A trade within this share of its risk R is neither a win nor a loss."""
