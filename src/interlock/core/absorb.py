@@ -41,10 +41,11 @@ from interlock.core.messages import (
     Quarantined,
     Quote,
     Spent,
+    Tick,
     VenueError,
 )
 from interlock.core.permit import ENDED, IN_FLIGHT
-from interlock.core.state import LOSS_TRIGGERS, CalendarRow, PermitRow, State, StrategyRow, SymbolRow
+from interlock.core.state import LOSS_TRIGGERS, CalendarRow, DraftTable, PermitRow, R, State, StrategyRow, SymbolRow, Table
 from interlock.core.transitions import (
     confirm,
     micros,
@@ -94,6 +95,12 @@ def _account_opened(state: State, event: AccountOpened) -> None:
     a.next_id = (event.epoch << 40) + 1
 
 
+def table_of(table: Table[R] | DraftTable[R]) -> Table[R]:
+    """The table, which is no draft: only configuration adds rows, and it is never tried out."""
+    assert isinstance(table, Table)
+    return table
+
+
 def symbol_row(state: State, symbol: str) -> int:
     """The symbol's row number, a new row where there was none."""
     names = state.names
@@ -102,7 +109,7 @@ def symbol_row(state: State, symbol: str) -> int:
         index = names.symbol_index[symbol] = len(names.symbols)
         names.symbols.append(symbol)
         state.instruments.append(None)
-        state.symbols.append(SymbolRow())
+        table_of(state.symbols).append(SymbolRow())
     return index
 
 
@@ -113,7 +120,7 @@ def strategy_row(state: State, strategy: str) -> int:
     if index is None:
         index = names.strategy_index[strategy] = len(names.strategies)
         names.strategies.append(strategy)
-        state.strategies.append(StrategyRow())
+        table_of(state.strategies).append(StrategyRow())
     return index
 
 
@@ -190,7 +197,7 @@ def _calendar_set(state: State, event: CalendarSet) -> None:
         return
     following = bisect_right(event.instants_ns, a.now_ns)
     start_ns = event.instants_ns[following - 1] if following else 0
-    state.calendars.append(
+    table_of(state.calendars).append(
         CalendarRow(event.name, event.kind, event.instants_ns, following, start_ns=start_ns, pending=1.0)
     )
     if event.kind == CalendarKind.DAY:
@@ -246,9 +253,7 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
         return False
     limits = state.limits(r)
     unjudged = 1.0 if state.policy is None else 0.0
-    on_quote(
-        r, quote.bid, quote.ask, quote.mark, quote.at_ns, limits.collar_frac_max, limits.mark_jump_frac_max, unjudged
-    )
+    on_quote(r, quote.bid, quote.ask, quote.mark, quote.at_ns, limits.collar_frac_max, limits.mark_jump_frac_max, unjudged)
     if 0.0 < quote.rate < inf and r.rate_at_ns != OPERATOR_NS:
         r.rate = quote.rate
         r.rate_at_ns = quote.rate_at_ns or quote.at_ns
@@ -478,6 +483,10 @@ def _orders_reported(state: State, event: OrdersReported) -> None:
 # ---------------------------------------------------------------- permits
 
 
+UNUSED: Final = frozenset({PermitState.EXPIRED, PermitState.REVOKED})
+"""Ends of a permit that was never used, as far as we knew."""
+
+
 def _set_unknown(state: State, p: PermitRow, following: PermitState) -> None:
     """The permit is in the following state; permits whose fate is unknown are counted."""
     unknown = PermitState.UNKNOWN
@@ -523,7 +532,7 @@ def _spent(state: State, event: Spent) -> None:
         state.account.reconciled = 0.0
         return
     p = state.permits.edit(event.permit)
-    if p.ended and p.state in (PermitState.EXPIRED, PermitState.REVOKED):
+    if p.ended and p.state in UNUSED:
         _revive(state, p)
         p.state = PermitState.SPENT
     elif p.state == PermitState.ISSUED:
@@ -540,9 +549,8 @@ def _executed(state: State, event: Executed) -> None:
     over = event.filled_steps > p.steps
     filled = max(p.filled, min(event.filled_steps, p.steps))
     stale = event.filled_steps < p.filled
-    if p.ended and (filled > p.filled or (event.state in IN_FLIGHT and not p.state == PermitState.FILLED and not stale)):
-        if p.state in (PermitState.EXPIRED, PermitState.REVOKED) or filled > p.filled:
-            _revive(state, p)
+    if p.ended and (filled > p.filled or (event.state in IN_FLIGHT and p.state in UNUSED)):
+        _revive(state, p)
     if filled > p.filled:
         _fill(state, p, event, filled)
     if over:
@@ -692,6 +700,10 @@ def _count_run(r: SymbolRow, side: int, now_ns: int) -> None:
 # ---------------------------------------------------------------- trouble
 
 
+def _tick(state: State, _event: Tick) -> None:
+    measure(state)
+
+
 def _venue_error(state: State, event: VenueError) -> None:
     a = state.account
     if not event.reducing:
@@ -734,6 +746,7 @@ _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {
     OrdersReported: _orders_reported,
     Spent: _spent,
     Executed: _executed,
+    Tick: _tick,
     VenueError: _venue_error,
     Quarantined: _quarantined,
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import isfinite, nan
 from typing import Any, Final
 
-from interlock.core.absorb import absorb, end_permit, open_row, close_row, source_number, strategy_of
+from interlock.core.absorb import absorb, close_row, end_permit, open_row, source_number, strategy_of
 from interlock.core.codes import Code, PermitState, RiskAction, Scope
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.measure import measure, session_of
@@ -28,7 +28,6 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
-from interlock.core.permit import IN_FLIGHT
 from interlock.core.state import (
     ACCOUNT_LOCKS,
     ACCOUNT_WARNINGS,
@@ -40,7 +39,7 @@ from interlock.core.state import (
     SeenIntent,
     State,
 )
-from interlock.core.transitions import core_time, money, on_order, on_time, reserve
+from interlock.core.transitions import core_time, on_order, on_time, reserve
 
 ROLLED: Final = ("exact", "pending")
 """How a baseline is set by the roll of a calendar, which comes before anything else in a step."""
@@ -51,6 +50,8 @@ def advance(state: State, wall_ns: int, mono_ns: int) -> None:
     a = state.account
     now_ns, trusted = core_time(a, wall_ns, mono_ns, state.account_limits().clock_step_s_max)
     on_time(a, wall_ns, mono_ns, now_ns, trusted)
+    if now_ns >= a.wake_ns:
+        measure(state)
 
 
 def apply(state: State, wall_ns: int, mono_ns: int, event: Input, outputs: tuple[Output, ...]) -> None:
@@ -85,7 +86,13 @@ def _remember(state: State, intent: Intent, outputs: tuple[Output, ...]) -> None
     for output in outputs:
         if type(output) is Decision and output.intent_id == intent.id and not output.repeats:
             seen = SeenIntent(
-                intent, output.id, output.granted_steps, output.allowance, output.headline, output.permit, output.reducing
+                intent,
+                output.id,
+                output.granted_steps,
+                output.allowance,
+                output.headline,
+                output.permit,
+                output.reducing,
             )
             state.intents.add(intent.id, seen)
             return
@@ -133,7 +140,6 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
         output.decision,
         source_number(state, output.source),
         deferred=output.deferred,
-        reviewed_ns=a.now_ns,
     )
     state.permits.add(p)
     r.permits.append(p.id)
@@ -162,9 +168,7 @@ def _permit_revoked(state: State, output: PermitRevoked) -> None:
 def _cancel_orders(state: State, output: CancelOrders) -> None:
     for number in output.permits:
         if state.permits.get(number) is not None:
-            p = state.permits.edit(number)
-            p.cancelling = True
-            p.reviewed_ns = state.account.now_ns
+            state.permits.edit(number).cancelling = True
 
 
 def _fence_raised(state: State, output: FenceRaised) -> None:
@@ -299,10 +303,16 @@ def _permit_wake(state: State, p: PermitRow) -> int:
         return OPERATOR_NS
     if p.state == PermitState.ISSUED:
         return p.expires_ns + 1
+    review_ns = review_interval_ns(state, p)
+    if p.cancelling or review_ns == 0:
+        return OPERATOR_NS
+    return p.issued_ns + ((state.account.now_ns - p.issued_ns) // review_ns + 1) * review_ns
+
+
+def review_interval_ns(state: State, p: PermitRow) -> int:
+    """How often a working opening order is judged again, counted from its permit; 0 is never."""
     review_s = state.limits(state.symbols[p.symbol]).resting_review_s
-    if p.state in IN_FLIGHT and review_s > 0.0:
-        return p.reviewed_ns + int(review_s * NS_PER_S_FLOAT)
-    return OPERATOR_NS
+    return int(review_s * NS_PER_S_FLOAT) if review_s > 0.0 else 0
 
 
 _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {

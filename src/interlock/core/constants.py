@@ -57,3 +57,9 @@ UNEXPLAINED_READS_S: Final = 60.0
 
 MARK_FUTURE_S_MAX: Final = 5.0
 """A quote stamped later than this after core time is not believed."""
+
+JITTER_STEP: Final = 2654435761
+"""Knuth's multiplicative constant: spreads retry delays without chance."""
+
+JITTER_RANGE: Final = 1024
+"""Distinct jitters; a retry waits up to half as long again."""

@@ -7,9 +7,7 @@ from interlock.core.limits import Limits
 from interlock.core.messages import Intent
 
 
-def requested_steps(
-    intent: Intent, instrument: Instrument, unit_notional: float, equity: float, limits: Limits
-) -> int:
+def requested_steps(intent: Intent, instrument: Instrument, unit_notional: float, equity: float, limits: Limits) -> int:
     """
     Whole steps that the intent asks for, rounded down; 0 when its size is unknown.
 

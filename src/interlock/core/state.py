@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from math import nan
-from typing import Final, Generic, Protocol, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 import msgspec
 
@@ -305,7 +305,6 @@ class PermitRow(Row, array_like=True):
     filled_value: int = 0
     fees: int = 0
     working_ns: int = 0
-    reviewed_ns: int = 0
     cancelling: bool = False
     ended: bool = False
     deferred: Intent | None = None
@@ -467,7 +466,7 @@ class State:
         twin.flows = Keyed(0, self.flows)
         twin.open_rows = self.open_rows.copy()
         twin.instruments = self.instruments
-        twin.names = self.names
+        twin.names = self.names.draft()
         twin.policy = self.policy
         twin.rights = self.rights
         return twin
@@ -493,3 +492,11 @@ class Names:
         self.symbol_index: dict[str, int] = {}
         self.strategy_index: dict[str, int] = {}
         self.source_index: dict[str, int] = {}
+
+    def draft(self) -> Names:
+        """A twin that can number new sources without this one knowing."""
+        twin = Names.__new__(Names)
+        twin.symbols, twin.symbol_index = self.symbols, self.symbol_index
+        twin.strategies, twin.strategy_index = self.strategies, self.strategy_index
+        twin.sources, twin.source_index = self.sources.copy(), self.source_index.copy()
+        return twin
