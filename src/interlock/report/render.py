@@ -20,15 +20,18 @@ from typing import Final, TypeVar
 from interlock.report.model import Event, Kind, Prices, Report, Run
 from interlock.report.thin import Axis, differences, scaled_differences
 
+DATA_LENGTH_MAX: Final = 1_350_000  # with the library and the page's own parts below 1.5 MB
+DETAIL_MIN: Final = 1 / 64
 POINTS_MAX: Final = 12_000
-VALUES_MAX: Final = 220_000  # of all series together: about 800 kB
-EVENTS_MAX: Final = 6_000  # of all runs together: about 500 kB with their messages
+EVENTS_MAX: Final = 6_000  # of all runs together, like the following
 LOCKS_MAX: Final = 3_000
 FILLS_MAX: Final = 12_000
 SPARK_POINTS_MAX: Final = 120
 SPARK_WIDTH: Final = 200
 SPARK_HEIGHT: Final = 44
 DIGITS: Final = 6
+RUN_COLORS: Final = 7  # as many as the style sheet names
+MESSAGE_LENGTH_MAX: Final = 300
 SECOND_NS: Final = 1_000_000_000
 
 T = TypeVar("T")
@@ -47,11 +50,11 @@ def render(report: Report) -> str:
         library=library,
         script=script,
         style=style,
-        data=_json(_data(report)),
+        data=_fitting(report),
         title=html.escape(report.title),
         subtitle=html.escape(report.subtitle),
         verdict=_verdict(report),
-        cards="".join(_card(index, run) for index, run in enumerate(report.runs)),
+        cards=_cards(report.runs),
         summary=_summary(report),
         notes="".join(f"<li>{html.escape(note)}</li>" for note in report.notes),
         provenance="".join(
@@ -78,11 +81,18 @@ def _json(data: object) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _data(report: Report) -> dict[str, object]:
+def _fitting(report: Report) -> str:
+    """The data with as much detail as fits."""
+    detail = 1.0
+    while len(text := _json(_data(report, detail))) > DATA_LENGTH_MAX and detail > DETAIL_MIN:
+        detail /= 2.0
+    return text
+
+
+def _data(report: Report, detail: float) -> dict[str, object]:
     columns = [*(run.at_ns for run in report.runs), *(prices.at_ns for prices in report.prices)]
-    series_count = len(report.prices) + sum(2 + len(run.floors) for run in report.runs)
-    axis = Axis.over(columns, min(POINTS_MAX, VALUES_MAX // series_count))
-    share = len(report.runs)
+    axis = Axis.over(columns, int(POINTS_MAX * detail))
+    share = detail / len(report.runs)
     return {
         "currency": report.currency,
         "bucketCount": axis.bucket_count,
@@ -92,10 +102,10 @@ def _data(report: Report) -> dict[str, object]:
     }
 
 
-def _run(run: Run, axis: Axis, share: int) -> dict[str, object]:
-    kept, event_step = _every(run.events, EVENTS_MAX // share)
-    locks, lock_step = _every(run.locks, LOCKS_MAX // share)
-    fills, fill_step = _every(run.fills, FILLS_MAX // share)
+def _run(run: Run, axis: Axis, share: float) -> dict[str, object]:
+    kept, event_step = _every(run.events, int(EVENTS_MAX * share))
+    locks, lock_step = _every(run.locks, int(LOCKS_MAX * share))
+    fills, fill_step = _every(run.fills, int(FILLS_MAX * share))
     return {
         "name": run.name,
         "gated": run.gated,
@@ -107,7 +117,7 @@ def _run(run: Run, axis: Axis, share: int) -> dict[str, object]:
         ],
         "reasons": _reasons(run.events),
         "events": [
-            [event.at_ns // SECOND_NS, event.kind, event.symbol, event.code, event.message, event.bound]
+            [event.at_ns // SECOND_NS, event.kind, event.symbol, event.code, _short(event.message), event.bound]
             for event in kept
         ],
         "locks": [
@@ -116,7 +126,7 @@ def _run(run: Run, axis: Axis, share: int) -> dict[str, object]:
                 None if lock.end_ns is None else lock.end_ns // SECOND_NS,
                 lock.code,
                 lock.severity,
-                lock.reason,
+                _short(lock.reason),
             ]
             for lock in locks
         ],
@@ -151,6 +161,10 @@ def _every(rows: Sequence[T], kept_max: int) -> tuple[Sequence[T], int]:
     return rows[::step], step
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= MESSAGE_LENGTH_MAX else text[: MESSAGE_LENGTH_MAX - 1] + "…"
+
+
 def _reasons(events: Sequence[Event]) -> list[dict[str, object]]:
     """What bound, most frequent first, counted over all events and not only over those drawn."""
     by_reason: dict[tuple[str, Kind], list[Event]] = {}
@@ -164,7 +178,7 @@ def _reasons(events: Sequence[Event]) -> list[dict[str, object]]:
             "symbols": Counter(event.symbol for event in found).most_common(),
             "first": found[0].at_ns // SECOND_NS,
             "last": found[-1].at_ns // SECOND_NS,
-            "message": found[0].message,
+            "message": _short(found[0].message),
         }
         for (code, kind), found in sorted(by_reason.items(), key=lambda item: -len(item[1]))
     ]
@@ -176,36 +190,47 @@ def _verdict(report: Report) -> str:
     return f'<p class="verdict {state}"><span aria-hidden="true">{mark}</span> {text}</p>'
 
 
-def _card(index: int, run: Run) -> str:
-    """A run as a choice: its name, what became of the money, and a small picture of it."""
+def _cards(runs: Sequence[Run]) -> str:
+    """Each run as a choice: its name, what became of the money, and a small picture, all on one scale."""
+    known = [value for run in runs for value in run.equity if isfinite(value)]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    return "".join(_card(index, run, low, high) for index, run in enumerate(runs))
+
+
+def _card(index: int, run: Run, low: float, high: float) -> str:
     gate = "behind the gate" if run.gated else "no gate"
+    denied_count = sum(event.kind is Kind.DENIED for event in run.events)
     return (
-        f'<label class="card run-{index % 7}"><input type="radio" name="run" value="{index}">'
+        f'<label class="card run-{index % RUN_COLORS}"><input type="radio" name="run" value="{index}">'
         f'<span class="card-name">{html.escape(run.name)}</span><span class="card-gate">{gate}</span>'
-        f'<span class="card-return">{_percent(run.equity[-1] / run.equity[0] - 1.0 if run.equity[0] else nan)}</span>'
-        f"{_spark(run.equity)}"
-        f'<span class="card-facts"><b>{_percent(_worst_drawdown(run))}</b> worst drawdown · '
-        f"<b>{_count(sum(event.kind is Kind.DENIED for event in run.events))}</b> denied · "
-        f"<b>{_count(len(run.locks))}</b> locks</span></label>"
+        f'<span class="card-return">{_percent(_return_frac(run))}</span>'
+        f"{_spark(run.equity, low, high)}"
+        f'<span class="card-facts"><b>{_percent(_worst_drawdown_frac(run))}</b> worst drawdown '
+        f"<b>{_count(denied_count)}</b> denied <b>{_count(len(run.locks))}</b> locks</span></label>"
     )
 
 
-def _worst_drawdown(run: Run) -> float:
-    known = [value for value in _below_peak(run.equity, run.peak) if isfinite(value)]
+def _return_frac(run: Run) -> float:
+    return run.equity[-1] / run.equity[0] - 1.0 if run.equity[0] > 0.0 else nan
+
+
+def _worst_drawdown_frac(run: Run) -> float:
+    known = [frac for frac in _below_peak(run.equity, run.peak) if isfinite(frac)]
     return min(known, default=nan)
 
 
-def _spark(values: Sequence[float]) -> str:
+def _spark(values: Sequence[float], low: float, high: float) -> str:
     known, _ = _every([value for value in values if isfinite(value)], SPARK_POINTS_MAX)
     if len(known) < 2:
         return ""
-    low, high = min(known), max(known)
     across = SPARK_WIDTH / (len(known) - 1)
     up = (SPARK_HEIGHT - 4) / (high - low or 1.0)
-    points = " ".join(f"{i * across:.1f},{SPARK_HEIGHT - 2 - (value - low) * up:.1f}" for i, value in enumerate(known))
+    heights = [f"{SPARK_HEIGHT - 2 - (value - low) * up:.1f}" for value in known]
+    points = " ".join(f"{index * across:.1f},{height}" for index, height in enumerate(heights))
     return (
         f'<svg class="spark" viewBox="0 0 {SPARK_WIDTH} {SPARK_HEIGHT}" preserveAspectRatio="none" '
-        f'aria-hidden="true"><polyline points="{points}"/></svg>'
+        f'aria-hidden="true"><line x1="0" x2="{SPARK_WIDTH}" y1="{heights[0]}" y2="{heights[0]}"/>'
+        f'<polyline points="{points}"/></svg>'
     )
 
 
@@ -221,7 +246,7 @@ def _summary(report: Report) -> str:
     if not report.summary:
         return '<p class="empty">This report was made without a summary.</p>'
     names = "".join(
-        f'<th scope="col" class="run-{index % 7}"><i class="swatch"></i>{html.escape(run.name)}</th>'
+        f'<th scope="col" class="run-{index % RUN_COLORS}">{html.escape(run.name)}</th>'
         for index, run in enumerate(report.runs)
     )
     rows = "".join(

@@ -88,6 +88,13 @@
     0: () => show(first, last), Home: () => show(first, range.max - range.min + first), End: () => show(last - range.max + range.min, last),
   };
 
+  /* without a cursor the legend tells the right edge */
+  const atRest = (chart) => {
+    if (!charts.includes(chart) || chart.cursor.left >= 0) return;
+    const beyond = at.findIndex((when) => when > range.max);
+    chart.setLegend({ idx: beyond < 0 ? at.length - 1 : Math.max(0, beyond - 1) });
+  };
+
   /* what lies under the cursor, in words */
   const tip = page("tip");
   const lockText = (lock) => [
@@ -147,7 +154,7 @@
   const markers = (fills) => (chart) =>
     inside(chart, (ctx) => {
       const visible = fills.filter((fill) => fill.at >= range.min && fill.at <= range.max);
-      const size = (visible.length > 300 ? 2.5 : visible.length > 80 ? 4 : 6) * devicePixelRatio;
+      const size = (visible.length > 150 ? 2.5 : visible.length > 40 ? 4 : 6) * devicePixelRatio;
       for (const fill of visible) {
         ctx.fillStyle = color(fill.quantity > 0 ? "--buy" : "--sell");
         triangle(ctx, place(chart, fill.at), chart.valToPos(fill.price, "y", true), size, fill.quantity > 0);
@@ -184,6 +191,7 @@
         const seen = [...lane.events.filter((event) => event.at >= range.min && event.at <= range.max), ...lane.locks.filter((lock) => lock.end >= range.min && lock.start <= range.max)].length;
         ctx.fillStyle = color("--soft");
         ctx.font = `${11 * ratio}px ${color("--sans")}`;
+        ctx.textAlign = "left";
         ctx.textBaseline = "top";
         ctx.fillText(`${lane.name}  \u00b7  ${number(seen, 0)}`, box.left + 2 * ratio, top + 3 * ratio);
       });
@@ -224,7 +232,7 @@
     for (const name of ["pointerup", "pointercancel", "pointerleave"]) chart.over.addEventListener(name, (event) => fingers.delete(event.pointerId));
   };
 
-  const add = ({ id, title, detail, height, series, columns, write, scale, draw, below, describe }) => {
+  const add = ({ id, title, detail, height, series, columns, write, scale, draw, below, describe, legend = true }) => {
     const box = element("div", "chart");
     box.id = id;
     box.tabIndex = 0;
@@ -236,10 +244,11 @@
       event.preventDefault();
       move();
     });
-    box.append(element("h3", "", title, element("small", "", detail)));
+    box.append(element("h3", "", title, " ", element("small", "", detail)));
     page("stack").append(box);
     const said = (chart) => {
       const { left } = chart.cursor;
+      if (left < 0) requestAnimationFrame(() => atRest(chart));
       if (left < 0 || !chart.over.matches(":hover")) return;
       const when = chart.posToVal(left, "x");
       point(chart, describe(chart, when), when);
@@ -249,7 +258,7 @@
       height,
       tzDate: (when) => uPlot.tzDate(new Date(when * 1000), "UTC"),
       padding: [8, 4, 0, 0],
-      legend: { live: true },
+      legend: { show: legend },
       cursor: {
         y: false,
         drag: { x: true, y: false, dist: 5 },
@@ -285,7 +294,7 @@
     height: phone() ? 260 : 360,
     series: runs.map((each, index) => line(each.name, runColor(index), money, { width: index === chosen ? 2.5 : 1.2, alpha: index === chosen ? 1 : 0.75 })),
     columns: runs.map((each) => each.equity),
-    write: (value) => (Math.abs(value) >= 1e6 ? COMPACT.format(value) : number(value, value < 10 && value % 1 ? 2 : 0)),
+    write: (value) => (Math.abs(value) >= (phone() ? 1e4 : 1e6) ? spaced(COMPACT.format(value)) : number(value, value % 1 ? 2 : 0)),
     below: bands(run),
     describe: (_, when) => locksAt(run, when).flatMap(lockText),
   });
@@ -322,10 +331,11 @@
       title: "What bound when",
       detail: all.length > lanes.length ? `${run.name}, the ${LANES_MAX} busiest of ${all.length} reasons` : run.name,
       height: lanes.length * LANE_PX + 40,
-      series: [{ label: "", show: true, stroke: "transparent", points: { show: false }, value: () => "" }],
+      series: [{ points: { show: false } }],
       columns: [at.map(() => null)],
       write: () => "",
       scale: { range: [0, lanes.length] },
+      legend: false,
       draw: drawLanes(lanes),
       describe: laneText(lanes),
     });
@@ -359,6 +369,7 @@
     const most = run.reasons[0].count;
     page("reasons").replaceChildren(table(["Reason", "", "Times", "Symbols", "First and last", "First said"], run.reasons.map((reason) => {
       const meter = Object.assign(document.createElement("meter"), { max: most, value: reason.count });
+      meter.className = reason.kind;
       meter.setAttribute("aria-hidden", "true");
       return element("tr", "",
         cell("whole", element("code", "", reason.code)), cell("", element("span", `tag ${reason.kind}`, reason.kind)),
@@ -403,7 +414,10 @@
       button.setAttribute("aria-pressed", String(Math.abs(days - wanted) < 0.01));
     }
     cancelAnimationFrame(pending);
-    pending = requestAnimationFrame(() => tellView(runs[chosen]));
+    pending = requestAnimationFrame(() => {
+      tellView(runs[chosen]);
+      charts.forEach(atRest);
+    });
   };
 
   const build = () => {
