@@ -44,7 +44,7 @@ class TrendParameters:
     stop_ranges: float = 10.0
 
     def __post_init__(self) -> None:
-        assert 0 < min(self.exit_bars, self.range_bars)
+        assert min(self.exit_bars, self.range_bars) > 0
         assert max(self.exit_bars, self.range_bars) <= self.entry_bars
 
 

@@ -209,7 +209,14 @@
   /* charts */
   const axisFont = () => `12px ${color("--sans")}`;
   const base = { stroke: () => color("--faint"), ticks: { show: false } };
-  const timeAxis = () => ({ ...base, font: axisFont(), grid: { show: true, stroke: () => color("--grid"), width: 1 }, size: 32 });
+  const times = (least, usual, year, day) => [least, usual, year, null, day, null, null, null, 1];
+  const TIMES = [
+    times(365 * DAY_S, "{YYYY}", null, null),
+    times(28 * DAY_S, "{MMM}", "\n{YYYY}", null),
+    times(DAY_S, "{D} {MMM}", "\n{YYYY}", null),
+    times(60, "{HH}:{mm}", "\n{D} {MMM} {YYYY}", "\n{D} {MMM}"),
+  ];
+  const timeAxis = () => ({ ...base, font: axisFont(), grid: { stroke: () => color("--grid"), width: 1 }, size: 32, values: TIMES });
   const valueAxis = (write) => ({
     ...base, font: axisFont(), grid: { stroke: () => color("--grid"), width: 1 }, size: phone() ? 50 : 66, gap: 6,
     values: (_, splits) => splits.map((value) => (value === null ? "" : write(value))),
@@ -309,7 +316,7 @@
       series: [
         ...compared.map((index) => line(runs[index].name, runColor(index), percent, { width: 1.2, alpha: 0.6 })),
         line(run.name, runColor(chosen), percent, { width: 2, fill: () => `${runColor(chosen)()}1c` }),
-        ...run.floors.map((floor, index) => line(floor.name, () => color(`--floor-${index % 4}`), percent, { dash: DASHES[index % 4], width: 1.6 })),
+        ...run.floors.map((floor, index) => line(floor.name, () => color(`--floor-${index % 4}`), percent, { dash: DASHES[index % 4], width: 1.6, paths: uPlot.paths.stepped({ align: 1 }) })),
       ],
       columns: [...compared.map((index) => runs[index].drawdown), run.drawdown, ...run.floors.map((floor) => floor.drawdown)],
       write: (value) => `${number(value * 100, Math.abs(value * 100) % 1 > 0.001 ? 1 : 0)} %`,
@@ -322,7 +329,7 @@
     const lanes = all.slice(0, LANES_MAX);
     if (lanes.length === 0) {
       const box = element("div", "chart", element("h3", "", "What bound when"));
-      box.append(empty(run.gated ? `Nothing bound: ${run.name} let every intent through as it was.` : `${run.name} has no gate, so nothing could bind.`));
+      box.append(empty(run.gated ? `Nothing bound: ${run.name} let every intent through as it was.` : "This run shows nothing here: without a gate nothing could bind."));
       page("stack").append(box);
       return;
     }

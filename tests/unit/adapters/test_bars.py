@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.adapters.bars import HOUR_NS, PROBLEMS_SHOWN_MAX, BarsInvalid, instant_ns, read_bars
+from interlock.adapters.bars import HOUR_NS, PROBLEMS_SHOWN_MAX, Bars, BarsInvalid, instant_ns, read_bars
 
 HEADER = "ts,open,high,low,close,bid,ask"
 FIRST = "2013-04-12T13:00:00Z,10,12,9,11,10.9,11.1"
@@ -20,6 +20,13 @@ def written(folder: Path, *lines: str, name: str = "bars.csv") -> Path:
     path = folder / name
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def outcome(path: Path) -> Bars | BarsInvalid:
+    try:
+        return read_bars(path)
+    except BarsInvalid as error:
+        return error
 
 
 def refusal(path: Path) -> BarsInvalid:
@@ -185,12 +192,11 @@ def test_no_bar_is_dropped_and_none_is_implausible(
 ) -> None:
     lines = [f"{1_365_771_600 + 60 * i},{','.join(row)}" for i, row in enumerate(rows)]
     path = written(tmp_path_factory.mktemp("bars"), HEADER, *lines)
-    try:
-        bars = read_bars(path)
-    except BarsInvalid as error:
-        assert error.problems
-        assert all(problem.line for problem in error.problems)
-    else:
-        assert len(bars) == len(rows)
-        assert all(0 < low <= high for low, high in zip(bars.low, bars.high, strict=True))
-        assert all(0 < bid <= ask for bid, ask in zip(bars.bid, bars.ask, strict=True))
+    read = outcome(path)
+    if isinstance(read, BarsInvalid):
+        assert read.problems
+        assert all(problem.line for problem in read.problems)
+        return
+    assert len(read) == len(rows)
+    assert all(0 < low <= high for low, high in zip(read.low, read.high, strict=True))
+    assert all(0 < bid <= ask for bid, ask in zip(read.bid, read.ask, strict=True))
