@@ -380,7 +380,7 @@
       meter.setAttribute("aria-hidden", "true");
       return element("tr", "",
         cell("whole", element("code", "", reason.code)), cell("", element("span", `tag ${reason.kind}`, reason.kind)),
-        cell("number", number(reason.count, 0), meter), cell("", reason.symbols.map(([symbol, times]) => `${symbol} ${number(times, 0)}`).join(", ")),
+        cell("number", number(reason.count, 0), meter), cell("", reason.symbols.map(([symbol, times]) => `${symbol}\u00a0${number(times, 0)}`).join(", ")),
         cell("whole", `${date(reason.first)} \u2013 ${date(reason.last)}`), cell("said", reason.message));
     })));
   };
@@ -402,7 +402,7 @@
       });
       return element("tr", "",
         cell("whole", jump), cell("", element("span", `tag ${row.tag}`, row.kind)), cell("whole", row.symbol), cell("whole", element("code", "", row.code)),
-        cell("said", row.message, row.bound ? element("b", "", ` ${row.bound}`) : ""));
+        cell("said", row.message, row.bound ? element("b", "", ` \u00b7 ${row.bound}`) : ""));
     })));
   };
   const told = (run) => {
