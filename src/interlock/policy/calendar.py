@@ -24,6 +24,7 @@ WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
+_INSTANT_MAX_NS: Final = 2**63 - 1
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _SESSIONS: Final = re.compile(
     r"(?P<open_day>\w{3}) (?P<open>\d\d:\d\d) - (?P<close_day>\w{3}) (?P<close>\d\d:\d\d) (?P<zone>\S+?)"
@@ -120,12 +121,11 @@ def _days(zone: ZoneInfo, start_ns: int, end_ns: int) -> list[date]:
     """The zone's dates from a week before the span to a week after it."""
     if start_ns >= end_ns:
         raise CalendarInvalid("the span is empty: its end must be later than its start")
-    try:
-        first, last = ((_EPOCH + timedelta(seconds=at // NS_PER_S)).astimezone(zone) for at in (start_ns, end_ns))
-        begin = (first - _WEEK).date()
-        count = (last + _WEEK).date() - begin
-    except OverflowError as error:
-        raise CalendarInvalid("the span leaves the years 1 to 9999: give instants in nanoseconds since 1970") from error
+    if start_ns < -_INSTANT_MAX_NS or end_ns > _INSTANT_MAX_NS:
+        raise CalendarInvalid("the span leaves the years 1678 to 2261: give instants in nanoseconds since 1970")
+    first, last = ((_EPOCH + timedelta(seconds=at // NS_PER_S)).astimezone(zone) for at in (start_ns, end_ns))
+    begin = (first - _WEEK).date()
+    count = (last + _WEEK).date() - begin
     return [begin + timedelta(days=i) for i in range(count.days + 1)]
 
 

@@ -31,6 +31,11 @@ def by_symbol(leaves: Leaves) -> dict[str, Leaves]:
     return symbols
 
 
+def account_part(leaves: Leaves) -> Leaves:
+    """The leaves that are not about a symbol."""
+    return {path: leaf for path, leaf in leaves.items() if path[0] != "universe"}
+
+
 def limits_part(symbol: Leaves) -> Leaves:
     """A symbol's own rules and sizing, at the paths where the account's stand."""
     return {path: leaf for path, leaf in symbol.items() if path[0] in ("rules", "sizing")}

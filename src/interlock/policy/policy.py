@@ -19,7 +19,7 @@ from interlock.policy.canonical import Document, digest_of
 from interlock.policy.layout import SLOTS, Slot
 from interlock.policy.leaf import FROM_FILE, Leaf, Written, instant_ns
 from interlock.policy.model import Leaves
-from interlock.policy.overlay import by_symbol, limits_part, overlay
+from interlock.policy.overlay import account_part, by_symbol, limits_part, overlay
 from interlock.policy.problems import Path, Problem
 from interlock.policy.rules import is_needed, is_on
 
@@ -73,7 +73,9 @@ class Policy:
 
     def to_json(self) -> str:
         """A file that loads as this policy, with its digest and without its preset."""
-        return json.dumps({**self.document(), "digest": self.digest}, indent=2, ensure_ascii=False) + "\n"
+        return (
+            json.dumps({**self.document(), "digest": self.digest}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        )
 
     def publish(self, at_ns: int) -> "Policy":
         """The same policy published at `at_ns`, to the microsecond: its validity runs from then, its digest is new."""
@@ -95,11 +97,12 @@ class Policy:
         if future:
             raise PolicyInvalid((str(future),))
         leaves = dict(self.leaves)
-        limits = [_limits(leaves)]
+        account = account_part(leaves)
+        limits = [_limits(account)]
         places = {msgspec.msgpack.encode(limits[0]): 0}
         universe = []
         for symbol, own in sorted(by_symbol(leaves).items()):
-            compiled = _symbol_limits(leaves, limits[0], own)
+            compiled = _symbol_limits(account, limits[0], own)
             place = places.setdefault(msgspec.msgpack.encode(compiled), len(limits))
             if place == len(limits):
                 limits.append(compiled)
@@ -152,9 +155,10 @@ def _number(leaves: Leaves, slot: Slot) -> float:
     return leaf.number if leaf and (slot.path[0] == "sizing" or is_needed(leaves, slot)) else nan
 
 
-def _symbol_limits(leaves: Leaves, account: Limits, symbol: Leaves) -> Limits:
+def _symbol_limits(account: Leaves, limits: Limits, symbol: Leaves) -> Limits:
     own = limits_part(symbol)
-    limits = _limits(overlay(leaves, own)) if own else account
+    if own:
+        limits = _limits(overlay(account, own))
     leverage = symbol.get(("margin_leverage",))
     return msgspec.structs.replace(limits, margin_leverage_max=leverage.number) if leverage else limits
 

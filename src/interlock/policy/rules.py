@@ -14,7 +14,7 @@ from interlock.core.limits import SWITCHABLE
 from interlock.policy.layout import RULES, SLOTS, Slot, slots_of
 from interlock.policy.leaf import OFF, instant_ns
 from interlock.policy.model import Leaves
-from interlock.policy.overlay import by_symbol, limits_part, overlay
+from interlock.policy.overlay import account_part, by_symbol, limits_part, overlay
 from interlock.policy.problems import Path, Problem, dotted
 from interlock.policy.units import EXPECTED
 
@@ -82,21 +82,23 @@ def missing(leaves: Leaves, broken: set[Path]) -> Iterator[Problem]:
             yield _absent((table,), f"at least one {what}", f"without a {what} nothing could ever be opened")
     for rule in RULES:
         yield from _missing_numbers(leaves, rule, broken)
+    account = account_part(leaves)
     for symbol, own in by_symbol(leaves).items():
-        yield from _missing_in_symbol(leaves, symbol, own, broken)
+        yield from _missing_in_symbol(account, symbol, own, broken)
     for slot in SLOTS:
         if slot.rule is None and is_needed(leaves, slot) and _lacks(leaves, slot.path, broken):
             yield _absent(slot.path, EXPECTED[slot.limit.unit], _read_by(leaves, slot))
 
 
-def _missing_in_symbol(leaves: Leaves, symbol: str, own: Leaves, broken: set[Path]) -> Iterator[Problem]:
+def _missing_in_symbol(account: Leaves, symbol: str, own: Leaves, broken: set[Path]) -> Iterator[Problem]:
     inside = ("universe", symbol)
     broken_here = broken | {place[2:] for place in broken if place[:2] == inside}
-    if is_on(leaves, Code.POLICY_MISSING_LEVERAGE) and _lacks(own, ("margin_leverage",), broken_here):
+    if is_on(account, Code.POLICY_MISSING_LEVERAGE) and _lacks(own, ("margin_leverage",), broken_here):
         remedy = "write it: POLICY_MISSING_LEVERAGE denies every opening without it"
         yield _absent((*inside, "margin_leverage"), EXPECTED["x"], remedy)
-    around = overlay(leaves, limits_part(own))
-    for rule in {Code(path[1]): None for path in own if path[0] == "rules"}:
+    rules = {Code(path[1]): None for path in own if path[0] == "rules"}
+    around = overlay(account, limits_part(own)) if rules else account
+    for rule in rules:
         for problem in _missing_numbers(around, rule, broken_here):
             yield problem._replace(path=(*inside, *problem.path))
 
@@ -118,8 +120,7 @@ def _missing_numbers(leaves: Leaves, rule: Code, broken: set[Path]) -> Iterator[
 
 def crossed(leaves: Leaves) -> Iterator[Problem]:
     """A problem for each pair of numbers that contradict each other."""
-    for chain in _RISING:
-        yield from _in_order(leaves, chain, equal=False)
+    yield from dict.fromkeys(problem for chain in _RISING for problem in _in_order(leaves, chain, equal=False))
     for chain in _NOT_FALLING:
         yield from _in_order(leaves, chain, equal=True)
     yield from _rebase(leaves)
@@ -180,10 +181,11 @@ def _leverages(leaves: Leaves) -> Iterator[Problem]:
 
 
 def _symbols(leaves: Leaves) -> Iterator[Problem]:
+    account = account_part(leaves)
     for symbol, own in by_symbol(leaves).items():
         yield from _one_size(own, ("universe", symbol))
         if ("rules", "SYMBOL_EXPOSURE", "exposure") in own:
-            around = overlay(leaves, limits_part(own))
+            around = overlay(account, limits_part(own))
             for problem in _in_order(around, _NOT_FALLING[0], equal=True):
                 if problem.path[1] == "SYMBOL_EXPOSURE":
                     yield problem._replace(path=("universe", symbol, *problem.path))

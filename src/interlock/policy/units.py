@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from interlock.core.limits import Unit
 
-_NUMBER: Final = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,18})?)(?:\s*(?P<unit>[A-Za-z%][A-Za-z0-9%]*))?", re.ASCII)
+_NUMBER: Final = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,30})?)(?:\s*(?P<unit>[A-Za-z%][A-Za-z0-9%]*))?", re.ASCII)
 _SEPARATED: Final = re.compile(r"\d[,_' ]\d")
 _CURRENCY: Final = re.compile(r"[A-Z][A-Z0-9]{2,9}")
 
