@@ -104,7 +104,7 @@ class Anchor:
         try:
             with self.path.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                lines = file.read().split(b"\n")
+                lines = file.read(_TAIL_BYTES).split(b"\n")
         except FileNotFoundError:
             return None
         for line in reversed(lines):
@@ -120,10 +120,10 @@ class Anchor:
         """
         with self.path.open("rb") as file:
             left = os.fstat(file.fileno()).st_size
-            for number, line in enumerate(file, 1):
+            number = 0
+            while line := file.readline(left):
                 left -= len(line)
-                if left < 0:
-                    return
+                number += 1
                 if line.rstrip().endswith(b"}"):
                     try:
                         yield _parse(line)

@@ -42,6 +42,7 @@ class Ledger:
         pending_bytes_max: int,
         head_every_records: int,
         head_every_s: float,
+        answer_s_max: float,
     ) -> None:
         self.directory = directory
         self._writer = writer
@@ -52,6 +53,7 @@ class Ledger:
         self._pending_bytes_max = pending_bytes_max
         self._head_every_records = head_every_records
         self._head_every_s = head_every_s
+        self._answer_s_max = answer_s_max
 
         self._mutex = threading.Lock()
         self._work = threading.Condition(self._mutex)
@@ -61,7 +63,8 @@ class Ledger:
         self._pending_bytes = 0
         self._idle = False
         self._closing = False
-        self._released = False
+        self._stopped = False
+        self._busy_since_s: float | None = None
         self._troubles: dict[str, LedgerError] = {}
 
         self._head_at_s = time.monotonic()
@@ -81,6 +84,7 @@ class Ledger:
         pending_bytes_max: int = 64 * 1024 * 1024,
         head_every_records: int = 10_000,
         head_every_s: float = 60.0,
+        answer_s_max: float = 5.0,
     ) -> Self:
         """
         The ledger is open to append after its last durable record; nobody else can open it to write.
@@ -91,6 +95,7 @@ class Ledger:
             anchor: file outside ``directory`` that remembers heads, so that a cut tail is found.
             pending_max: records that may wait for the disk.
             pending_bytes_max: their payloads' bytes.
+            answer_s_max: how long the disk may take over one group before ``problem`` says that it hangs.
 
         Raises:
             LedgerLocked: it has a writer.
@@ -109,7 +114,16 @@ class Ledger:
                 lock.release()
             raise named(error, directory, writer.durable.seq + 1) from error
         ledger = cls(
-            directory, writer, lock, schema, key, pending_max, pending_bytes_max, head_every_records, head_every_s
+            directory,
+            writer,
+            lock,
+            schema,
+            key,
+            pending_max,
+            pending_bytes_max,
+            head_every_records,
+            head_every_s,
+            answer_s_max,
         )
         ledger._thread.start()
         return ledger
@@ -134,7 +148,11 @@ class Ledger:
     def problem(self) -> LedgerError | None:
         """What keeps the ledger from being written or anchored right now."""
         with self._mutex:
-            return next(iter(self._troubles.values()), None)
+            if self._busy_since_s is not None:
+                busy_s = time.monotonic() - self._busy_since_s
+                if busy_s > self._answer_s_max:
+                    return LedgerUnwritable(f"the disk has not answered for {busy_s:.0f} s", "check the disk")
+            return self._trouble()
 
     def append(self, at_ns: int, kind: int, payload: bytes) -> int:
         """
@@ -174,7 +192,7 @@ class Ledger:
     def wait(self, seq: int, timeout_s: float) -> bool:
         """True if record ``seq`` became durable in time."""
         with self._mutex:
-            self._progress.wait_for(lambda: self._durable_seq >= seq or self._released, timeout_s)
+            self._progress.wait_for(lambda: self._durable_seq >= seq or self._stopped, timeout_s)
             return self._durable_seq >= seq
 
     def prune(self, before_ns: int, kinds: Collection[int]) -> int:
@@ -202,24 +220,23 @@ class Ledger:
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             raise LedgerUnwritable(f"{self.directory} does not answer, {self._pending()}", "check the disk")
-        with self._mutex:
-            already, self._released = self._released, True
-            self._progress.notify_all()
-        if already:
-            return
         self._lock.release()
         if (problem := self.problem) is not None:
             raise LedgerUnwritable(f"{problem.what}, {self._pending()}", problem.remedy) from problem
+
+    def _trouble(self) -> LedgerError | None:
+        """The newest trouble that is not over."""
+        return next(reversed(self._troubles.values()), None)
 
     def _pending(self) -> str:
         return f"{self._last_seq - self._durable_seq} records are not durable"
 
     def _admit(self, size: int) -> None:
-        if self._closing:
+        if self._closing or self._stopped:
             raise LedgerUnwritable("the ledger is closed", "open it again")
         waiting = self._last_seq - self._durable_seq
         if waiting >= self._pending_max or self._pending_bytes + size > self._pending_bytes_max:
-            problem = next(iter(self._troubles.values()), None)
+            problem = self._trouble()
             raise LedgerUnwritable(
                 f"{waiting} records are waiting for the disk" + (f" ({problem.what})" if problem else ""),
                 problem.remedy if problem else "check whether the disk answers",
@@ -235,6 +252,7 @@ class Ledger:
             finished = True
         finally:
             with self._mutex:
+                self._stopped = True
                 if not finished:
                     self._troubles["thread"] = LedgerUnwritable("the writer stopped unexpectedly", "restart")
                 self._progress.notify_all()
@@ -251,9 +269,9 @@ class Ledger:
         if not self._write(entries):
             return False
         self._sign_and_anchor(closing)
-        if not closing:
-            return True
-        return bool(self._queue) or (self._try("close", self._writer.close) and False)
+        if closing:
+            self._try("close", self._writer.close)
+        return not closing
 
     def _write(self, entries: list[Entry]) -> bool:
         """Writes all entries, however often it takes; False if the ledger closes before that."""
@@ -304,13 +322,15 @@ class Ledger:
 
     def _try(self, what: str, action: Callable[[], None]) -> bool:
         """True if the disk took it; else the trouble is on record until it does."""
+        self._busy_since_s = time.monotonic()
+        trouble: LedgerError | None = None
         try:
             action()
         except (sqlite3.Error, OSError, LedgerError) as error:
             trouble = named(error, self.directory, self._writer.durable.seq + 1)
-            with self._mutex:
-                self._troubles[what] = trouble
-            return False
         with self._mutex:
+            self._busy_since_s = None
             self._troubles.pop(what, None)
-        return True
+            if trouble is not None:
+                self._troubles[what] = trouble
+        return trouble is None

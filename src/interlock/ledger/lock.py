@@ -25,5 +25,7 @@ class WriterLock:
             raise
 
     def release(self) -> None:
-        """Another writer may open the ledger."""
-        os.close(self._file)
+        """Another writer may open the ledger; releasing twice does no harm."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
