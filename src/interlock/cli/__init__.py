@@ -11,7 +11,13 @@ from interlock.cli.explain import explain
 from interlock.cli.guards import guards
 from interlock.cli.schema import schema
 
-app = typer.Typer(name="interlock", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="interlock",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
 app.command()(check)
 app.command()(explain)
 app.command()(guards)

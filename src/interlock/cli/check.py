@@ -48,18 +48,17 @@ def check(
     every: Annotated[bool, typer.Option("--all", help="Show every guard and what it read.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    r"""
+    """
     Say whether an order may go out, how large, and why. Nothing is recorded.
 
     The order comes from a file, from options, or from both (options win).
 
-    \b
-    Examples:
-      interlock check examples/intent.toml --state examples/state.toml
-      interlock check --symbol BTCUSDT --side buy --quantity 0.1 --stop 59000 --state examples/state.toml
-      interlock check --symbol BTCUSDT --side sell --quantity 1 --state ledger/ --json
+    For example:
 
-    \b
+        interlock check examples/intent.toml --state examples/state.toml
+        interlock check --symbol BTCUSDT --side buy --quantity 0.1 --stop 59000 --state examples/state.toml
+        interlock check --symbol BTCUSDT --side sell --quantity 1 --state ledger/ --json
+
     Exit codes: 0 allowed (all or in part), 1 denied, 2 bad input, 3 the ledger cannot be read.
     """
     given = {

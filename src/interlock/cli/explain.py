@@ -31,17 +31,16 @@ def explain(
     every: Annotated[bool, typer.Option("--all", help="Show every guard and what it read.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of decisions with explanations.")] = False,
 ) -> None:
-    r"""
+    """
     Explain a recorded decision: each guard's allowance, what bound, how far the others were, what to do.
 
-    \b
-    Examples:
-      interlock explain --last --ledger ledger/
-      interlock explain --last --denied --ledger ledger/
-      interlock explain 1041 --ledger ledger/ --all
-      interlock explain --intent rebalance-17 --ledger ledger/ --json
+    For example:
 
-    \b
+        interlock explain --last --ledger ledger/
+        interlock explain --last --denied --ledger ledger/
+        interlock explain 1041 --ledger ledger/ --all
+        interlock explain --intent rebalance-17 --ledger ledger/ --json
+
     Exit codes: 0 explained, 2 nothing such was decided, 3 the ledger cannot be read.
     """
     with failures():

@@ -23,17 +23,16 @@ def guards(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    r"""
+    """
     List every guard and trigger: what it proves, its limits and their values, whether a policy may switch it off.
 
-    \b
-    Examples:
-      interlock guards
-      interlock guards DAILY_LOSS
-      interlock guards --policy examples/policy.toml
-      interlock guards --json
+    For example:
 
-    \b
+        interlock guards
+        interlock guards DAILY_LOSS
+        interlock guards --policy examples/policy.toml
+        interlock guards --json
+
     Exit codes: 0 listed, 2 no such rule, or the policy is refused.
     """
     with failures():

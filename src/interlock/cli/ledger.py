@@ -28,7 +28,9 @@ from interlock.ledger.reader import read
 from interlock.ledger.segment import segment_paths
 from interlock.ledger.steps import DECISIONS, decode
 
-app = typer.Typer(no_args_is_help=True, help="Verify, replay, export and count the record of an account.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="markdown", help="Verify, replay, export and count the record of an account."
+)
 
 Directory = Annotated[Path, typer.Argument(help="The ledger's directory.", exists=True, file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -51,15 +53,14 @@ def verify(
     anchor: Annotated[Path | None, typer.Option(help="The anchor file, to find a cut tail.")] = None,
     as_json: Json = False,
 ) -> None:
-    r"""
+    """
     Compare every record with the chain, its signed heads and the anchor.
 
-    \b
-    Examples:
-      interlock ledger verify ledger/
-      interlock ledger verify ledger/ --key ledger.pub.pem --anchor /mnt/other/anchor.jsonl
+    For example:
 
-    \b
+        interlock ledger verify ledger/
+        interlock ledger verify ledger/ --key ledger.pub.pem --anchor /mnt/other/anchor.jsonl
+
     Exit codes: 0 sound, 1 problems found, 2 bad usage, 3 unreadable or written by a newer version.
     """
     with failures():
@@ -116,15 +117,14 @@ def _public_key(path: Path | None) -> Ed25519PublicKey | None:
 
 @app.command()
 def replay(directory: Directory, *, as_json: Json = False) -> None:
-    r"""
+    """
     Decide every recorded step again, from the beginning, and compare to the byte.
 
-    \b
-    Examples:
-      interlock ledger replay ledger/
-      interlock ledger replay ledger/ --json
+    For example:
 
-    \b
+        interlock ledger replay ledger/
+        interlock ledger replay ledger/ --json
+
     Exit codes: 0 the same, 1 a step came out differently, 3 unreadable, damaged or written by a newer version.
     """
     with failures():
@@ -155,15 +155,14 @@ def export(
     to: Annotated[Path | None, typer.Option(help="File to write; by default standard output.")] = None,
     decisions: Annotated[bool, typer.Option("--decisions", help="Leave out steps that are nothing but prices.")] = False,
 ) -> None:
-    r"""
+    """
     Write the record as JSON lines or CSV, with the names of all fields; NaN is the string "NaN".
 
-    \b
-    Examples:
-      interlock ledger export ledger/ > record.jsonl
-      interlock ledger export ledger/ --decisions --format csv --to record.csv
+    For example:
 
-    \b
+        interlock ledger export ledger/ > record.jsonl
+        interlock ledger export ledger/ --decisions --format csv --to record.csv
+
     Exit codes: 0 written, 2 the file cannot be written, 3 unreadable or written by a newer version.
     """
     with failures():
@@ -193,15 +192,14 @@ def _named(payload: bytes) -> object:
 
 @app.command()
 def stats(directory: Directory, *, as_json: Json = False) -> None:
-    r"""
+    """
     Count what a ledger holds: steps, inputs, decisions by headline reason, locks, files.
 
-    \b
-    Examples:
-      interlock ledger stats ledger/
-      interlock ledger stats ledger/ --json
+    For example:
 
-    \b
+        interlock ledger stats ledger/
+        interlock ledger stats ledger/ --json
+
     Exit codes: 0 counted, 3 unreadable, damaged or written by a newer version.
     """
     with failures():

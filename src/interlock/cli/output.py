@@ -1,6 +1,7 @@
 """What all commands share: where they write, how JSON writes what it has no numbers for, how a failure ends."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,10 +48,10 @@ def failures() -> Iterator[None]:
         _end(MISTAKE, str(error))
     except LedgerError as error:
         _end(UNREADABLE, str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         _end(MISTAKE, f"{error.filename}: {error.strerror}")
-    except BrokenPipeError:
-        sys.stderr.close()
 
 
 def _end(code: int, *lines: str) -> NoReturn:

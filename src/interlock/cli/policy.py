@@ -12,7 +12,9 @@ from interlock.cli.output import PROBLEMS, failures, out, read_instant, show_jso
 from interlock.policy import describe, load_policy, policy_problems, preset_list
 from interlock.policy.describe import Row
 
-app = typer.Typer(no_args_is_help=True, help="Check policy files, show what they say, list the presets.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="markdown", help="Check policy files, show what they say, list the presets."
+)
 
 File = Annotated[Path, typer.Argument(help="TOML or JSON.", exists=True, dir_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -25,15 +27,14 @@ def check(
     at: Annotated[str | None, typer.Option(help="Judge its age at this instant (ISO 8601); by default now.")] = None,
     as_json: Json = False,
 ) -> None:
-    r"""
+    """
     Say everything that keeps a policy from letting an order open: mistakes, a wrong digest, its age.
 
-    \b
-    Examples:
-      interlock policy check examples/policy.toml
-      interlock policy check examples/policy.toml --at 2027-06-01T00:00:00Z --json
+    For example:
 
-    \b
+        interlock policy check examples/policy.toml
+        interlock policy check examples/policy.toml --at 2027-06-01T00:00:00Z --json
+
     Exit codes: 0 sound, 1 problems found, 2 bad usage.
     """
     with failures():
@@ -53,15 +54,14 @@ def check(
 
 @app.command()
 def show(file: File, *, as_json: Json = False) -> None:
-    r"""
+    """
     Show every number of a policy, its preset expanded: who set it, why, and which rule reads it.
 
-    \b
-    Examples:
-      interlock policy show examples/policy.toml
-      interlock policy show examples/policy.toml --json
+    For example:
 
-    \b
+        interlock policy show examples/policy.toml
+        interlock policy show examples/policy.toml --json
+
     Exit codes: 0 shown, 2 the policy is refused.
     """
     with failures():
@@ -82,15 +82,14 @@ def show(file: File, *, as_json: Json = False) -> None:
 
 @app.command()
 def presets(*, as_json: Json = False) -> None:
-    r"""
+    """
     List the presets that a policy can extend.
 
-    \b
-    Examples:
-      interlock policy presets
-      interlock policy presets --json
+    For example:
 
-    \b
+        interlock policy presets
+        interlock policy presets --json
+
     Exit codes: 0 listed.
     """
     rows = preset_list()

@@ -49,15 +49,14 @@ def schema(
         ),
     ],
 ) -> None:
-    r"""
+    """
     Print the JSON schema of a policy file, an order, a state description, or of what the ledger exports.
 
-    \b
-    Examples:
-      interlock schema policy > policy.schema.json
-      interlock schema step
+    For example:
 
-    \b
+        interlock schema policy > policy.schema.json
+        interlock schema step
+
     Exit codes: 0 printed, 2 no such schema.
     """
     show_json(schema_of(what))
@@ -108,9 +107,7 @@ def _twin(kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
 
 
 def _filled(node: Any) -> Any:
-    """
-    The schema with what pydantic cannot know, because validators read it: leaves, and rules written as one word.
-    """
+    """The schema with what pydantic cannot know, because validators read it: leaves, and rules written as one word."""
     if isinstance(node, list):
         return [_filled(item) for item in node]
     if not isinstance(node, dict):
@@ -121,7 +118,7 @@ def _filled(node: Any) -> Any:
     if SWITCH in properties:
         numbers = {key: value for key, value in properties.items() if key != SWITCH}
         return {"anyOf": [_SWITCH, _filled({**node, "properties": numbers})]}
-    filled = {key: value if key in _PLAIN else _filled(value) for key, value in node.items()}
+    filled = {key: value if key in _PLAIN else _filled(value) for key, value in node.items() if key != "default"}
     if "properties" in node:
         filled["properties"] = {key: _filled(value) for key, value in properties.items()}
     if node.get("additionalProperties") is True:
@@ -129,4 +126,4 @@ def _filled(node: Any) -> Any:
     return filled
 
 
-_PLAIN: Final = ("title", "description", "default", "required", "type")
+_PLAIN: Final = ("title", "description", "required", "type")

@@ -5,7 +5,7 @@ A guard is a black box here: nothing knows its formula, so a new guard has its h
 """
 
 from collections.abc import Callable
-from math import copysign, isnan, nan
+from math import copysign, inf, isnan, nan
 
 import msgspec
 
@@ -37,7 +37,7 @@ def fact_edge(guard: Guard, facts: Facts, limits: Limits, requested: float, name
         return nan
     if abs(at) > MAX_CASH:
         at = copysign(MAX_CASH, at)
-    return _edge_near(passes, at)
+    return _edge_near(passes, at, 0.0 if name.endswith("_age_s") and at >= 0.0 else -inf)
 
 
 def limit_edge(guard: Guard, facts: Facts, limits: Limits, requested: float, name: str) -> float:
@@ -82,13 +82,13 @@ def use(guard: Guard, facts: Facts, limits: Limits, requested: float) -> float:
     return most
 
 
-def _edge_near(passes: Passes, at: float) -> float:
-    """Looks around `at`, each time twice as far, for the other answer."""
+def _edge_near(passes: Passes, at: float, least: float) -> float:
+    """Looks around `at`, each time twice as far but not below `least`, for the other answer."""
     here = passes(at)
     reach = STEP_TOLERANCE * max(abs(at), 1.0)
     while reach <= 2.0 * MAX_CASH:
         for there in (at - reach, at + reach):
-            if passes(there) != here:
+            if there >= least and passes(there) != here:
                 return _edge(passes, at, there) if here else _edge(passes, there, at)
         reach *= 2.0
     return nan
