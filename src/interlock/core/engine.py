@@ -26,11 +26,11 @@ import msgspec
 from interlock.core.apply import apply
 from interlock.core.codes import TradingState
 from interlock.core.decide import decide
+from interlock.core.errors import InputInvalid
 from interlock.core.inputs import check
 from interlock.core.locks import trading_state
 from interlock.core.messages import CashFlow, Executed, Input, PositionsReported, Quarantined, Step
 from interlock.core.state import State
-
 
 TOLD_BY_VENUE: Final = frozenset({CashFlow, Executed, PositionsReported})
 """Inputs that cannot be sent back: where one is nonsense, something did happen, and we do not know what."""
