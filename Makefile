@@ -72,6 +72,7 @@ format: $(DEV)  ## Format the code and repair what ruff can
 
 generate: $(DEV)  ## Write the code that is made from the rules afresh
 	$(BIN)/python tools/fuse_guards.py
+	PYTHONPATH=tests $(BIN)/python tests/architecture/test_wire.py
 
 docs: $(DEV)  ## Write the generated pages of docs/ afresh
 	$(BIN)/typer interlock.cli utils docs --name interlock --output docs/cli.md
