@@ -51,6 +51,10 @@ _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
 )
 
 
+_NAMES: Final = {"universe": (2,), "sources": (2, 3)}
+"""How many parts of a path end in a name that the writer chose."""
+
+
 def is_on(leaves: Leaves, rule: Code) -> bool:
     """Whether the rule is on: structural, or given and not "off: why"."""
     word = leaves.get(("rules", rule.value))
@@ -129,6 +133,7 @@ def crossed(leaves: Leaves) -> Iterator[Problem]:
     yield from _leverages(leaves)
     yield from _symbols(leaves)
     yield from _instants(leaves)
+    yield from _names(leaves)
 
 
 def _in_order(leaves: Leaves, chain: Iterable[str], *, equal: bool) -> Iterator[Problem]:
@@ -196,6 +201,15 @@ def _instants(leaves: Leaves) -> Iterator[Problem]:
     if created and published and instant_ns(published.text) < instant_ns(created.text):
         expected = f"created_at = {created.text} or later"
         yield Problem(("published_at",), published.text, expected, "publish it again")
+
+
+def _names(leaves: Leaves) -> Iterator[Problem]:
+    named = {path[:end] for path in leaves for end in _NAMES.get(path[0], ())}
+    for path in sorted(named):
+        if not path[-1].strip() or not path[-1].isprintable():
+            yield Problem(
+                path, repr(path[-1]), "a name of printable characters", "name it as the venue or the source does"
+            )
 
 
 def _lacks(leaves: Leaves, path: Path, broken: set[Path]) -> bool:

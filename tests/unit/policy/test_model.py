@@ -224,7 +224,7 @@ def test_rights_of_sources() -> None:
         assert paths_of(changed({"sources.bot.trend": wrong})) == ["sources.bot.trend"]
 
 
-@pytest.mark.parametrize("raw", ["0 s", "0 d", "until operator", 90, "-1 d"])
+@pytest.mark.parametrize("raw", ["0 s", "0 d", "366.1 d", "until operator", 90, "-1 d"])
 def test_a_policy_is_valid_for_some_time(raw: Any) -> None:
     assert paths_of(changed({"valid_for": raw})) == ["valid_for"]
 
@@ -232,6 +232,52 @@ def test_a_policy_is_valid_for_some_time(raw: Any) -> None:
 @pytest.mark.parametrize("raw", ["0 x", "15.1 x", "8", 8])
 def test_margin_leverage_is_above_0_and_at_most_15(raw: Any) -> None:
     assert paths_of(changed({"universe.BTCUSDT.margin_leverage": raw})) == ["universe.BTCUSDT.margin_leverage"]
+
+
+@pytest.mark.parametrize(
+    "path", ["universe.SOLUSDT", "universe.BTCUSDT.rules", "rules.WEEKLY_LOSS", "sources.agent", "sizing"]
+)
+def test_an_empty_table_is_refused_because_it_would_say_nothing(path: str) -> None:
+    assert paths_of(changed({path: {}})) == [path]
+
+
+@pytest.mark.parametrize("name", ["", " ", "BTC\nUSDT"])
+def test_names_can_be_printed(name: str) -> None:
+    (symbol,) = problems_of(changed({"universe": {name: {"margin_leverage": "2 x"}}}))
+    assert symbol.path == ("universe", name)
+    (source,) = problems_of(changed({"sources": {name: {"trend": ["open"]}}}))
+    assert source.path == ("sources", name)
+    (strategy,) = problems_of(changed({"sources": {"bot": {name: ["open"]}}}))
+    assert strategy.path == ("sources", "bot", name)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(["2 %", "off: x", "on"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["value", "why", "x", "rules"]), inner, max_size=2)
+    ),
+)
+PLACES = [dotted(slot.path) for slot in SLOTS] + TABLES[1:] + ["universe", "sources", "sources.bot", "preset", "digest"]
+
+
+@given(st.dictionaries(st.sampled_from(PLACES), JSON, max_size=3))
+def test_whatever_is_written_is_a_policy_or_a_list_of_problems(changes: dict[str, Any]) -> None:
+    document: dict[str, Any] = json.loads(changed({}))
+    for path, value in changes.items():
+        *parents, key = path.split(".")
+        node: Any = document
+        for part in parents:
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node[key] = value
+    for problem in problems_of(json.dumps(document)):
+        assert all(str(problem).count(word) for word in (": found ", ", expected "))
 
 
 def test_bounds_include_what_they_say() -> None:
