@@ -125,15 +125,18 @@ def leverage(most: float) -> Parse:
 
 def instant(raw: object) -> Reading:
     """An instant with its UTC offset; the number is not used, the written form is UTC."""
-    moment = raw
-    if isinstance(raw, str):
-        try:
-            moment = datetime.fromisoformat(raw)
-        except ValueError:
-            moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise LeafInvalid("an instant such as 2026-01-31T12:00:00Z", "write date, time and offset from UTC")
-    return Reading(moment.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+    try:
+        moment = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
+        if isinstance(moment, datetime) and moment.tzinfo is not None:
+            return Reading(utc_text(moment))
+    except (ValueError, OverflowError):
+        pass
+    raise LeafInvalid("an instant such as 2026-01-31T12:00:00Z", "write date, time and offset from UTC")
+
+
+def utc_text(moment: datetime) -> str:
+    """The moment as a policy writes it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def instant_ns(written: str) -> int:

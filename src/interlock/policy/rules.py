@@ -49,8 +49,6 @@ _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
     ("rules.NET_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("exits.retry_first", "exits.retry_max"),
 )
-
-
 _NAMES: Final = {"universe": (2,), "sources": (2, 3)}
 """How many parts of a path end in a name that the writer chose."""
 

@@ -196,7 +196,7 @@ def test_a_whole_rule_that_is_missing_is_one_problem() -> None:
 
 
 def test_it_is_published_after_it_is_made() -> None:
-    assert paths_of(changed({"published_at": "2027-01-15T07:59:59Z"})) == ["published_at"]
+    assert paths_of(changed({"published_at": "2027-01-15T07:59:59.999999Z"})) == ["published_at"]
     assert paths_of(changed({"published_at": "2027-01-15T08:00:00Z"})) == []
 
 
