@@ -4,7 +4,7 @@ from math import inf, nan
 
 from interlock.core.constants import MONEY_SCALE
 
-__all__ = ["above", "at_least", "floor_if", "inf", "nan", "open_if", "share"]
+__all__ = ["above", "at_least", "floor_if", "larger", "open_if", "share"]
 
 
 def open_if(safe: bool) -> float:
@@ -20,6 +20,13 @@ def at_least(amount: float, line: float) -> bool:
 def above(amount: float, line: float) -> bool:
     """`amount > line`, both rounded to 1e-6 of account currency; False when either is NaN or infinite."""
     return (amount * MONEY_SCALE + 0.5) // 1.0 > (line * MONEY_SCALE + 0.5) // 1.0
+
+
+def larger(a: float, b: float) -> float:
+    """The larger of the two; NaN when either is NaN."""
+    if a >= b:
+        return a
+    return b if b > a else nan
 
 
 def floor_if(active: int, bit: int, line: float) -> float:

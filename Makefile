@@ -1,0 +1,97 @@
+# `make` alone lists what there is. `make demo` and `make test` need only CPython >= 3.11, make and
+# a package index; everything they install goes into $(VENV).
+
+PYTHON ?= python3
+VENV   ?= .venv
+seed   ?= 1
+
+BIN  := $(VENV)/bin
+BASE := $(VENV)/.base-installed
+DEV  := $(VENV)/.dev-installed
+MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
+
+# uv does not read pip's configuration: where only pip knows the index, pip does the work.
+define install
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '$(1)' \
+	|| $(BIN)/python -m pip install --constraint constraints.txt --editable '$(1)'
+endef
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-long test-versions check lint types contracts tests bench sim format docs constraints clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(BASE)  ## Run the gate on years of real quotes and write an HTML report
+	$(BIN)/python -m interlock demo
+
+test: $(DEV) lint types contracts  ## Run every check and test but the long suites, with the coverage gates
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --cov --cov-report=
+	$(BIN)/coverage report --include '*/interlock/core/*' --fail-under 100
+	$(BIN)/coverage report --omit '*/interlock/core/*' --fail-under 90
+
+test-long:  ## The same with the long suites
+	PYTEST_ADDOPTS="-m 'long or not long'" $(MAKE) test
+
+test-versions:  ## Run the fast tests on CPython 3.12 and 3.13, where found, each in its own environment
+	@for version in 3.12 3.13; do \
+	  for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version*/bin/python none; do \
+	    if $$python --version >/dev/null 2>&1; then break; fi; \
+	  done; \
+	  if [ $$python = none ]; then echo "CPython $$version is not here: not tested"; continue; fi; \
+	  $(MAKE) tests PYTHON=$$python VENV=.venv-$$version || exit 1; \
+	done
+
+check: lint types contracts tests  ## Lint, types, import contracts and fast tests, without coverage
+
+lint: $(DEV)  ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV)  ## Check types, strictly
+	$(BIN)/mypy
+
+contracts: $(DEV)  ## Check who imports whom, and that every dependency is used and declared
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry src
+
+tests: $(DEV)  ## Run the fast tests
+	$(BIN)/python -m pytest -n auto --maxprocesses 8
+
+bench: $(DEV)  ## Measure side by side and print ratios
+	$(BIN)/python -m benchmarks
+
+sim: $(DEV)  ## Run one simulated history with faults, every law checked: make sim seed=7
+	$(BIN)/python -m interlock.testing --seed $(seed)
+
+format: $(DEV)  ## Format the code and repair what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(DEV)  ## Write the generated pages of docs/ afresh
+	$(BIN)/typer interlock.cli utils docs --name interlock --output docs/cli.md
+
+constraints: $(DEV)  ## Resolve the newest versions into constraints.txt, for every supported CPython
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --output-file constraints.txt pyproject.toml
+
+clean:  ## Remove environments, caches and build results
+	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
+	  .coverage .coverage.* htmlcov build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Interlock needs CPython 3.11 or newer: make PYTHON=python3.13 ...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(BASE): $(MADE) pyproject.toml constraints.txt
+	$(call install,.)
+	@touch $@
+
+$(DEV): $(MADE) pyproject.toml constraints.txt
+	$(call install,.[dev])
+	@touch $@ $(BASE)

@@ -1,0 +1,22 @@
+"""One line of the table that `make bench` prints."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What was measured, against what, and how large the ratio may be."""
+
+    what: str
+    against: str
+    measured_s: float
+    reference_s: float
+    ratio_max: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.measured_s / self.reference_s
+
+    @property
+    def holds(self) -> bool:
+        return self.ratio_max is None or self.ratio <= self.ratio_max

@@ -1,0 +1,60 @@
+"""Guards on knowing: what is missing, old or implausible proves nothing."""
+
+from interlock.core.facts import Facts
+from interlock.core.guard import guard
+from interlock.core.limits import Limits
+from interlock.core.numbers import open_if
+
+
+@guard("INTENT_STALE", remedy="stamp created_at_ns when the intent is made, and send it at once")
+def intent_stale(f: Facts, p: Limits) -> float:
+    """The intent's age is known and within its limit; it may be ahead of us by no more than the clock tolerance."""
+    return open_if(-p.clock_step_s_max <= f.intent_age_s <= p.intent_age_s_max)
+
+
+@guard("INTENT_CONFLICT", remedy="use a new id for a new intent")
+def intent_conflict(f: Facts, p: Limits) -> float:
+    """No other intent was sent under this id."""
+    return open_if(f.intent_conflict == 0.0)
+
+
+@guard("EQUITY_STALE", remedy="is the account stream connected?")
+def equity_stale(f: Facts, p: Limits) -> float:
+    """The venue confirmed equity recently enough."""
+    return open_if(f.equity_age_s <= p.equity_age_s_max)
+
+
+@guard("EQUITY_IMPLAUSIBLE", remedy="compare the venue's balance with fills, fees and cash flows")
+def equity_implausible(f: Facts, p: Limits) -> float:
+    """Equity is above zero, and the venue's figure and our own agree."""
+    return open_if(f.equity > 0.0 and f.equity_gap_frac <= p.equity_gap_frac_max)
+
+
+@guard("MARKET_STALE", remedy="is the market stream connected for this symbol and every held one?")
+def market_stale(f: Facts, p: Limits) -> float:
+    """Prices are known, not crossed and fresh, for this symbol, every held one and every conversion rate."""
+    return open_if(
+        0.0 < f.bid <= f.ask
+        and f.mark > 0.0
+        and f.mark_age_s <= p.mark_age_s_max
+        and f.book_age_s <= p.mark_age_s_max
+        and f.rate_age_s <= p.mark_age_s_max
+    )
+
+
+@guard("POSITION_UNRECONCILED", remedy="is the venue answering position and order queries?")
+def position_unreconciled(f: Facts, p: Limits) -> float:
+    """The venue confirmed all positions recently, and no order's fate is unknown."""
+    return open_if(f.reconciled == 1.0 and f.reconciled_age_s <= p.reconciled_age_s_max and f.unknown_count == 0.0)
+
+
+@guard("CONTROLLER_DEAD", remedy="restart the exit owner, or hand its positions to the built-in rules")
+def controller_dead(f: Facts, p: Limits) -> float:
+    """Whoever owns the exits is alive."""
+    return open_if(f.controller_age_s <= p.controller_age_s_max)
+
+
+@guard("CLOCK_UNTRUSTED", remedy="check time synchronisation; two venue reads or an operator restore trust")
+def clock_untrusted(f: Facts, p: Limits) -> float:
+    """The clock was checked and has not stepped since."""
+    return open_if(f.clock_trusted == 1.0)

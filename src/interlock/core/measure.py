@@ -1,0 +1,100 @@
+"""
+Sums over the open rows, taken afresh whenever something in them changed: exposure, equity, the oldest price.
+
+A running total of floats drifts; these are never updated, only taken again. Decisions then read them in constant time.
+"""
+
+from math import inf, nan
+
+from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.limits import Limits
+from interlock.core.state import State, SymbolRow
+from interlock.core.transitions import money
+
+
+def guard_equity(venue: float, own: float) -> float:
+    """The smaller of the two; NaN when either is unknown."""
+    if venue <= own:
+        return venue
+    return own if own < venue else nan
+
+
+def equity_gap(venue: float, own: float) -> float:
+    """How far the two equities differ, as a share of the larger; NaN when unknown, infinite unless both are > 0."""
+    if not (venue > 0.0 and own > 0.0):
+        return nan if venue != venue or own != own else inf
+    return abs(venue - own) / (venue if venue > own else own)
+
+
+def session_of(state: State, index: int, now_ns: int) -> tuple[float, int, int]:
+    """Whether the symbol's venue is open (1.0, 0.0; NaN without a definition), since when, and its next edge."""
+    instrument = state.instruments[index]
+    if instrument is None:
+        return nan, 0, OPERATOR_NS
+    if not instrument.sessions:
+        return 1.0, 0, OPERATOR_NS
+    low, high = 0, len(instrument.sessions)
+    while low < high:
+        middle = (low + high) // 2
+        if instrument.sessions[middle][1] <= now_ns:
+            low = middle + 1
+        else:
+            high = middle
+    if low == len(instrument.sessions):
+        return nan, 0, OPERATOR_NS
+    opens_ns, closes_ns = instrument.sessions[low]
+    if opens_ns <= now_ns:
+        return 1.0, opens_ns, closes_ns
+    return 0.0, 0, opens_ns
+
+
+def open_pnl(state: State, index: int, r: SymbolRow) -> float:
+    """Unrealised P&L of one position at its last accepted mark, in account currency; NaN when anything is unknown."""
+    instrument = state.instruments[index]
+    if instrument is None or r.known != 1.0 or not r.mark > 0.0:
+        return nan
+    return (r.position * instrument.step * instrument.value(r.mark) - money(r.cost)) * r.rate
+
+
+def measure(state: State) -> None:
+    """The account's and the strategies' sums over held positions are those of the open rows as they now are."""
+    a = state.account
+    held = net = margin = risk = pnl = 0.0
+    unknown = 0
+    fresh = True
+    strategies: dict[int, float] = {}
+    book_ns = rate_ns = OPERATOR_NS
+    for index in state.open_rows:
+        r = state.symbols[index]
+        if r.position == 0 and r.known == 1.0:
+            continue
+        unknown += r.known != 1.0
+        notional = abs(r.position) * r.unit_notional if r.known == 1.0 else nan
+        held += notional
+        net += notional if r.position > 0 else -notional
+        margin += notional / r.margin_leverage
+        risk += notional * _stop_risk(r, state.limits(r))
+        strategies[r.owner] = strategies.get(r.owner, 0.0) + notional
+        pnl += open_pnl(state, index, r)
+        session, opened_ns, _ = session_of(state, index, a.now_ns)
+        if session != 0.0:
+            seen_ns = r.mark_at_ns if r.doubt == 0.0 and r.mark_at_ns >= opened_ns else 0
+            book_ns = min(book_ns, seen_ns)
+            rate_ns = min(rate_ns, r.rate_at_ns)
+            fresh = fresh and a.now_ns - seen_ns <= state.limits(r).mark_age_s_max * NS_PER_S_FLOAT
+    a.held_notional, a.net_notional, a.held_margin, a.held_risk = held, net, margin, risk
+    a.unknown_rows, a.book_at_ns, a.book_rate_at_ns = unknown, book_ns, rate_ns
+    for number in range(len(state.strategies)):
+        total = strategies.get(number, 0.0)
+        if state.strategies[number].held_notional != total:
+            state.strategies.edit(number).held_notional = total
+    a.own_equity = a.nominal_base + money(a.balance + a.booked) + pnl if a.balance_known == 1.0 else nan
+    a.own_proven = 1.0 if fresh and a.reconciled == 1.0 and a.own_equity == a.own_equity else 0.0
+
+
+def _stop_risk(r: SymbolRow, limits: Limits) -> float:
+    """The share of a position's notional that is lost at its stop, by the gap fraction where there is none."""
+    if r.stop_price != r.stop_price:
+        return limits.no_stop_gap_frac
+    distance = (r.mark - r.stop_price) / r.mark if r.position > 0 else (r.stop_price - r.mark) / r.mark
+    return (distance if distance > 0.0 else 0.0) + limits.cost_frac

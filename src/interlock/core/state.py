@@ -1,0 +1,502 @@
+"""
+The state: four tables of flat rows (account, symbols, strategies, calendars) and the permits that are still open.
+
+Only `apply` and the transitions change it; everything in it is a fold over the ledger. Rows hold numbers, so that the
+same transitions compile. `draft` gives a copy-on-write twin on which `decide` can look at consequences without touching
+the state itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import copy
+from math import nan
+from typing import Final, Generic, Self, TypeVar
+
+import msgspec
+
+from interlock.core.codes import AccountKind, CalendarKind, Code, PermitState
+from interlock.core.constants import INTENT_WINDOW, OPERATOR_NS, PERMIT_WINDOW, RING
+from interlock.core.instrument import Instrument
+from interlock.core.limits import NO_LIMITS, Limits
+from interlock.core.messages import Intent, PolicySet, SourceRight
+
+LOSS_TRIGGERS: Final = (
+    Code.DAILY_LOSS,
+    Code.WEEKLY_LOSS,
+    Code.DRAWDOWN,
+    Code.TOTAL_DRAWDOWN,
+    Code.EMERGENCY_FLATTEN,
+    Code.EQUITY_GUARD,
+)
+"""Triggers that need their loss confirmed; each has a confirmation slot in the account row. Append only."""
+
+ACCOUNT_LOCKS: Final = (
+    *LOSS_TRIGGERS,
+    Code.CONSEC_LOSS,
+    Code.CONSEC_LOSS_BREAKER,
+    Code.API_ERRORS,
+    Code.ORDER_FAILURES,
+    Code.FAILED_TRADES,
+    Code.RECONCILE_MISMATCH,
+    Code.KILL_SWITCH,
+    Code.OPERATOR_LOCK,
+)
+STRATEGY_LOCKS: Final = (Code.RUNAWAY, Code.KILL_SWITCH, Code.OPERATOR_LOCK)
+SYMBOL_LOCKS: Final = (Code.STOP_HIT, Code.KILL_SWITCH, Code.OPERATOR_LOCK)
+BREAKER: Final = frozenset(
+    {
+        Code.WEEKLY_LOSS,
+        Code.TOTAL_DRAWDOWN,
+        Code.CONSEC_LOSS_BREAKER,
+        Code.API_ERRORS,
+        Code.ORDER_FAILURES,
+        Code.FAILED_TRADES,
+    }
+)
+"""Locks that users see as an open circuit breaker."""
+
+ACCOUNT_WARNINGS: Final = (
+    Code.DAILY_LOSS,
+    Code.WEEKLY_LOSS,
+    Code.DRAWDOWN,
+    Code.TOTAL_DRAWDOWN,
+    Code.EQUITY_GUARD,
+    Code.TOTAL_EXPOSURE,
+    Code.NET_EXPOSURE,
+    Code.CONCURRENT_POSITIONS,
+)
+"""Measures of the account that warn; each has a bit in `AccountRow.warned`. Append only."""
+
+
+class Row(msgspec.Struct, array_like=True):
+    """Base of all rows."""
+
+    def clone(self) -> Self:
+        """An independent copy, its short lists included."""
+        twin = copy(self)
+        for name in type(self).__struct_fields__:
+            value = getattr(self, name)
+            if type(value) is list:
+                setattr(twin, name, value.copy())
+        return twin
+
+
+def _ring() -> list[int]:
+    return [0] * RING
+
+
+def _zeros(count: int) -> list[int]:
+    return [0] * count
+
+
+class AccountRow(Row, array_like=True):
+    """The account: clocks, money, references, counters, locks. Cash in micros of account currency."""
+
+    kind: AccountKind = AccountKind.PAPER
+    currency: str = ""
+    account: str = ""
+    epoch: int = 0
+    seq: int = 0
+    next_id: int = 1
+    fence: int = 0
+    opened: bool = False
+
+    wall_ns: int = 0
+    mono_ns: int = 0
+    now_ns: int = 0
+    ref_wall_ns: int = 0
+    ref_mono_ns: int = 0
+    clock_trusted: float = nan
+    trust_read_ns: int = 0
+    wake_ns: int = 0
+
+    nominal_base: float = 0.0
+    initial_balance: float = nan
+    balance: int = 0
+    balance_known: float = nan
+    booked: int = 0
+    unexplained: int = 0
+    unexplained_since_ns: int = 0
+    joint_read_ns: int = 0
+    venue_balance: float = nan
+
+    venue_equity: float = nan
+    venue_equity_at_ns: int = 0
+    own_equity: float = nan
+    own_proven: float = 0.0
+    equity_peak: float = nan
+    drawdown_ref: float = nan
+    realised: int = 0
+    fees: int = 0
+    flows: int = 0
+
+    held_notional: float = 0.0
+    net_notional: float = 0.0
+    held_margin: float = 0.0
+    held_risk: float = 0.0
+    unknown_rows: int = 0
+    unknown_permits: int = 0
+    pending_buy_reserved: int = 0
+    pending_sell_reserved: int = 0
+    pending_margin: int = 0
+    pending_risk: int = 0
+    book_at_ns: int = OPERATOR_NS
+    book_rate_at_ns: int = OPERATOR_NS
+
+    reconciled: float = nan
+    reconciled_at_ns: int = 0
+    last_fill_ns: int = 0
+    heartbeat_ns: int = 0
+    armed: float = nan
+    rollout: float = nan
+    environment_kill: float = nan
+
+    order_tat_ns: int = 0
+    loss_streak: int = 0
+    loss_streak_total: int = 0
+    api_error_times: list[int] = msgspec.field(default_factory=_ring)
+    api_error_count: int = 0
+    order_failure_times: list[int] = msgspec.field(default_factory=_ring)
+    order_failure_count: int = 0
+    failed_trade_times: list[int] = msgspec.field(default_factory=_ring)
+    failed_trade_count: int = 0
+    trip_times: list[int] = msgspec.field(default_factory=_ring)
+    trip_count: int = 0
+
+    lock_mask: int = 0
+    lock_until: list[int] = msgspec.field(default_factory=lambda: _zeros(len(ACCOUNT_LOCKS)))
+    lock_severity: list[int] = msgspec.field(default_factory=lambda: _zeros(len(ACCOUNT_LOCKS)))
+    day_calendar: int = -1
+    week_calendar: int = -1
+    policy_loaded: float = 0.0
+    policy_verified: float = nan
+    policy_valid_until_ns: int = 0
+    exit_owner: str = "any"
+    tripped: int = 0
+    warned: int = 0
+    confirm_count: list[int] = msgspec.field(default_factory=lambda: _zeros(len(LOSS_TRIGGERS)))
+    confirm_since_ns: list[int] = msgspec.field(default_factory=lambda: _zeros(len(LOSS_TRIGGERS)))
+
+
+class SymbolRow(Row, array_like=True):
+    """
+    One symbol: its prices, its position in steps, what is reserved, its vetoes.
+
+    `cost` is the position's value at entry in micros of settlement currency, signed like the position. `known` is NaN
+    while the position is in doubt. Lock slots come in pairs: buy side, sell side.
+    """
+
+    limits: int = -1
+    policy_complete: float = nan
+    margin_leverage: float = nan
+    tradable: float = nan
+    owner: int = -1
+    opener: int = -1
+
+    bid: float = nan
+    ask: float = nan
+    mark: float = nan
+    high: float = nan
+    low: float = nan
+    mark_at_ns: int = 0
+    candidate: float = nan
+    doubt: float = 0.0
+    rate: float = nan
+    rate_at_ns: int = 0
+    unit_notional: float = nan
+    session_open: float = nan
+    session_edge_ns: int = 0
+
+    position: int = 0
+    cost: int = 0
+    known: float = 1.0
+    episode: int = 0
+    episode_peak: int = 0
+    episode_ns: int = 0
+    trade_pnl: int = 0
+    trade_risk: int = 0
+    stop_price: float = nan
+    target_price: float = nan
+    mismatch_count: int = 0
+
+    pending_buy: int = 0
+    pending_sell: int = 0
+    pending_buy_reserved: int = 0
+    pending_sell_reserved: int = 0
+    issued: int = 0
+    settled: int = 0
+    released: int = 0
+
+    lock_mask: int = 0
+    lock_until: list[int] = msgspec.field(default_factory=lambda: _zeros(2 * len(SYMBOL_LOCKS)))
+    lock_severity: list[int] = msgspec.field(default_factory=lambda: _zeros(2 * len(SYMBOL_LOCKS)))
+    goal: str = ""
+    goal_attempts: int = 0
+    goal_next_ns: int = 0
+    run_buy: list[int] = msgspec.field(default_factory=list)
+    run_sell: list[int] = msgspec.field(default_factory=list)
+    run_buy_count: int = 0
+    run_sell_count: int = 0
+    warned: int = 0
+    permits: list[int] = msgspec.field(default_factory=list)
+
+
+class StrategyRow(Row, array_like=True):
+    """One strategy: its exposure now and what its closed trades came to."""
+
+    held_notional: float = 0.0
+    pending_reserved: int = 0
+    wins: int = 0
+    losses: int = 0
+    won: int = 0
+    lost: int = 0
+    lock_mask: int = 0
+    lock_until: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
+    lock_severity: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
+    warned: int = 0
+
+
+class CalendarRow(Row, array_like=True):
+    """
+    One calendar: the present period's opening figures and where the next begins.
+
+    While `pending` is 1.0 the boundary passed without a fresh figure; `before_*` are the last ones recorded before it.
+    """
+
+    name: str = ""
+    kind: CalendarKind = CalendarKind.DAY
+    instants_ns: tuple[int, ...] = ()
+    next: int = 0
+    start_ns: int = 0
+    open_equity: float = nan
+    open_balance: float = nan
+    pending: float = 0.0
+    before_equity: float = nan
+    before_balance: float = nan
+
+
+class PermitRow(Row, array_like=True):
+    """One permit and how far its order has come; steps are unsigned, `filled_value` in micros of settlement currency."""
+
+    id: int
+    symbol: int
+    strategy: int
+    side: int
+    steps: int
+    reduce_only: bool
+    limit_price: float
+    stop_price: float
+    target_price: float
+    margin_leverage: float
+    fence: int
+    issued_ns: int
+    expires_ns: int
+    reserved: int
+    margin: int
+    risk: int
+    intent_id: str
+    goal: str
+    decision: int
+    source: int = -1
+    state: PermitState = PermitState.ISSUED
+    pending: int = 0
+    filled: int = 0
+    filled_value: int = 0
+    fees: int = 0
+    working_ns: int = 0
+    cancelling: bool = False
+    ended: bool = False
+    deferred: Intent | None = None
+
+
+class SeenIntent(msgspec.Struct, frozen=True, array_like=True):
+    """An intent that was decided before, and how."""
+
+    intent: Intent
+    decision: int
+    granted_steps: int
+    allowance: float
+    headline: Code
+    permit: int
+    reducing: bool
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Table(list[R]):
+    """Rows by index; what `edit` returns is the row itself."""
+
+    def edit(self, index: int) -> R:
+        """The row, for writing."""
+        return self[index]
+
+
+class DraftTable(Generic[R]):
+    """A table over another that copies a row when it is first written."""
+
+    def __init__(self, base: Table[R] | DraftTable[R]) -> None:
+        self._base = base
+        self._own: dict[int, R] = {}
+
+    def __getitem__(self, index: int) -> R:
+        own = self._own.get(index)
+        return self._base[index] if own is None else own
+
+    def __len__(self) -> int:
+        return len(self._base)
+
+    def __iter__(self) -> Iterator[R]:
+        return (self[index] for index in range(len(self)))
+
+    def edit(self, index: int) -> R:
+        """The draft's own copy of the row."""
+        own = self._own.get(index)
+        if own is None:
+            own = self._own[index] = self._base[index].clone()
+        return own
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Keyed(Generic[K, V]):
+    """A keyed table that remembers its newest entries; over a base it is a draft and leaves the base alone."""
+
+    def __init__(self, window: int = 0, base: Keyed[K, V] | None = None) -> None:
+        self.rows: dict[K, V] = {}
+        self._window = window
+        self._base = base
+
+    def get(self, key: K) -> V | None:
+        """The entry, for reading, or None when it is not known (any more)."""
+        row = self.rows.get(key)
+        if row is None and self._base is not None:
+            return self._base.get(key)
+        return row
+
+    def add(self, key: K, value: V) -> None:
+        """The entry is known and the newest; beyond the window the oldest is forgotten."""
+        self.rows.pop(key, None)
+        self.rows[key] = value
+        if self._window and self._base is None and len(self.rows) > self._window:
+            del self.rows[next(iter(self.rows))]
+
+    def remove(self, key: K) -> None:
+        """The entry is forgotten."""
+        self.rows.pop(key, None)
+
+
+class Permits:
+    """Live permits, and a bounded window of ended ones in which late results still find theirs."""
+
+    def __init__(self, base: Permits | None = None) -> None:
+        self._base = base
+        self.live: dict[int, PermitRow] = {}
+        self.ended: Keyed[int, PermitRow] = Keyed(PERMIT_WINDOW)
+
+    def get(self, permit: int) -> PermitRow | None:
+        """The permit, for reading, or None when it is not known any more."""
+        row = self.live.get(permit)
+        if row is not None:
+            return row
+        return self.ended.get(permit) if self._base is None else self._base.get(permit)
+
+    def edit(self, permit: int) -> PermitRow:
+        """The permit, for writing. Raises KeyError when it is not known."""
+        row = self.get(permit)
+        if row is None:
+            raise KeyError(permit)
+        if self._base is not None and permit not in self.live:
+            row = self.live[permit] = row.clone()
+        return row
+
+    def add(self, row: PermitRow) -> None:
+        """The permit is live."""
+        row.ended = False
+        self.ended.remove(row.id)
+        self.live[row.id] = row
+
+    def end(self, row: PermitRow) -> None:
+        """The permit holds nothing any more."""
+        row.ended = True
+        if self._base is None:
+            del self.live[row.id]
+            self.ended.add(row.id, row)
+
+    def alive(self) -> list[PermitRow]:
+        """The live permits, oldest first."""
+        rows = self.live if self._base is None else self._base.live | self.live
+        return [row for row in rows.values() if not row.ended]
+
+
+class State:
+    """
+    All tables of one account.
+
+    `index` maps symbols to rows, `open_rows` lists, ascending, the rows that are held or reserved: what a decision
+    costs grows with them and not with the universe.
+    """
+
+    def __init__(self) -> None:
+        self.account = AccountRow()
+        self.symbols: Table[SymbolRow] | DraftTable[SymbolRow] = Table()
+        self.strategies: Table[StrategyRow] | DraftTable[StrategyRow] = Table()
+        self.calendars: Table[CalendarRow] | DraftTable[CalendarRow] = Table()
+        self.permits = Permits()
+        self.intents: Keyed[str, SeenIntent] = Keyed(INTENT_WINDOW)
+        self.flows: Keyed[str, bool] = Keyed(INTENT_WINDOW)
+        self.open_rows: list[int] = []
+        self.instruments: list[Instrument | None] = []
+        self.names = Names()
+        self.policy: PolicySet | None = None
+        self.rights: dict[tuple[str, str], SourceRight] = {}
+
+    def draft(self) -> State:
+        """A twin on which consequences can be tried; this state does not change with it."""
+        twin = State.__new__(State)
+        twin.account = self.account.clone()
+        twin.symbols = DraftTable(self.symbols)
+        twin.strategies = DraftTable(self.strategies)
+        twin.calendars = DraftTable(self.calendars)
+        twin.permits = Permits(self.permits)
+        twin.intents = Keyed(0, self.intents)
+        twin.flows = Keyed(0, self.flows)
+        twin.open_rows = self.open_rows.copy()
+        twin.instruments = self.instruments
+        twin.names = self.names.draft()
+        twin.policy = self.policy
+        twin.rights = self.rights
+        return twin
+
+    def limits(self, row: SymbolRow) -> Limits:
+        """The symbol's limits: its own where it is in the universe, else the account's, else none at all."""
+        if self.policy is None:
+            return NO_LIMITS
+        return self.policy.limits[row.limits if row.limits > 0 else 0]
+
+    def account_limits(self) -> Limits:
+        """The account's limits; all unknown while there is no policy."""
+        return NO_LIMITS if self.policy is None else self.policy.limits[0]
+
+
+class Names:
+    """Text for row numbers and back: symbols, strategies, sources. Numbers are given once and never change."""
+
+    def __init__(self) -> None:
+        self.symbols: list[str] = []
+        self.strategies: list[str] = []
+        self.sources: list[str] = []
+        self.symbol_index: dict[str, int] = {}
+        self.strategy_index: dict[str, int] = {}
+        self.source_index: dict[str, int] = {}
+
+    def draft(self) -> Names:
+        """A twin that can number new sources without this one knowing."""
+        twin = Names.__new__(Names)
+        twin.symbols, twin.symbol_index = self.symbols, self.symbol_index
+        twin.strategies, twin.strategy_index = self.strategies, self.strategy_index
+        twin.sources, twin.source_index = self.sources.copy(), self.source_index.copy()
+        return twin

@@ -1,0 +1,314 @@
+"""
+How numbers in rows change: plain functions over flat scalars, the only ones that write to a row.
+
+They are total: any input leaves a consistent row. They know no text, no messages and no tables, so that a batch kernel
+can call the same functions on record arrays.
+"""
+
+from math import inf, nan
+
+from interlock.core.constants import MICROS, MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS, R_NEUTRAL_FRAC, RING
+from interlock.core.numbers import share
+from interlock.core.state import AccountRow, CalendarRow, PermitRow, StrategyRow, SymbolRow
+
+
+def micros(amount: float) -> int:
+    """The amount in millionths, rounded half up. Needs |amount| <= MAX_CASH."""
+    return int((amount * MONEY_SCALE + 0.5) // 1.0)
+
+
+def money(amount: int) -> float:
+    """Millionths as a float amount."""
+    return amount / MICROS
+
+
+# ---------------------------------------------------------------- time
+
+
+def core_time(a: AccountRow, wall_ns: int, mono_ns: int, step_s_max: float) -> tuple[int, float]:
+    """
+    Core time, and whether the clock is trusted (1.0, 0.0; NaN while it was never checked).
+
+    Trust ends when the wall clock runs backwards or parts from the monotonic clock; time then goes on from the last
+    trusted instant by the monotonic clock alone.
+    """
+    elapsed = mono_ns - a.mono_ns
+    trusted = a.clock_trusted
+    if trusted == 1.0:
+        drift = (wall_ns - a.ref_wall_ns) - (mono_ns - a.ref_mono_ns)
+        if drift < 0:
+            drift = -drift
+        if wall_ns >= a.wall_ns and elapsed >= 0 and drift <= step_s_max * NS_PER_S_FLOAT:
+            return wall_ns, 1.0
+        trusted = 0.0
+    if a.now_ns == 0:
+        return wall_ns, trusted
+    return a.now_ns + (elapsed if elapsed > 0 else 0), trusted
+
+
+def on_time(a: AccountRow, wall_ns: int, mono_ns: int, now_ns: int, trusted: float) -> None:
+    """The step's clocks are the last ones seen."""
+    a.wall_ns = wall_ns
+    a.mono_ns = mono_ns
+    a.now_ns = now_ns
+    if trusted != a.clock_trusted:
+        a.clock_trusted = trusted
+        a.trust_read_ns = 0
+
+
+def on_clock_check(a: AccountRow, venue_ns: int, venue_gap_s_max: float, reads_s: float) -> None:
+    """
+    The clock is trusted again when the evidence suffices: a first check, or two venue reads far enough apart.
+
+    Where the venue tells time (`venue_ns` > 0) the wall clock must agree with it; where it does not, the first check
+    is all the evidence there is.
+    """
+    agrees = venue_ns <= 0 or abs(a.wall_ns - venue_ns) <= venue_gap_s_max * NS_PER_S_FLOAT
+    if not agrees:
+        a.clock_trusted = 0.0
+        a.trust_read_ns = 0
+        return
+    if a.clock_trusted != 1.0:
+        first_ever = a.clock_trusted != 0.0
+        if not first_ever:
+            if venue_ns <= 0:
+                return
+            if a.trust_read_ns == 0:
+                a.trust_read_ns = a.mono_ns
+                return
+            if a.mono_ns - a.trust_read_ns < reads_s * NS_PER_S_FLOAT:
+                return
+        a.clock_trusted = 1.0
+        a.trust_read_ns = 0
+        if a.wall_ns > a.now_ns:
+            a.now_ns = a.wall_ns
+    a.ref_wall_ns = a.wall_ns
+    a.ref_mono_ns = a.mono_ns
+
+
+def trust_clock(a: AccountRow) -> None:
+    """The clock is trusted from here on because an operator said so."""
+    a.clock_trusted = 1.0
+    a.trust_read_ns = 0
+    a.ref_wall_ns = a.wall_ns
+    a.ref_mono_ns = a.mono_ns
+    if a.wall_ns > a.now_ns:
+        a.now_ns = a.wall_ns
+
+
+# ---------------------------------------------------------------- prices
+
+
+def on_quote(
+    r: SymbolRow, bid: float, ask: float, mark: float, at_ns: int, collar: float, jump: float, unjudged: float
+) -> None:
+    """
+    The row's prices are the quote's, where it is plausible; else the last accepted ones stand and are in doubt.
+
+    A mark outside bid and ask by more than `collar`, or further than `jump` from the last accepted one, waits until a
+    second mark agrees with it. While no policy gives those numbers (`unjudged` 1.0) only the order of prices is judged.
+    """
+    if not (0.0 < bid <= ask < inf and 0.0 < mark < inf):
+        r.doubt = 1.0
+        return
+    if unjudged != 1.0 and not (bid * (1.0 - collar) <= mark <= ask * (1.0 + collar)):
+        r.doubt = 1.0
+        return
+    if unjudged != 1.0 and r.mark > 0.0 and not abs(mark - r.mark) <= jump * r.mark:
+        agreed = r.candidate > 0.0 and abs(mark - r.candidate) <= jump * r.candidate
+        if not agreed:
+            r.candidate = mark
+            r.doubt = 1.0
+            return
+    r.bid = bid
+    r.ask = ask
+    r.mark = mark
+    r.mark_at_ns = at_ns
+    r.candidate = nan
+    r.doubt = 0.0
+
+
+def on_extremes(r: SymbolRow, high: float, low: float) -> None:
+    """The row holds the extremes of the interval, the mark itself where none were told."""
+    r.high = high if high >= r.mark else r.mark
+    r.low = low if 0.0 < low <= r.mark else r.mark
+
+
+# ---------------------------------------------------------------- money
+
+
+def on_fill(r: SymbolRow, signed_steps: int, value: int) -> tuple[int, int]:
+    """
+    Position and cost hold the fill; returns the P&L it realised (settlement micros) and the steps it closed.
+
+    `value` is the sum of quantity times instrument value, unsigned by side, in micros. A fill that crosses zero closes
+    with its first steps and opens with the rest.
+    """
+    steps = signed_steps if signed_steps > 0 else -signed_steps
+    side = 1 if signed_steps > 0 else -1
+    held = r.position if r.position > 0 else -r.position
+    if r.position * side >= 0:
+        r.position += signed_steps
+        r.cost += side * value
+        return 0, 0
+    closed = steps if steps < held else held
+    closed_value = share(value, closed, steps)
+    released = share(r.cost, closed, held)
+    realised = -side * closed_value - released
+    r.cost -= released
+    r.position += side * closed
+    if steps > closed:
+        r.position = side * (steps - closed)
+        r.cost = side * (value - closed_value)
+    return realised, closed
+
+
+def on_trade_closed(a: AccountRow, pnl: int, risk: int) -> float:
+    """
+    The account's losing streaks count the trade; returns 1.0 for a win, -1.0 for a loss, 0.0 for neither.
+
+    `pnl` is net of fees and funding, `risk` what the stop put at risk, both in micros; 0 risk is unknown.
+    """
+    neutral = R_NEUTRAL_FRAC * risk
+    if risk > 0 and -neutral < pnl < neutral:
+        return 0.0
+    if pnl < 0:
+        a.loss_streak += 1
+        a.loss_streak_total += 1
+        return -1.0
+    if pnl > 0:
+        a.loss_streak = 0
+        a.loss_streak_total = 0
+        return 1.0
+    return 0.0
+
+
+def scale_references(a: AccountRow, factor: float) -> None:
+    """Every reference of the account has moved by the factor by which a cash flow changed equity."""
+    a.initial_balance *= factor
+    a.equity_peak *= factor
+    a.drawdown_ref *= factor
+
+
+def scale_calendar(c: CalendarRow, factor: float) -> None:
+    """The period's opening figures have moved by the factor by which a cash flow changed equity."""
+    c.open_equity *= factor
+    c.open_balance *= factor
+    c.before_equity *= factor
+    c.before_balance *= factor
+
+
+# ---------------------------------------------------------------- reservation
+
+
+def hold(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow, steps: int) -> None:
+    """
+    So many steps of the permit are pending, in every sum that counts them.
+
+    Reserved amounts are integers and each permit's share is taken from the whole, so the sums come back to exactly 0.
+    """
+    notional = share(p.reserved, steps, p.steps) - share(p.reserved, p.pending, p.steps)
+    if p.side > 0:
+        r.pending_buy += steps - p.pending
+        r.pending_buy_reserved += notional
+        a.pending_buy_reserved += notional
+    else:
+        r.pending_sell += steps - p.pending
+        r.pending_sell_reserved += notional
+        a.pending_sell_reserved += notional
+    s.pending_reserved += notional
+    a.pending_margin += share(p.margin, steps, p.steps) - share(p.margin, p.pending, p.steps)
+    a.pending_risk += share(p.risk, steps, p.steps) - share(p.risk, p.pending, p.steps)
+    p.pending = steps
+
+
+def reserve(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
+    """The permit's steps and notional count as pending from now on."""
+    r.issued += p.steps
+    hold(a, s, r, p, p.steps)
+
+
+def settle(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow, filled: int) -> None:
+    """The permit has filled so many steps in all (never fewer than before), and no longer reserves them."""
+    r.settled += filled - p.filled
+    p.filled = filled
+    hold(a, s, r, p, p.steps - filled)
+
+
+def release(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
+    """Nothing of the permit is pending any more."""
+    r.released += p.pending
+    hold(a, s, r, p, 0)
+
+
+def reclaim(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
+    """What was released is pending again: the order turned out to be alive."""
+    r.released -= p.steps - p.filled
+    hold(a, s, r, p, p.steps - p.filled)
+
+
+def on_order(a: AccountRow, now_ns: int, interval_s: float) -> None:
+    """The rate limiter (GCRA) has counted one more opening order."""
+    start = a.order_tat_ns if a.order_tat_ns > now_ns else now_ns
+    a.order_tat_ns = start + int(interval_s * NS_PER_S_FLOAT)
+
+
+# ---------------------------------------------------------------- counting
+
+
+def push(times: list[int], count: int, at_ns: int) -> int:
+    """The ring holds the event; returns the new count."""
+    times[count % RING] = at_ns
+    return count + 1
+
+
+def within(times: list[int], count: int, needed: float, window_s: float, now_ns: int) -> bool:
+    """Whether the last `needed` events (a proven number in 1..RING) all lie within the window up to now."""
+    if not (1.0 <= needed <= RING and window_s > 0.0) or count < needed:
+        return False
+    first = times[(count - int(needed)) % RING]
+    return window_s == inf or now_ns - first <= window_s * NS_PER_S_FLOAT
+
+
+def recent(times: list[int], count: int, window_s: float, now_ns: int) -> int:
+    """How many of the remembered events lie within the window up to now."""
+    seen = 0
+    for back in range(min(count, RING)):
+        if window_s == inf or now_ns - times[(count - 1 - back) % RING] <= window_s * NS_PER_S_FLOAT:
+            seen += 1
+    return seen
+
+
+def confirm(a: AccountRow, slot: int, broken: bool, now_ns: int) -> None:
+    """The slot counts one more accepted mark on which the own estimate shows the loss, or starts over."""
+    if not broken:
+        a.confirm_count[slot] = 0
+        a.confirm_since_ns[slot] = 0
+        return
+    if a.confirm_count[slot] == 0:
+        a.confirm_since_ns[slot] = now_ns
+    a.confirm_count[slot] += 1
+
+
+def confirmed(a: AccountRow, slot: int, count_min: float, s_min: float, now_ns: int) -> bool:
+    """Whether enough marks over enough time agree; False while a limit is unknown."""
+    return (
+        a.confirm_count[slot] >= count_min
+        and a.confirm_count[slot] > 0
+        and now_ns - a.confirm_since_ns[slot] >= s_min * NS_PER_S_FLOAT
+    )
+
+
+# ---------------------------------------------------------------- locks
+
+
+def lock_end(now_ns: int, length_s: float) -> int:
+    """The instant a lock of that length ends; infinity and NaN end only by an operator."""
+    if length_s * NS_PER_S_FLOAT < OPERATOR_NS - now_ns:
+        return now_ns + int(length_s * NS_PER_S_FLOAT)
+    return OPERATOR_NS
+
+
+def in_force(until_ns: int, now_ns: int, trusted: float) -> bool:
+    """Whether a lock holds: until its end has passed on a trusted clock."""
+    return until_ns != 0 and (until_ns == OPERATOR_NS or now_ns <= until_ns or trusted != 1.0)
