@@ -115,9 +115,7 @@ def leverage(most: float) -> Parse:
     def read(raw: object) -> Reading:
         reading = _measure(raw, "x")
         if not 0.0 < reading.number <= most:
-            raise LeafInvalid(
-                f'more than 0 and at most "{most:g} x"', "lower the leverage; smaller orders need no more"
-            )
+            raise LeafInvalid(f'more than 0 and at most "{most:g} x"', "lower the leverage; smaller orders need no more")
         return reading
 
     return read

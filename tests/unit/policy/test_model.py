@@ -259,8 +259,7 @@ JSON = st.recursive(
     | st.text(max_size=6)
     | st.sampled_from(["2 %", "off: x", "on"]),
     lambda inner: (
-        st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["value", "why", "x", "rules"]), inner, max_size=2)
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["value", "why", "x", "rules"]), inner, max_size=2)
     ),
 )
 PLACES = [dotted(slot.path) for slot in SLOTS] + TABLES[1:] + ["universe", "sources", "sources.bot", "preset", "digest"]
