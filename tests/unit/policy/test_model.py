@@ -280,7 +280,7 @@ def test_whatever_is_written_is_a_policy_or_a_list_of_problems(changes: dict[str
 
 
 def test_bounds_include_what_they_say() -> None:
-    compiled(changed({"exits.close_patience": "5 s"}))
+    compiled(changed({"exits.close_patience": "5 s", "valid_for": "366 d"}))
     compiled(changed({"rules.API_ERRORS.errors": 32, "rules.RUNAWAY.orders": 32}))
     compiled(changed({"universe.BTCUSDT.margin_leverage": "15 x"}))
     assert paths_of(changed({"rules.DRAWDOWN.lock": "0 s"})) == ["rules.DRAWDOWN.lock"]
