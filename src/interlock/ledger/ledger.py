@@ -1,10 +1,10 @@
 """
 The ledger as the engine's host sees it: ``append`` never touches the disk and never waits for it.
 
-Theory of operation. The caller's thread numbers a record and queues it. One writer thread takes whatever has queued,
-chains it and commits it in groups; the bigger the backlog, the bigger the group. ``durable_seq`` follows. When the disk
-refuses, the group stays first in line and is tried again with growing pauses, and ``problem`` says at once what is wrong
-and what to do; when the disk is back, everything pending is written in order and ``problem`` clears. When the disk
+Theory of operation. The caller's thread numbers a record and queues it. One writer thread takes what has queued, chains
+it and commits it in groups; the bigger the backlog, the bigger the group. ``durable_seq`` follows. When the disk
+refuses, the group stays first in line and is tried again with growing pauses, and ``problem`` says at once what is
+wrong and what to do; when the disk is back, everything pending is written in order and ``problem`` clears. When the disk
 *hangs*, only the writer thread hangs with it. The queue is bounded: beyond the bound ``append`` refuses, by name.
 """
 

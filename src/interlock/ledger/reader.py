@@ -154,6 +154,7 @@ def _point(segment: Segment, start: Point, seq: int) -> Point:
 def trusted(
     segment: Segment, stored: StoredSnapshot, account: str, public_key: Ed25519PublicKey | None
 ) -> Snapshot | None:
+    """The snapshot, if it is the one that was written for its place in the chain."""
     row = segment.row(stored.seq)
     match row:
         case (int(seq), int(at_ns), _, _, _, _, bytes(hash_)):

@@ -87,19 +87,12 @@ class Segment:
     def writer(cls, path: Path) -> Self:
         """The segment, created if it is absent, open to write; what its log held is in the file and synced."""
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL").fetchall()
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return cls(path, connection)
-        except BaseException:
-            connection.close()
-            raise
+        return cls._prepared(path, connection, "journal_mode=WAL", "synchronous=FULL", "wal_checkpoint(TRUNCATE)")
 
     @classmethod
     def editor(cls, path: Path) -> Self:
         """A closed segment, open to be changed in place."""
-        return cls(path, sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None))
+        return cls._prepared(path, sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None))
 
     @classmethod
     def reader(cls, path: Path) -> Self:
@@ -110,8 +103,17 @@ class Segment:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?{options}", uri=True, timeout=_BUSY_S, isolation_level=None
         )
-        connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
-        return cls(path, connection)
+        return cls._prepared(path, connection, "wal_autocheckpoint=0")
+
+    @classmethod
+    def _prepared(cls, path: Path, connection: sqlite3.Connection, *pragmas: str) -> Self:
+        try:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+            return cls(path, connection)
+        except BaseException:
+            connection.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
