@@ -64,6 +64,7 @@ def read(directory: Path, *, schema: int, after_seq: int = 0) -> Iterator[Record
         LedgerBroken: a record is not the one that was written, or is missing.
         LedgerTooNew: a record's schema is newer than ``schema``.
         LedgerUnwritable: a file cannot be read.
+        LedgerMissing: there is no ledger.
     """
     at: Point | None = None
     for path in _from(directory, after_seq):

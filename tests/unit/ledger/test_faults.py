@@ -215,6 +215,29 @@ def test_the_anchor_of_another_account_is_refused(shelf: Shelf) -> None:
         Ledger.open(shelf.directory.with_name("second"), account="second", schema=SCHEMA, anchor=shelf.anchor)
 
 
+def test_an_anchor_whose_end_is_no_head_is_refused(shelf: Shelf) -> None:
+    shelf.fill(days=1, per_day=3)
+    with shelf.anchor.open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(LedgerBroken, match="not a head"):
+        shelf.open()
+
+
+def test_a_log_that_a_crash_left_is_synced_before_it_counts(shelf: Shelf) -> None:
+    shelf.directory.mkdir()
+    writer = Writer(shelf.directory, "main", SCHEMA, None, None)
+    writer.commit([NewRecord(1, START_NS, 1, header(1, START_NS, 1, SCHEMA), b"1")])
+    with closing(sqlite3.connect(shelf.segments()[0], isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM records").fetchall()
+        with pytest.raises(LedgerUnwritable, match="being read"):
+            Ledger.open(shelf.directory, account="main", schema=SCHEMA)
+        reader.execute("ROLLBACK")
+    writer.abandon()
+    with shelf.open() as ledger:
+        assert ledger.durable_seq == 1
+
+
 def test_a_commit_that_got_through_although_it_failed_is_not_repeated(shelf: Shelf) -> None:
     shelf.directory.mkdir()
     writer = Writer(shelf.directory, "main", SCHEMA, shelf.key, None)
@@ -222,14 +245,14 @@ def test_a_commit_that_got_through_although_it_failed_is_not_repeated(shelf: She
     start = writer.durable
     assert writer.commit(entries) == 2
     end = writer.durable
-    writer._disconnect()
+    writer.abandon()
     writer.durable = start
     assert writer.commit([*entries, NewSnapshot(b"state")]) == 3
     assert writer.durable == end
     writer.sign()
     signed = writer._signed_seq
     writer._signed_seq = 0
-    writer._disconnect()
+    writer.abandon()
     writer.sign()
     assert writer._signed_seq == signed == 2
     writer.close()
@@ -264,7 +287,7 @@ def test_a_writer_that_stops_for_a_fault_of_its_own_says_so(shelf: Shelf) -> Non
     ledger = shelf.open()
     with ledger._mutex:
         ledger._queue.append("no entry")  # type: ignore[arg-type]
-        ledger._work.notify()
+    ledger._bell.ring()
     until(lambda: ledger.problem is not None)
     assert "stopped unexpectedly" in str(ledger.problem)
     assert not ledger.wait(1, 3600.0)

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from interlock.ledger import Ledger, LedgerBroken, LedgerLocked, LedgerTooNew, LedgerUnwritable, latest_snapshot, read
+from interlock.ledger import (
+    Ledger,
+    LedgerBroken,
+    LedgerLocked,
+    LedgerMissing,
+    LedgerTooNew,
+    LedgerUnwritable,
+    latest_snapshot,
+    read,
+)
 from interlock.ledger.ledger import _GROUP
 from unit.ledger.shelf import DAY_NS, SCHEMA, START_NS, Shelf
 
@@ -252,3 +261,12 @@ def test_a_file_that_a_crash_left_empty_is_no_segment(filled: Shelf) -> None:
 def test_reading_starts_in_the_middle(filled: Shelf) -> None:
     for after in range(31):
         assert len(payloads(filled.directory, after_seq=after)) == 30 - after
+
+
+def test_a_wrong_path_is_not_an_empty_ledger(shelf: Shelf) -> None:
+    with pytest.raises(LedgerMissing, match="check the path"):
+        payloads(shelf.directory)
+    with pytest.raises(LedgerMissing):
+        shelf.verify()
+    with pytest.raises(LedgerMissing):
+        latest_snapshot(shelf.directory, schema=SCHEMA)
