@@ -8,6 +8,7 @@ from math import inf
 from interlock.core.codes import Code
 from interlock.core.facts import FACT_UNITS, Facts
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits
+from interlock.core.numbers import at_least
 
 GuardFunction = Callable[[Facts, Limits], float]
 
@@ -54,9 +55,7 @@ def guard(code: str, *, remedy: str) -> Callable[[GuardFunction], Guard]:
 def active_guards(guards: tuple[Guard, ...], active: int) -> tuple[tuple[Code, GuardFunction], ...]:
     """The guards that a policy with these bits leaves on, in order."""
     return tuple(
-        (each.code, each.function)
-        for each in guards
-        if each.structural or active >> SWITCHABLE.index(each.code) & 1
+        (each.code, each.function) for each in guards if each.structural or active >> SWITCHABLE.index(each.code) & 1
     )
 
 
@@ -66,20 +65,23 @@ def ask(
     """
     The smallest allowance in account currency, >= 0, and every guard that wanted less than `requested`.
 
-    NaN, a guard that raises and a guard that returns nothing are vetoes. Infinity is no objection.
+    NaN, a guard that raises and a guard that returns nothing are vetoes. Infinity is no objection. Money is compared as
+    everywhere, at 1e-6; a request that is not a number > 0 is allowed nothing.
     """
     allowance = inf
+    if not 0.0 < requested < inf:
+        allowance, requested = 0.0, inf
     objections: list[tuple[Code, float]] = []
     for code, function in guards:
         try:
             allowed = function(facts, limits)
-            if allowed >= requested:
+            if allowed >= requested or at_least(allowed, requested):
                 if allowed < allowance:
-                    allowance = allowed
+                    allowance = allowed if allowed > requested else requested
                 continue
             if not allowed > 0.0:
                 allowed = 0.0
-        except Exception:
+        except Exception:  # noqa: BLE001  # one of the two places: whatever a guard does, it cannot let an order through
             allowed = 0.0
         objections.append((code, allowed))
         if allowed < allowance:

@@ -195,7 +195,10 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     breaker_trip_window_s: Annotated[
         float,
         Limit(
-            "s", "higher", (Code.API_ERRORS, Code.ORDER_FAILURES, Code.FAILED_TRADES), "in which those trips are counted"
+            "s",
+            "higher",
+            (Code.API_ERRORS, Code.ORDER_FAILURES, Code.FAILED_TRADES),
+            "in which those trips are counted",
         ),
     ]
     runaway_count_max: Annotated[
@@ -216,9 +219,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size_quantity: Annotated[
         float, Limit("quantity", "lower", (Code.POLICY_MISSING_SIZE,), "of an intent that asks for the policy's size")
     ]
-    size_frac: Annotated[
-        float, Limit("frac", "lower", (Code.POLICY_MISSING_SIZE,), "of equity, for such an intent")
-    ]
+    size_frac: Annotated[float, Limit("frac", "lower", (Code.POLICY_MISSING_SIZE,), "of equity, for such an intent")]
 
 
 def limit_of(name: str) -> Limit:
