@@ -18,7 +18,6 @@ from importlib.resources.abc import Traversable
 from types import FunctionType
 from typing import Annotated, Any, Final, TypeVar, cast, get_args, get_origin
 
-import llvmlite
 import msgspec
 import numba
 import numpy as np
@@ -69,7 +68,7 @@ def digest() -> str:
 
 def digest_of(texts: dict[str, bytes]) -> str:
     """The digest of these sources under this compiler, interpreter and CPU."""
-    versions = (numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(), platform.machine())
+    versions = (numba.__version__, np.__version__, platform.python_version(), platform.machine())
     parts = [*(version.encode() for version in versions)]
     for name in sorted(texts):
         parts += [name.encode(), texts[name]]

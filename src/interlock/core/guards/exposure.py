@@ -30,7 +30,7 @@ def total_exposure(f: Facts, p: Limits) -> float:
 def net_exposure(f: Facts, p: Limits) -> float:
     """Net notional on the order's side stays within its share of equity; pending hedges give no room."""
     net = f.side * f.net_notional
-    if not (f.side * f.side == 1.0 and net > -inf and f.pending_side_notional >= 0.0 and 0.0 < f.equity < inf):
+    if not (abs(f.side) == 1.0 and net > -inf and f.pending_side_notional >= 0.0 and 0.0 < f.equity < inf):
         return 0.0
     return p.net_exposure_frac_max * f.equity - (net + f.pending_side_notional)
 
@@ -40,10 +40,11 @@ def concurrent_positions(f: Facts, p: Limits) -> float:
     """Fewer positions are open or pending than allowed, or the symbol is one of them."""
     fewer = f.symbol_is_open == 0.0 and f.position_count < p.position_count_max
     one_of_them = f.symbol_is_open == 1.0 and p.position_count_max > 0.0
-    return open_if(f.position_count >= 0.0 and (fewer or one_of_them))
+    return open_if(0.0 <= f.position_count < inf and (fewer or one_of_them))
 
 
 @guard("FREE_MARGIN", remedy="reduce positions, or use less margin leverage elsewhere")
 def free_margin(f: Facts, p: Limits) -> float:
     """The order's initial margin fits into free margin."""
-    return f.free_margin * f.margin_leverage if f.margin_leverage > 0.0 and f.free_margin < inf else 0.0
+    known = f.free_margin < inf and 0.0 < f.margin_leverage < inf
+    return f.free_margin * f.margin_leverage if known else 0.0
