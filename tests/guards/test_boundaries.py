@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from math import inf, isclose, nextafter
 from typing import Final, NamedTuple
 
+import numpy as np
 import pytest
 
 from interlock.core.codes import Code
@@ -261,13 +262,13 @@ def probe(order: Case, code: str, fact: str, value: float) -> bool:
 
 def as_order(value: float) -> int:
     """The float's place among all floats."""
-    (bits,) = struct.unpack("<q", struct.pack("<d", value))
+    bits = int.from_bytes(struct.pack(">d", value), signed=True)
     return bits if bits >= 0 else -(bits & 0x7FFFFFFFFFFFFFFF)
 
 
 def at_place(place: int) -> float:
-    (value,) = struct.unpack("<d", struct.pack("<q", abs(place)))
-    return value if place >= 0 else -value
+    value = np.int64(abs(place)).view(np.float64)
+    return float(value if place >= 0 else -value)
 
 
 def turn(admits: Callable[[float], bool], safe: float, unsafe: float) -> tuple[float, float]:

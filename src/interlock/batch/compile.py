@@ -28,13 +28,13 @@ from interlock.core.limits import Limits
 
 __all__ = ["compiled", "digest", "dtype_of", "facts_dtype", "limits_dtype", "to_record"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 GROWN: Final = {"run_buy": RING, "run_sell": RING}
 """Lists that a row only has once it needs them, and how long they then are."""
 
 
-def compiled(function: F) -> F:
+def compiled(function: Callable[..., Result]) -> Callable[..., Result]:
     """
     The function's compiled twin; the same one for the same function.
 
@@ -43,7 +43,7 @@ def compiled(function: F) -> F:
     """
     if not isinstance(function, FunctionType):
         raise TypeError(f"only a plain function has a compiled twin, found {function!r}")
-    return cast(F, _twin(function))
+    return cast(Callable[..., Result], _twin(function))
 
 
 @cache
