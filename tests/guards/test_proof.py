@@ -97,6 +97,5 @@ def test_a_broken_guard_is_a_veto(function: object, position: int) -> None:
 @pytest.mark.parametrize("requested", [nan, inf, -inf, 0.0, -0.0, -1000.0])
 @pytest.mark.parametrize("active", [0, -1])
 def test_a_request_that_is_no_size_is_allowed_nothing(requested: float, active: int) -> None:
-    order = case()
-    guards = tuple((guard.code, guard.function) for guard in GUARDS if active or guard.structural)
-    assert ask(guards, order.facts, order.limits, requested)[0] == 0.0
+    order = case().asking(requested)
+    assert order.allowance(*(guard for guard in GUARDS if active or guard.structural)) == 0.0

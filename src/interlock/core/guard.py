@@ -65,23 +65,21 @@ def ask(
     """
     The smallest allowance in account currency, >= 0, and every guard that wanted less than `requested`.
 
-    NaN, a guard that raises and a guard that returns nothing are vetoes. Infinity is no objection. Money is compared as
-    everywhere, at 1e-6; a request that is not a number > 0 is allowed nothing.
+    NaN, a guard that raises and a guard that returns nothing are vetoes. Infinity is no objection. Money is compared at
+    1e-6, as everywhere: an order of exactly what is allowed has no objection, however both were rounded.
     """
     allowance = inf
-    if not 0.0 < requested < inf:
-        allowance, requested = 0.0, inf
     objections: list[tuple[Code, float]] = []
     for code, function in guards:
         try:
             allowed = function(facts, limits)
-            if allowed >= requested or at_least(allowed, requested):
+            if allowed > 0.0 and (allowed >= requested or at_least(allowed, requested)):
                 if allowed < allowance:
-                    allowance = allowed if allowed > requested else requested
+                    allowance = allowed
                 continue
             if not allowed > 0.0:
                 allowed = 0.0
-        except Exception:  # noqa: BLE001  # one of the two places: whatever a guard does, it cannot let an order through
+        except Exception:  # noqa: BLE001 (a guard that cannot be evaluated vetoes)
             allowed = 0.0
         objections.append((code, allowed))
         if allowed < allowance:

@@ -89,9 +89,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     clock_step_s_max: Annotated[
         float, Limit("s", "lower", (Code.CLOCK_UNTRUSTED, Code.INTENT_STALE), "between wall clock and monotonic clock")
     ]
-    clock_venue_gap_s_max: Annotated[
-        float, Limit("s", "lower", (Code.CLOCK_UNTRUSTED,), "between wall clock and venue")
-    ]
+    clock_venue_gap_s_max: Annotated[float, Limit("s", "lower", (Code.CLOCK_UNTRUSTED,), "between wall clock and venue")]
 
     day_loss_frac_max: Annotated[float, Limit("frac", "lower", (Code.DAILY_LOSS,), "of the equity at day open")]
     week_loss_frac_max: Annotated[float, Limit("frac", "lower", (Code.WEEKLY_LOSS,), "of the equity at week open")]

@@ -4,7 +4,7 @@ from math import inf, nan
 
 from interlock.core.constants import MONEY_SCALE
 
-__all__ = ["above", "at_least", "floor_if", "floor_of", "larger", "open_if", "room", "share"]
+__all__ = ["above", "at_least", "floor_if", "larger", "loss_floor", "open_if", "room", "share"]
 
 
 def open_if(safe: bool) -> float:
@@ -29,7 +29,7 @@ def larger(a: float, b: float) -> float:
     return b if b > a else nan
 
 
-def floor_of(reference: float, loss_frac: float) -> float:
+def loss_floor(reference: float, loss_frac: float) -> float:
     """What a reference leaves after a loss of that share; NaN unless the reference is proven > 0."""
     return reference * (1.0 - loss_frac) if reference > 0.0 else nan
 

@@ -30,9 +30,8 @@ def total_exposure(f: Facts, p: Limits) -> float:
 def net_exposure(f: Facts, p: Limits) -> float:
     """Net notional on the order's side stays within its share of equity; pending hedges give no room."""
     net = f.side * f.net_notional
-    if not (abs(f.side) == 1.0 and net > -inf and f.pending_side_notional >= 0.0 and 0.0 < f.equity < inf):
-        return 0.0
-    return p.net_exposure_frac_max * f.equity - (net + f.pending_side_notional)
+    known = abs(f.side) == 1.0 and net > -inf and f.pending_side_notional >= 0.0 and 0.0 < f.equity < inf
+    return p.net_exposure_frac_max * f.equity - (net + f.pending_side_notional) if known else 0.0
 
 
 @guard("CONCURRENT_POSITIONS", remedy="close a position first")

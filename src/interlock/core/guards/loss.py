@@ -10,31 +10,31 @@ from interlock.core.limits import (
     WEEKLY_LOSS_BIT,
     Limits,
 )
-from interlock.core.numbers import above, at_least, floor_if, floor_of, larger, open_if
+from interlock.core.numbers import above, at_least, floor_if, loss_floor, larger, open_if
 
 
 @guard("DAILY_LOSS", remedy="wait for the next risk day")
 def daily_loss(f: Facts, p: Limits) -> float:
     """Equity is within `day_loss_frac_max` of the equity at day open."""
-    return open_if(at_least(f.equity, floor_of(f.day_open_equity, p.day_loss_frac_max)))
+    return open_if(at_least(f.equity, loss_floor(f.day_open_equity, p.day_loss_frac_max)))
 
 
 @guard("WEEKLY_LOSS", remedy="have an operator review the week and release the lock")
 def weekly_loss(f: Facts, p: Limits) -> float:
     """Equity is within `week_loss_frac_max` of the equity at week open."""
-    return open_if(at_least(f.equity, floor_of(f.week_open_equity, p.week_loss_frac_max)))
+    return open_if(at_least(f.equity, loss_floor(f.week_open_equity, p.week_loss_frac_max)))
 
 
 @guard("DRAWDOWN", remedy="wait until the lock has ended and a new reference is taken")
 def drawdown(f: Facts, p: Limits) -> float:
     """Equity is within `drawdown_frac_max` of the drawdown reference."""
-    return open_if(at_least(f.equity, floor_of(f.drawdown_ref, p.drawdown_frac_max)))
+    return open_if(at_least(f.equity, loss_floor(f.drawdown_ref, p.drawdown_frac_max)))
 
 
 @guard("TOTAL_DRAWDOWN", remedy="have an operator review the account; only a rebase moves the peak down")
 def total_drawdown(f: Facts, p: Limits) -> float:
     """Equity is within `total_drawdown_frac_max` of peak equity."""
-    return open_if(at_least(f.equity, floor_of(f.equity_peak, p.total_drawdown_frac_max)))
+    return open_if(at_least(f.equity, loss_floor(f.equity_peak, p.total_drawdown_frac_max)))
 
 
 @guard("EQUITY_GUARD", remedy="have an operator review the account")
@@ -48,18 +48,18 @@ def loss_headroom(f: Facts, p: Limits) -> float:
     """All stops, this order's included, can be hit without touching the nearest active loss floor."""
     floor = larger(
         larger(
-            floor_if(p.active, DAILY_LOSS_BIT, floor_of(f.day_open_equity, p.day_loss_frac_max)),
-            floor_if(p.active, WEEKLY_LOSS_BIT, floor_of(f.week_open_equity, p.week_loss_frac_max)),
+            floor_if(p.active, DAILY_LOSS_BIT, loss_floor(f.day_open_equity, p.day_loss_frac_max)),
+            floor_if(p.active, WEEKLY_LOSS_BIT, loss_floor(f.week_open_equity, p.week_loss_frac_max)),
         ),
         larger(
-            floor_if(p.active, DRAWDOWN_BIT, floor_of(f.drawdown_ref, p.drawdown_frac_max)),
+            floor_if(p.active, DRAWDOWN_BIT, loss_floor(f.drawdown_ref, p.drawdown_frac_max)),
             larger(
-                floor_if(p.active, TOTAL_DRAWDOWN_BIT, floor_of(f.equity_peak, p.total_drawdown_frac_max)),
+                floor_if(p.active, TOTAL_DRAWDOWN_BIT, loss_floor(f.equity_peak, p.total_drawdown_frac_max)),
                 floor_if(p.active, EQUITY_GUARD_BIT, f.initial_balance * p.equity_floor_frac_min),
             ),
         ),
     )
     lost_frac = f.stop_frac + p.cost_frac
-    if not (f.stop_frac >= 0.0 and lost_frac > 0.0 and f.risk_at_stops >= 0.0 and f.initial_balance > 0.0):
-        return 0.0
-    return (f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops) / lost_frac
+    known = f.stop_frac >= 0.0 and lost_frac > 0.0 and f.risk_at_stops >= 0.0 and f.initial_balance > 0.0
+    left = f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops
+    return left / lost_frac if known else 0.0
