@@ -116,9 +116,9 @@ class Case(msgspec.Struct, frozen=True):
 
     def allowance(self, *guards: Guard) -> float:
         """What these guards allow, all of them where none is named."""
-        return ask(
-            tuple((each.code, each.function) for each in guards or GUARDS), self.facts, self.limits, self.requested
-        )[0]
+        return ask(tuple((each.code, each.function) for each in guards or GUARDS), self.facts, self.limits, self.requested)[
+            0
+        ]
 
     def admitted(self, *guards: Guard) -> bool:
         """Whether none of these guards objects."""
@@ -328,9 +328,7 @@ def tight_limits() -> st.SearchStrategy[Limits]:
     """Limits as a policy may give them, every rule on."""
     ranges = {"frac": (0.1, 0.5), "bps": (5.0, 200.0), "s": (1.0, 1e4), "count": (2.0, 30.0), "x": (1.0, 100.0)}
     narrow = {"headroom_buffer_frac": (0.0, 0.05), "cost_frac": (0.0, 0.01), "equity_floor_frac_min": (0.5, 0.95)}
-    drawn = {
-        name: st.floats(*narrow.get(name, ranges.get(limit.unit, (1.0, 1e6)))) for name, limit in LIMIT_FIELDS.items()
-    }
+    drawn = {name: st.floats(*narrow.get(name, ranges.get(limit.unit, (1.0, 1e6)))) for name, limit in LIMIT_FIELDS.items()}
     return st.builds(limits, **drawn)
 
 
@@ -350,6 +348,16 @@ def any_limits(number: st.SearchStrategy[float]) -> st.SearchStrategy[Limits]:
     count = len(LIMIT_FIELDS)
     values = st.lists(number, min_size=count, max_size=count)
     return st.builds(lambda active, given: Limits(active, *given), st.integers(0, ALL_ON), values)
+
+
+def around(guard: Guard, known: st.SearchStrategy[float], given: st.SearchStrategy[float]) -> st.SearchStrategy[Case]:
+    """An order in which such facts and such limits stand wherever this guard looks, or in some of those places."""
+    return st.builds(
+        lambda order, facts, limits: order.knowing(**facts).under(**limits),
+        st.sampled_from((case(), sale())),
+        st.fixed_dictionaries({}, optional=dict.fromkeys(guard.reads, known)),
+        st.fixed_dictionaries({}, optional=dict.fromkeys(guard.limits, given)),
+    )
 
 
 @st.composite

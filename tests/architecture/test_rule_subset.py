@@ -74,9 +74,7 @@ def functions(tree: ast.Module) -> list[ast.FunctionDef]:
 
 
 def imported_names(tree: ast.Module) -> set[str]:
-    return {
-        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
+    return {alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
 
 
 def outside_the_subset(source: str) -> Iterator[str]:
@@ -119,9 +117,7 @@ def wrong_nodes(function: ast.FunctionDef) -> Iterator[str]:
             yield at(node, "a statement that does nothing")
         elif isinstance(node, ast.Constant) and not isinstance(node.value, int | float):
             yield at(node, f"the constant {node.value!r}")
-        elif isinstance(node, ast.For) and not (
-            isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range"
-        ):
+        elif isinstance(node, ast.For) and not (isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range"):
             yield at(node, "a loop over something else than a range")
 
 

@@ -144,9 +144,7 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         POSITIVE,
         at_most(
             "micro",
-            lambda f, p: (
-                (f.equity - needed(f, p) - f.risk_at_stops) / (p.equity_floor_frac_min + p.headroom_buffer_frac)
-            ),
+            lambda f, p: (f.equity - needed(f, p) - f.risk_at_stops) / (p.equity_floor_frac_min + p.headroom_buffer_frac),
         ),
     ),
     ("LOSS_HEADROOM", "risk_at_stops"): (
@@ -175,9 +173,7 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         at_least("derived", lambda f, p: f.requested_notional / p.order_quantity_max),
         at_most("exact", lambda f, p: nextafter(inf, 0.0)),
     ),
-    ("ORDER_RATE", "order_ahead_s"): (
-        at_most("micro", lambda f, p: p.order_interval_s * (p.order_burst_count_max - 1)),
-    ),
+    ("ORDER_RATE", "order_ahead_s"): (at_most("micro", lambda f, p: p.order_interval_s * (p.order_burst_count_max - 1)),),
     ("SYMBOL_EXPOSURE", "equity"): (
         at_least("derived", lambda f, p: (f.symbol_notional + f.requested_notional) / p.symbol_exposure_frac_max),
     ),
@@ -209,9 +205,7 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
     ),
     ("NET_EXPOSURE", "pending_side_notional"): (
         NOT_NEGATIVE,
-        at_most(
-            "micro", lambda f, p: p.net_exposure_frac_max * f.equity - f.side * f.net_notional - f.requested_notional
-        ),
+        at_most("micro", lambda f, p: p.net_exposure_frac_max * f.equity - f.side * f.net_notional - f.requested_notional),
     ),
     ("CONCURRENT_POSITIONS", "position_count"): (
         NOT_NEGATIVE,
@@ -234,9 +228,7 @@ BUYS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
     ("STOP_REQUIRED", "mark"): (at_least("open", lambda f, p: f.stop_price),),
     ("STOP_REQUIRED", "target_price"): (at_least("open", lambda f, p: f.worst_price),),
     ("NET_EXPOSURE", "net_notional"): (
-        at_most(
-            "micro", lambda f, p: p.net_exposure_frac_max * f.equity - f.pending_side_notional - f.requested_notional
-        ),
+        at_most("micro", lambda f, p: p.net_exposure_frac_max * f.equity - f.pending_side_notional - f.requested_notional),
     ),
 }
 SALES: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {

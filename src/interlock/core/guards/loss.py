@@ -10,7 +10,7 @@ from interlock.core.limits import (
     WEEKLY_LOSS_BIT,
     Limits,
 )
-from interlock.core.numbers import above, at_least, floor_if, loss_floor, larger, open_if
+from interlock.core.numbers import above, at_least, floor_if, larger, loss_floor, open_if
 
 
 @guard("DAILY_LOSS", remedy="wait for the next risk day")
