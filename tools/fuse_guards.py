@@ -20,7 +20,14 @@ from interlock.core.limits import SWITCHABLE
 TARGET = Path(guards.__file__).with_name("fused.py")
 INLINED = {
     function.__name__: function
-    for function in (numbers.at_least, numbers.above, numbers.floor_if, numbers.larger, numbers.loss_floor)
+    for function in (
+        numbers.at_least,
+        numbers.above,
+        numbers.floor_if,
+        numbers.larger,
+        numbers.loss_floor,
+        numbers.room,
+    )
 }
 HEAD = '''"""
 All guards in one function: generated from them by `make generate`, never edited.

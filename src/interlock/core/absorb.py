@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from interlock.core.codes import CalendarKind, Code, PermitState
 from interlock.core.constants import (
+    EPOCH_BITS,
     MARK_FUTURE_S_MAX,
     MAX_CASH,
     MISMATCH_COUNT,
@@ -103,7 +104,7 @@ def _account_opened(state: State, event: AccountOpened) -> None:
         a.balance_known = 1.0
         measure(state)
     a.epoch = event.epoch
-    a.next_id = (event.epoch << 40) + 1
+    a.next_id = (event.epoch << EPOCH_BITS) + 1
 
 
 def table_of(table: Table[R] | DraftTable[R]) -> Table[R]:
