@@ -26,6 +26,7 @@ from interlock.core.messages import (
     Message,
     PermitIssued,
     PermitRevoked,
+    PositionsReported,
     Quote,
     Rebased,
 )
@@ -228,6 +229,14 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """Whether a loss limit is broken, by each source alone."""
+
+    own: bool | None
+    venue: bool | None
+
+
+@dataclass(frozen=True)
 class Entry:
     at_ns: int
     event: Message
@@ -248,12 +257,18 @@ class Account:
     history: list[Entry] = field(default_factory=list)
     known: list[Figure | None] = field(default_factory=list)
     factors: list[Fraction] = field(default_factory=list)
+    verdicts: list[dict[Code, Verdict]] = field(default_factory=list)
 
     def record(self, at_ns: int, event: Message) -> None:
-        """Append what happened, with its figure and factor: they are of that instant, and the past does not change."""
+        """
+        Append what happened, and note what is of that instant alone: figure, factor, verdicts.
+
+        The past does not change, so none of them is ever worked out again.
+        """
         self.history.append(Entry(at_ns, event))
         self.factors.append(self.factor(len(self.history) - 1))
         self.known.append(self.figure_at(len(self.history)))
+        self.verdicts.append(self.verdict())
 
     def seen(self, upto: int | None) -> Sequence[Entry]:
         return self.history if upto is None else self.history[:upto]
@@ -567,11 +582,63 @@ class Account:
 
     # -------------------------------------------------------- losses
 
-    def reference(self, code: Code, day: str, week: str, now_ns: int) -> Fraction | None:
+    def reference(self, code: Code) -> Fraction | None:
         if code in (Code.DAILY_LOSS, Code.WEEKLY_LOSS):
-            opening = self.opening(day if code is Code.DAILY_LOSS else week, now_ns)
+            opening = self.opening("day" if code is Code.DAILY_LOSS else "week", self.history[-1].at_ns)
             return opening.equity if opening is not None else None
         return self.initial_reference() if code is Code.EQUITY_GUARD else self.peak()
+
+    def verdict(self) -> dict[Code, Verdict]:
+        """What each source says of each loss limit now."""
+        if not any(isinstance(entry.event, AccountOpened) for entry in self.history):
+            return {}
+        own, venue = self.own_equity(), self.venue_equity()
+        references = {code: self.reference(code) for code in LOSSES}
+        return {
+            code: Verdict(broken(code, own, reference, self.limits), broken(code, venue, reference, self.limits))
+            for code, reference in references.items()
+        }
+
+    def proven(self, code: Code) -> bool:
+        """
+        Both sources say that the limit is broken, or the own one does for long enough and over enough marks.
+
+        The venue's figure alone proves nothing.
+        """
+        now = self.verdicts[-1].get(code, Verdict(None, None))
+        if now.own is not True:
+            return False
+        return now.venue is True or self.own_alone(code)
+
+    def own_alone(self, code: Code) -> bool:
+        """The own estimate has been beyond the limit on enough accepted marks, over enough time, without a break."""
+        marks: list[int] = []
+        for index in range(len(self.history) - 1, -1, -1):
+            if self.verdicts[index].get(code, Verdict(None, None)).own is not True:
+                break
+            if self.accepts(index):
+                marks.append(self.history[index].at_ns)
+        limits = self.limits
+        return (
+            len(marks) >= limits.confirm_mark_count_min
+            and marks[0] - marks[-1] >= exact(limits.confirm_s_min) * NS
+            and self.reconciled()
+        )
+
+    def accepts(self, index: int) -> bool:
+        """Whether the entry at `index` brought an accepted mark."""
+        return any(len(self.marks(s, index + 1)) > len(self.marks(s, index)) for s in self.instruments())
+
+    def reconciled(self) -> bool:
+        """The venue's last word on positions is young and agrees with the fills known then."""
+        reports = [(i, e) for i, e in enumerate(self.history) if isinstance(e.event, PositionsReported)]
+        if not reports:
+            return False
+        index, entry = reports[-1]
+        assert isinstance(entry.event, PositionsReported)
+        told = {position.symbol: position.steps for position in entry.event.positions if position.steps}
+        ours = {symbol: self.position(symbol, index) for symbol in self.instruments() if self.position(symbol, index)}
+        return told == ours and self.age_ok(entry.event.at_ns, self.history[-1].at_ns, self.limits.reconciled_age_s_max)
 
     # -------------------------------------------------------- exposure
 
@@ -648,8 +715,3 @@ def broken(code: Code, equity: Fraction | None, reference: Fraction | None, limi
         Code.EMERGENCY_FLATTEN: lambda: limits.emergency_drawdown_frac_max,
     }
     return cents(equity) < cents(reference * (1 - exact(allowed[code]())))
-
-
-def confirmed(own: bool | None, venue: bool | None) -> bool:
-    """Both sources prove it. The venue's figure alone never does; the own one needs marks over time as well."""
-    return own is True and venue is True

@@ -18,10 +18,12 @@ from interlock.core.messages import (
     MarketBatch,
     PermitIssued,
     PermitRevoked,
+    PositionAt,
+    PositionsReported,
     Quote,
     Rebased,
 )
-from oracle.accounting import NS, Account, broken, cents, exact, price_of, worth
+from oracle.accounting import NS, Account, Verdict, broken, cents, exact, price_of, worth
 
 GENEROUS = {
     "equity_gap_frac_max": 0.10,
@@ -36,6 +38,9 @@ GENEROUS = {
     "emergency_drawdown_frac_max": 0.10,
     "total_drawdown_frac_max": 0.20,
     "equity_floor_frac_min": 0.90,
+    "reconciled_age_s_max": 60.0,
+    "confirm_mark_count_min": 3.0,
+    "confirm_s_min": 10.0,
 }
 LIMITS = Limits(active=0, **{name: GENEROUS.get(name, nan) for name in LIMIT_FIELDS})
 
@@ -495,6 +500,40 @@ def test_a_fifth_realised_is_a_fifth_of_drawdown() -> None:
     assert equity is not None
     assert peak is not None
     assert 1 - equity / peak == Fraction(1, 5)
+
+
+def test_both_sources_together_prove_a_loss_and_the_venue_alone_never_does() -> None:
+    story = Story()
+    story.venue(10_000.0)
+    story.venue(9_100.0)
+    assert story.account.verdicts[-1][Code.DRAWDOWN] == Verdict(own=False, venue=True)
+    assert not story.account.proven(Code.DRAWDOWN)
+    story.tell(CashFlow("fee", -900.0))
+    assert story.account.proven(Code.DRAWDOWN)
+    assert not story.account.proven(Code.EMERGENCY_FLATTEN)
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "marks", "reconcile", "expected"),
+    [
+        (5.0, 3, True, True),
+        (4.9, 3, True, False),
+        (10.0, 2, True, False),
+        (5.0, 3, False, False),
+    ],
+)
+def test_the_own_estimate_needs_marks_time_and_reconciled_positions(
+    gap_s: float, marks: int, reconcile: bool, expected: bool
+) -> None:
+    story = Story()
+    story.quote("BTC", 100.0)
+    story.venue(10_000.0)
+    story.trade("BTC", 1, 100_000, 100.0)
+    for _ in range(marks):
+        story.quote("BTC", 91.0, after_s=gap_s)
+    if reconcile:
+        story.tell(PositionsReported((PositionAt("BTC", 100_000, 100.0),), story.at))
+    assert story.account.proven(Code.DRAWDOWN) is expected
 
 
 # ---------------------------------------------------------------- exposure
