@@ -29,7 +29,7 @@ STEP_TOLERANCE: Final = 1e-9
 """Relative room for the float error of `quantity / step` before it is rounded down (0.3 / 0.1 is three steps)."""
 
 PRICE_TOLERANCE: Final = 1e-9
-"""Relative room for the float error of `price / tick`."""
+"""A market order's collar price keeps this share of the collar clear, so that rounding never leaves the collar."""
 
 R_NEUTRAL_FRAC: Final = 0.05
 """A trade within this share of its risk R is neither a win nor a loss."""
@@ -57,3 +57,9 @@ UNEXPLAINED_READS_S: Final = 60.0
 
 MARK_FUTURE_S_MAX: Final = 5.0
 """A quote stamped later than this after core time is not believed."""
+
+JITTER_STEP: Final = 2654435761
+"""Knuth's multiplicative constant: spreads retry delays without chance."""
+
+JITTER_RANGE: Final = 1024
+"""Distinct jitters; a retry waits up to half as long again."""

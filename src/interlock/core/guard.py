@@ -54,9 +54,7 @@ def guard(code: str, *, remedy: str) -> Callable[[GuardFunction], Guard]:
 def active_guards(guards: tuple[Guard, ...], active: int) -> tuple[tuple[Code, GuardFunction], ...]:
     """The guards that a policy with these bits leaves on, in order."""
     return tuple(
-        (each.code, each.function)
-        for each in guards
-        if each.structural or active >> SWITCHABLE.index(each.code) & 1
+        (each.code, each.function) for each in guards if each.structural or active >> SWITCHABLE.index(each.code) & 1
     )
 
 
@@ -73,13 +71,13 @@ def ask(
     for code, function in guards:
         try:
             allowed = function(facts, limits)
-            if allowed >= requested:
+            if allowed >= requested and allowed > 0.0:
                 if allowed < allowance:
                     allowance = allowed
                 continue
             if not allowed > 0.0:
                 allowed = 0.0
-        except Exception:
+        except Exception:  # noqa: BLE001 (a guard that cannot be evaluated vetoes)
             allowed = 0.0
         objections.append((code, allowed))
         if allowed < allowance:

@@ -1,5 +1,6 @@
 """What a symbol is at its venue: how steps and prices become money."""
 
+from itertools import pairwise
 from math import inf
 
 import msgspec
@@ -40,7 +41,7 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         if not 0.0 <= self.min_notional < inf:
             found.append(f"{self.symbol}: min_notional must be a number >= 0, found {self.min_notional!r}")
         edges = [edge for session in self.sessions for edge in session]
-        if any(later <= earlier for earlier, later in zip(edges, edges[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(edges)):
             found.append(f"{self.symbol}: sessions must be open < close and in order without overlap")
         return tuple(found)
 

@@ -89,9 +89,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     clock_step_s_max: Annotated[
         float, Limit("s", "lower", (Code.CLOCK_UNTRUSTED, Code.INTENT_STALE), "between wall clock and monotonic clock")
     ]
-    clock_venue_gap_s_max: Annotated[
-        float, Limit("s", "lower", (Code.CLOCK_UNTRUSTED,), "between wall clock and venue")
-    ]
+    clock_venue_gap_s_max: Annotated[float, Limit("s", "lower", (Code.CLOCK_UNTRUSTED,), "between wall clock and venue")]
 
     day_loss_frac_max: Annotated[float, Limit("frac", "lower", (Code.DAILY_LOSS,), "of the equity at day open")]
     week_loss_frac_max: Annotated[float, Limit("frac", "lower", (Code.WEEKLY_LOSS,), "of the equity at week open")]
@@ -195,7 +193,10 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     breaker_trip_window_s: Annotated[
         float,
         Limit(
-            "s", "higher", (Code.API_ERRORS, Code.ORDER_FAILURES, Code.FAILED_TRADES), "in which those trips are counted"
+            "s",
+            "higher",
+            (Code.API_ERRORS, Code.ORDER_FAILURES, Code.FAILED_TRADES),
+            "in which those trips are counted",
         ),
     ]
     runaway_count_max: Annotated[
@@ -216,9 +217,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size_quantity: Annotated[
         float, Limit("quantity", "lower", (Code.POLICY_MISSING_SIZE,), "of an intent that asks for the policy's size")
     ]
-    size_frac: Annotated[
-        float, Limit("frac", "lower", (Code.POLICY_MISSING_SIZE,), "of equity, for such an intent")
-    ]
+    size_frac: Annotated[float, Limit("frac", "lower", (Code.POLICY_MISSING_SIZE,), "of equity, for such an intent")]
 
 
 def limit_of(name: str) -> Limit:

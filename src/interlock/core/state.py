@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from math import nan
-from typing import Final, Generic, Protocol, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 import msgspec
 
@@ -131,14 +131,16 @@ class AccountRow(Row, array_like=True):
     fees: int = 0
     flows: int = 0
 
-    gross_notional: float = 0.0
+    held_notional: float = 0.0
     net_notional: float = 0.0
-    pending_buy_notional: float = 0.0
-    pending_sell_notional: float = 0.0
-    used_margin: float = 0.0
-    risk_at_stops: float = 0.0
-    position_count: int = 0
-    unknown_count: int = 0
+    held_margin: float = 0.0
+    held_risk: float = 0.0
+    unknown_rows: int = 0
+    unknown_permits: int = 0
+    pending_buy_reserved: int = 0
+    pending_sell_reserved: int = 0
+    pending_margin: int = 0
+    pending_risk: int = 0
     book_at_ns: int = OPERATOR_NS
     book_rate_at_ns: int = OPERATOR_NS
 
@@ -162,8 +164,11 @@ class AccountRow(Row, array_like=True):
     trip_times: list[int] = msgspec.field(default_factory=_ring)
     trip_count: int = 0
 
+    lock_mask: int = 0
     lock_until: list[int] = msgspec.field(default_factory=lambda: _zeros(len(ACCOUNT_LOCKS)))
     lock_severity: list[int] = msgspec.field(default_factory=lambda: _zeros(len(ACCOUNT_LOCKS)))
+    day_calendar: int = -1
+    week_calendar: int = -1
     policy_loaded: float = 0.0
     policy_verified: float = nan
     policy_valid_until_ns: int = 0
@@ -183,6 +188,7 @@ class SymbolRow(Row, array_like=True):
     """
 
     limits: int = -1
+    policy_complete: float = nan
     margin_leverage: float = nan
     tradable: float = nan
     owner: int = -1
@@ -222,6 +228,7 @@ class SymbolRow(Row, array_like=True):
     settled: int = 0
     released: int = 0
 
+    lock_mask: int = 0
     lock_until: list[int] = msgspec.field(default_factory=lambda: _zeros(2 * len(SYMBOL_LOCKS)))
     lock_severity: list[int] = msgspec.field(default_factory=lambda: _zeros(2 * len(SYMBOL_LOCKS)))
     goal: str = ""
@@ -238,11 +245,13 @@ class SymbolRow(Row, array_like=True):
 class StrategyRow(Row, array_like=True):
     """One strategy: its exposure now and what its closed trades came to."""
 
-    notional: float = 0.0
+    held_notional: float = 0.0
+    pending_reserved: int = 0
     wins: int = 0
     losses: int = 0
     won: int = 0
     lost: int = 0
+    lock_mask: int = 0
     lock_until: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
     lock_severity: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
     warned: int = 0
@@ -284,16 +293,18 @@ class PermitRow(Row, array_like=True):
     issued_ns: int
     expires_ns: int
     reserved: int
+    margin: int
+    risk: int
     intent_id: str
     goal: str
     decision: int
     source: int = -1
     state: PermitState = PermitState.ISSUED
+    pending: int = 0
     filled: int = 0
     filled_value: int = 0
     fees: int = 0
     working_ns: int = 0
-    reviewed_ns: int = 0
     cancelling: bool = False
     ended: bool = False
     deferred: Intent | None = None
@@ -308,6 +319,7 @@ class SeenIntent(msgspec.Struct, frozen=True, array_like=True):
     allowance: float
     headline: Code
     permit: int
+    reducing: bool
 
 
 R = TypeVar("R", bound=Row)
@@ -454,7 +466,7 @@ class State:
         twin.flows = Keyed(0, self.flows)
         twin.open_rows = self.open_rows.copy()
         twin.instruments = self.instruments
-        twin.names = self.names
+        twin.names = self.names.draft()
         twin.policy = self.policy
         twin.rights = self.rights
         return twin
@@ -480,3 +492,11 @@ class Names:
         self.symbol_index: dict[str, int] = {}
         self.strategy_index: dict[str, int] = {}
         self.source_index: dict[str, int] = {}
+
+    def draft(self) -> Names:
+        """A twin that can number new sources without this one knowing."""
+        twin = Names.__new__(Names)
+        twin.symbols, twin.symbol_index = self.symbols, self.symbol_index
+        twin.strategies, twin.strategy_index = self.strategies, self.strategy_index
+        twin.sources, twin.source_index = self.sources.copy(), self.source_index.copy()
+        return twin

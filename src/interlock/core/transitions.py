@@ -9,7 +9,7 @@ from math import inf, nan
 
 from interlock.core.constants import MICROS, MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS, R_NEUTRAL_FRAC, RING
 from interlock.core.numbers import share
-from interlock.core.state import AccountRow, CalendarRow, PermitRow, SymbolRow
+from interlock.core.state import AccountRow, CalendarRow, PermitRow, StrategyRow, SymbolRow
 
 
 def micros(amount: float) -> int:
@@ -201,58 +201,50 @@ def scale_calendar(c: CalendarRow, factor: float) -> None:
 # ---------------------------------------------------------------- reservation
 
 
-def reserve(r: SymbolRow, p: PermitRow) -> None:
+def hold(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow, steps: int) -> None:
+    """
+    So many steps of the permit are pending, in every sum that counts them.
+
+    Reserved amounts are integers and each permit's share is taken from the whole, so the sums come back to exactly 0.
+    """
+    notional = share(p.reserved, steps, p.steps) - share(p.reserved, p.pending, p.steps)
+    if p.side > 0:
+        r.pending_buy += steps - p.pending
+        r.pending_buy_reserved += notional
+        a.pending_buy_reserved += notional
+    else:
+        r.pending_sell += steps - p.pending
+        r.pending_sell_reserved += notional
+        a.pending_sell_reserved += notional
+    s.pending_reserved += notional
+    a.pending_margin += share(p.margin, steps, p.steps) - share(p.margin, p.pending, p.steps)
+    a.pending_risk += share(p.risk, steps, p.steps) - share(p.risk, p.pending, p.steps)
+    p.pending = steps
+
+
+def reserve(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
     """The permit's steps and notional count as pending from now on."""
     r.issued += p.steps
-    left = p.steps - p.filled
-    notional = share(p.reserved, left, p.steps)
-    if p.side > 0:
-        r.pending_buy += left
-        r.pending_buy_reserved += notional
-    else:
-        r.pending_sell += left
-        r.pending_sell_reserved += notional
+    hold(a, s, r, p, p.steps)
 
 
-def settle(r: SymbolRow, p: PermitRow, filled: int) -> None:
-    """The permit has filled so many steps in all, and no longer reserves them."""
-    before = share(p.reserved, p.steps - p.filled, p.steps)
-    after = share(p.reserved, p.steps - filled, p.steps)
-    steps = filled - p.filled
+def settle(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow, filled: int) -> None:
+    """The permit has filled so many steps in all (never fewer than before), and no longer reserves them."""
+    r.settled += filled - p.filled
     p.filled = filled
-    r.settled += steps
-    if p.side > 0:
-        r.pending_buy -= steps
-        r.pending_buy_reserved -= before - after
-    else:
-        r.pending_sell -= steps
-        r.pending_sell_reserved -= before - after
+    hold(a, s, r, p, p.steps - filled)
 
 
-def release(r: SymbolRow, p: PermitRow) -> None:
+def release(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
     """Nothing of the permit is pending any more."""
-    left = p.steps - p.filled
-    notional = share(p.reserved, left, p.steps)
-    r.released += left
-    if p.side > 0:
-        r.pending_buy -= left
-        r.pending_buy_reserved -= notional
-    else:
-        r.pending_sell -= left
-        r.pending_sell_reserved -= notional
+    r.released += p.pending
+    hold(a, s, r, p, 0)
 
 
-def reclaim(r: SymbolRow, p: PermitRow) -> None:
+def reclaim(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
     """What was released is pending again: the order turned out to be alive."""
-    left = p.steps - p.filled
-    notional = share(p.reserved, left, p.steps)
-    r.released -= left
-    if p.side > 0:
-        r.pending_buy += left
-        r.pending_buy_reserved += notional
-    else:
-        r.pending_sell += left
-        r.pending_sell_reserved += notional
+    r.released -= p.steps - p.filled
+    hold(a, s, r, p, p.steps - p.filled)
 
 
 def on_order(a: AccountRow, now_ns: int, interval_s: float) -> None:

@@ -17,9 +17,7 @@ def spread_spike(f: Facts, p: Limits) -> float:
 @guard("PRICE_COLLAR", remedy="set the limit price closer to the mark")
 def price_collar(f: Facts, p: Limits) -> float:
     """The worst price the order can get is close to the mark."""
-    return open_if(
-        f.worst_price > 0.0 and f.mark > 0.0 and abs(f.worst_price - f.mark) <= p.collar_frac_max * f.mark
-    )
+    return open_if(f.worst_price > 0.0 and f.mark > 0.0 and abs(f.worst_price - f.mark) <= p.collar_frac_max * f.mark)
 
 
 @guard("ORDER_NOTIONAL", remedy="send a smaller order")

@@ -1,0 +1,328 @@
+"""
+The only code that changes the state: what each output does to it, and in which order a step takes effect.
+
+`apply` is total: a step that was decided never fails here, and folding recorded steps through it gives the same state
+again, however the rules have changed since.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from math import isfinite, nan
+from typing import Any, Final
+
+from interlock.core.absorb import absorb, close_row, end_permit, open_row, source_number, strategy_of
+from interlock.core.codes import Code, PermitState, RiskAction, Scope
+from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.measure import measure, session_of
+from interlock.core.messages import (
+    BaselineSet,
+    CancelOrders,
+    Decision,
+    FenceRaised,
+    FlattenGoal,
+    Input,
+    Intent,
+    LockChanged,
+    Output,
+    PermitIssued,
+    PermitRevoked,
+    RiskEvent,
+)
+from interlock.core.state import (
+    ACCOUNT_LOCKS,
+    ACCOUNT_WARNINGS,
+    LOSS_TRIGGERS,
+    STRATEGY_LOCKS,
+    SYMBOL_LOCKS,
+    AccountRow,
+    PermitRow,
+    SeenIntent,
+    State,
+)
+from interlock.core.transitions import core_time, on_order, on_time, reserve
+
+ROLLED: Final = ("exact", "pending")
+"""How a baseline is set by the roll of a calendar, which comes before anything else in a step."""
+
+
+def advance(state: State, wall_ns: int, mono_ns: int) -> None:
+    """The state's clocks are those of this step."""
+    a = state.account
+    now_ns, trusted = core_time(a, wall_ns, mono_ns, state.account_limits().clock_step_s_max)
+    on_time(a, wall_ns, mono_ns, now_ns, trusted)
+    if now_ns >= a.wake_ns:
+        measure(state)
+
+
+def apply(state: State, wall_ns: int, mono_ns: int, event: Input, outputs: tuple[Output, ...]) -> None:
+    """The state is as it is after the step: time, calendar rolls, the input itself, then everything else decided."""
+    a = state.account
+    advance(state, wall_ns, mono_ns)
+    a.seq += 1
+    rolled = 0
+    for output in outputs:
+        if not (type(output) is BaselineSet and output.how in ROLLED):
+            break
+        apply_output(state, output)
+        rolled += 1
+    absorb(state, event)
+    for output in outputs[rolled:]:
+        apply_output(state, output)
+    if type(event) is Intent:
+        _remember(state, event, outputs)
+    else:
+        schedule(state)
+
+
+def apply_output(state: State, output: Output) -> None:
+    """The state holds what the output says."""
+    handler = _HANDLERS.get(type(output))
+    if handler is not None:
+        handler(state, output)
+
+
+def _remember(state: State, intent: Intent, outputs: tuple[Output, ...]) -> None:
+    """The intent's id stands for its first decision, and for the permit that came of it if one did."""
+    for output in outputs:
+        if type(output) is Decision and output.intent_id == intent.id and not output.repeats:
+            seen = SeenIntent(
+                intent,
+                output.id,
+                output.granted_steps,
+                output.allowance,
+                output.headline,
+                output.permit,
+                output.reducing,
+            )
+            state.intents.add(intent.id, seen)
+            return
+
+
+# ---------------------------------------------------------------- permits
+
+
+def _decision(state: State, output: Decision) -> None:
+    state.account.next_id = max(state.account.next_id, output.id + 1)
+
+
+def _permit_issued(state: State, output: PermitIssued) -> None:
+    a = state.account
+    a.next_id = max(a.next_id, output.id + 1)
+    names = state.names
+    index = names.symbol_index[output.symbol]
+    r = state.symbols.edit(index)
+    limits = state.limits(r)
+    margin = risk = 0
+    if not output.reduce_only:
+        margin = _part(output.reserved, 1.0 / output.margin_leverage if output.margin_leverage > 0.0 else nan)
+        stop_frac = abs(output.limit_price - output.stop_price) / output.limit_price
+        at_stop = limits.no_stop_gap_frac if stop_frac != stop_frac else stop_frac + limits.cost_frac
+        risk = _part(output.reserved, at_stop)
+    p = PermitRow(
+        output.id,
+        index,
+        names.strategy_index.get(output.strategy, -1),
+        output.side,
+        output.steps,
+        output.reduce_only,
+        output.limit_price,
+        output.stop_price,
+        output.target_price,
+        output.margin_leverage,
+        output.fence,
+        output.issued_ns,
+        output.expires_ns,
+        output.reserved,
+        margin,
+        risk,
+        output.intent_id,
+        output.goal,
+        output.decision,
+        source_number(state, output.source),
+        deferred=output.deferred,
+    )
+    state.permits.add(p)
+    r.permits.append(p.id)
+    open_row(state, index)
+    if output.reduce_only:
+        return
+    reserve(a, strategy_of(state, p), r, p)
+    if r.owner == -1:
+        r.owner = p.strategy
+        r.opener = p.source
+    if limits.order_interval_s > 0.0:
+        on_order(a, a.now_ns, limits.order_interval_s)
+    a.wake_ns = min(a.wake_ns, output.expires_ns + 1)
+
+
+def _part(amount: int, frac: float) -> int:
+    """A share of micros; nothing where the share is unknown because no rule reads it."""
+    return int(amount * frac) if isfinite(frac) else 0
+
+
+def _permit_revoked(state: State, output: PermitRevoked) -> None:
+    if state.permits.get(output.permit) is not None:
+        end_permit(state, state.permits.edit(output.permit), output.state)
+
+
+def _cancel_orders(state: State, output: CancelOrders) -> None:
+    for number in output.permits:
+        if state.permits.get(number) is not None:
+            state.permits.edit(number).cancelling = True
+
+
+def _fence_raised(state: State, output: FenceRaised) -> None:
+    state.account.fence = output.fence
+
+
+# ---------------------------------------------------------------- locks and references
+
+
+def _lock_changed(state: State, output: LockChanged) -> None:
+    if output.scope == Scope.ACCOUNT:
+        slot = ACCOUNT_LOCKS.index(output.code)
+        _put(state.account, slot, output)
+        _reset_counter(state.account, output.code)
+    elif output.scope == Scope.STRATEGY:
+        index = state.names.strategy_index.get(output.scope_key)
+        if index is not None:
+            _put(state.strategies.edit(index), STRATEGY_LOCKS.index(output.code), output)
+    else:
+        index = state.names.symbol_index.get(output.scope_key)
+        if index is not None:
+            r = state.symbols.edit(index)
+            slot = SYMBOL_LOCKS.index(output.code)
+            if output.side >= 0:
+                _put(r, slot, output)
+            if output.side <= 0:
+                _put(r, slot + len(SYMBOL_LOCKS), output)
+
+
+def _put(row: Any, slot: int, output: LockChanged) -> None:
+    row.lock_until[slot] = output.until_ns
+    row.lock_severity[slot] = int(output.severity) if output.until_ns else 0
+    row.lock_mask = row.lock_mask | 1 << slot if output.until_ns else row.lock_mask & ~(1 << slot)
+
+
+def _reset_counter(a: AccountRow, code: Code) -> None:
+    """What made the lock is counted afresh from here, so that the same history does not lock again at once."""
+    if code == Code.CONSEC_LOSS:
+        a.loss_streak = 0
+    elif code == Code.CONSEC_LOSS_BREAKER:
+        a.loss_streak_total = 0
+    elif code == Code.API_ERRORS:
+        a.api_error_count = 0
+    elif code == Code.ORDER_FAILURES:
+        a.order_failure_count = 0
+    elif code == Code.FAILED_TRADES:
+        a.failed_trade_count = 0
+
+
+def _flatten_goal(state: State, output: FlattenGoal) -> None:
+    index = state.names.symbol_index[output.symbol]
+    r = state.symbols.edit(index)
+    r.goal = output.code if output.active else ""
+    r.goal_attempts = output.attempts
+    r.goal_next_ns = output.next_attempt_ns
+    if output.active:
+        open_row(state, index)
+    else:
+        close_row(state, index)
+
+
+def _baseline_set(state: State, output: BaselineSet) -> None:
+    a = state.account
+    if output.name == "drawdown_ref":
+        a.drawdown_ref = output.equity
+        return
+    if output.name == "equity_peak":
+        a.equity_peak = output.equity
+        return
+    index = [row.name for row in state.calendars].index(output.name)
+    c = state.calendars.edit(index)
+    c.start_ns = output.start_ns
+    c.next = bisect_right(c.instants_ns, output.start_ns)
+    c.pending = 1.0 if output.how == "pending" else 0.0
+    if output.how == "pending":
+        c.before_equity, c.before_balance = output.equity, output.balance
+        c.open_equity = c.open_balance = nan
+    else:
+        c.open_equity, c.open_balance = output.equity, output.balance
+
+
+def _risk_event(state: State, output: RiskEvent) -> None:
+    a = state.account
+    if output.trigger in LOSS_TRIGGERS:
+        bit = 1 << LOSS_TRIGGERS.index(output.trigger)
+        a.tripped = a.tripped & ~bit if output.action == RiskAction.REARM else a.tripped | bit
+    elif output.trigger == Code.WARN:
+        if output.symbol:
+            r = state.symbols.edit(state.names.symbol_index[output.symbol])
+            r.warned = 0 if output.action == RiskAction.REARM else 1
+            return
+        bit = 1 << ACCOUNT_WARNINGS.index(Code(output.metadata))
+        a.warned = a.warned & ~bit if output.action == RiskAction.REARM else a.warned | bit
+    elif output.trigger == Code.STOP_HIT or output.trigger == Code.RUNAWAY:
+        index = state.names.symbol_index.get(output.symbol)
+        if index is not None:
+            r = state.symbols.edit(index)
+            r.run_buy_count = r.run_sell_count = 0 if output.trigger == Code.RUNAWAY else r.run_buy_count
+    if output.action == RiskAction.VETO and output.trigger in (
+        Code.API_ERRORS,
+        Code.ORDER_FAILURES,
+        Code.FAILED_TRADES,
+    ):
+        a.trip_times[a.trip_count % len(a.trip_times)] = output.at_ns
+        a.trip_count += 1
+
+
+# ---------------------------------------------------------------- when to look again
+
+
+def schedule(state: State) -> None:
+    """`wake_ns` is the first instant at which something can change by the mere passing of time."""
+    a = state.account
+    wake = a.policy_valid_until_ns + 1 if a.policy_valid_until_ns >= a.now_ns else OPERATOR_NS
+    for until in a.lock_until:
+        if 0 < until < OPERATOR_NS:
+            wake = min(wake, until + 1)
+    for c in state.calendars:
+        if c.next < len(c.instants_ns):
+            wake = min(wake, c.instants_ns[c.next])
+    for index in state.open_rows:
+        r = state.symbols[index]
+        edge = session_of(state, index, a.now_ns)[2]
+        wake = min(wake, edge, r.goal_next_ns if r.goal else OPERATOR_NS)
+    for p in state.permits.alive():
+        wake = min(wake, _permit_wake(state, p))
+    a.wake_ns = wake
+
+
+def _permit_wake(state: State, p: PermitRow) -> int:
+    if p.reduce_only:
+        return OPERATOR_NS
+    if p.state == PermitState.ISSUED:
+        return p.expires_ns + 1
+    review_ns = review_interval_ns(state, p)
+    if p.cancelling or review_ns == 0:
+        return OPERATOR_NS
+    return p.issued_ns + ((state.account.now_ns - p.issued_ns) // review_ns + 1) * review_ns
+
+
+def review_interval_ns(state: State, p: PermitRow) -> int:
+    """How often a working opening order is judged again, counted from its permit; 0 is never."""
+    review_s = state.limits(state.symbols[p.symbol]).resting_review_s
+    return int(review_s * NS_PER_S_FLOAT) if review_s > 0.0 else 0
+
+
+_HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {
+    Decision: _decision,
+    PermitIssued: _permit_issued,
+    PermitRevoked: _permit_revoked,
+    CancelOrders: _cancel_orders,
+    FenceRaised: _fence_raised,
+    LockChanged: _lock_changed,
+    FlattenGoal: _flatten_goal,
+    BaselineSet: _baseline_set,
+    RiskEvent: _risk_event,
+}

@@ -1,0 +1,546 @@
+"""
+What follows from an input: outputs, and nothing else.
+
+`decide` never changes the state. It works on a draft wherever one consequence depends on another; an intent in quiet
+times is answered from the state itself.
+"""
+
+from collections.abc import Callable
+from math import nan
+from typing import Any, Final
+
+import msgspec
+
+from interlock.core import rebalance
+from interlock.core.absorb import absorb, is_fresh, plausible_equity
+from interlock.core.agenda import Agenda
+from interlock.core.apply import advance, review_interval_ns
+from interlock.core.authority import ALWAYS, EMERGENCY, may_open
+from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
+from interlock.core.constants import JITTER_RANGE, JITTER_STEP, NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.floors import floor_of, is_broken
+from interlock.core.legs import decide_intent, decide_opening, decide_reducing, deny, judge_again
+from interlock.core.locks import account_lock
+from interlock.core.measure import equity_gap, guard_equity, session_of
+from interlock.core.messages import (
+    AccountOpened,
+    Alert,
+    Amend,
+    BaselineSet,
+    CalendarSet,
+    Cancel,
+    CancelOrders,
+    EquityMarked,
+    Executed,
+    FlattenGoal,
+    Input,
+    InstrumentSet,
+    Intent,
+    KillReset,
+    KillSet,
+    LockChanged,
+    LockReleased,
+    LockSet,
+    Output,
+    PermitRevoked,
+    PolicySet,
+    PositionsReported,
+    Quarantined,
+    Rebalance,
+    Rebased,
+    Spent,
+)
+from interlock.core.numbers import at_least
+from interlock.core.permit import IN_FLIGHT
+from interlock.core.state import ACCOUNT_LOCKS, LOSS_TRIGGERS, STRATEGY_LOCKS, SYMBOL_LOCKS, PermitRow, State
+from interlock.core.transitions import core_time, money
+from interlock.core.triggers import flatten, look, raise_fence, stop_hit, venue_open
+
+
+def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Output, ...]:
+    """Everything that goes out because of the input, in order. Raises only what `inputs.check` should have caught."""
+    a = state.account
+    now_ns, trusted = core_time(a, wall_ns, mono_ns, state.account_limits().clock_step_s_max)
+    if type(event) is Intent and now_ns < a.wake_ns and trusted == a.clock_trusted == 1.0:
+        agenda = Agenda(state, now_ns, trusted, draft=False)
+        decide_intent(agenda, event)
+        return tuple(agenda.outputs)
+    since_ns = a.now_ns
+    draft = state.draft()
+    advance(draft, wall_ns, mono_ns)
+    agenda = Agenda(draft, now_ns, trusted, draft=True)
+    if trusted == 1.0:
+        _roll_calendars(agenda)
+    before = _Before(state, event)
+    if type(event) not in CONFIGURATION:
+        absorb(draft, event)
+    _expire(agenda)
+    _settle_baselines(agenda)
+    _pass_time(agenda, since_ns)
+    handler = _HANDLERS.get(type(event))
+    if handler is not None:
+        handler(agenda, event, before)
+    look(agenda)
+    _review_resting(agenda, since_ns)
+    _pursue_goals(agenda)
+    return tuple(agenda.outputs)
+
+
+CONFIGURATION: Final = frozenset({AccountOpened, CalendarSet, InstrumentSet, PolicySet})
+"""Inputs that change the shape of the tables; nothing is concluded from them in the same step."""
+
+
+class _Before:
+    """What a result's permit and position were before it."""
+
+    __slots__ = ("filled", "position", "stop_price")
+
+    def __init__(self, state: State, event: Input) -> None:
+        p = state.permits.get(event.permit) if type(event) is Executed else None
+        self.filled = p.filled if p is not None else 0
+        self.position = state.symbols[p.symbol].position if p is not None else 0
+        self.stop_price = state.symbols[p.symbol].stop_price if p is not None else nan
+
+
+# ---------------------------------------------------------------- time
+
+
+def _roll_calendars(agenda: Agenda) -> None:
+    """Every period that has begun has its opening figures, or is waiting for a fresh one."""
+    state = agenda.state
+    a = state.account
+    for index in range(len(state.calendars)):
+        while (c := state.calendars[index]).next < len(c.instants_ns) and c.instants_ns[c.next] <= agenda.at_ns:
+            instant_ns = c.instants_ns[c.next]
+            equity = guard_equity(a.venue_equity, a.own_equity)
+            balance = money(a.balance + a.booked) if a.balance_known == 1.0 else nan
+            if _exact_at(state, instant_ns):
+                agenda.emit(BaselineSet(c.name, instant_ns, equity, balance, "exact"))
+            else:
+                before = _strictest(c.before_equity if c.pending == 1.0 else nan, equity)
+                before_balance = _strictest(c.before_balance if c.pending == 1.0 else nan, balance)
+                agenda.emit(BaselineSet(c.name, instant_ns, before, before_balance, "pending"))
+
+
+def _exact_at(state: State, instant_ns: int) -> bool:
+    """Whether the last figures are those of the instant: fresh then, or nothing held could move between."""
+    a = state.account
+    limits = state.account_limits()
+    gap = equity_gap(a.venue_equity, a.own_equity)
+    if not (gap <= limits.equity_gap_frac_max and a.reconciled == 1.0):
+        return False
+    if all(venue_open(state, index, instant_ns) == 0.0 for index in state.open_rows):
+        return True
+    return a.own_proven == 1.0 and is_fresh(instant_ns, a.venue_equity_at_ns, limits.equity_age_s_max)
+
+
+def _strictest(one: float, other: float) -> float:
+    """The larger of two candidates for a baseline; the one that is known where only one is."""
+    if one != one:
+        return other
+    return other if other > one else one
+
+
+def _settle_baselines(agenda: Agenda) -> None:
+    """A period that began without a fresh figure takes the strictest candidate once there is one."""
+    state = agenda.state
+    a = state.account
+    equity = plausible_equity(state)
+    if not equity > 0.0:
+        return
+    balance = money(a.balance + a.booked)
+    for index in range(len(state.calendars)):
+        c = state.calendars[index]
+        if c.pending == 1.0 and a.venue_equity_at_ns >= c.start_ns:
+            opening = _strictest(c.before_equity, equity)
+            agenda.emit(BaselineSet(c.name, c.start_ns, opening, _strictest(c.before_balance, balance), "shadow"))
+
+
+def _expire(agenda: Agenda) -> None:
+    """Opening permits that nobody used in time are over."""
+    for p in agenda.state.permits.alive():
+        if not p.reduce_only and p.state == PermitState.ISSUED and agenda.at_ns > p.expires_ns:
+            agenda.emit(PermitRevoked(p.id, PermitState.EXPIRED, Code.INTENT_STALE))
+
+
+def _pass_time(agenda: Agenda, since_ns: int) -> None:
+    """What ends or begins between then and now voids what was allowed under it."""
+    state = agenda.state
+    a = state.account
+    if since_ns <= a.policy_valid_until_ns < agenda.at_ns and a.policy_valid_until_ns > 0:
+        agenda.emit(Alert(Code.POLICY_STALE, "the policy has expired: openings are denied, exits go on"))
+        raise_fence(agenda, Code.POLICY_STALE)
+    opened = [
+        index
+        for index in state.open_rows
+        if venue_open(state, index, since_ns) == 0.0 and venue_open(state, index, agenda.at_ns) == 1.0
+    ]
+    if opened and any(state.symbols[index].permits for index in opened):
+        raise_fence(agenda, Code.SESSION_CLOSED, rows=frozenset(opened))
+
+
+def _review_resting(agenda: Agenda, since_ns: int) -> None:
+    """A working opening order that would not be allowed now is to be cancelled."""
+    state = agenda.state
+    for p in state.permits.alive():
+        every_ns = review_interval_ns(state, p)
+        if p.reduce_only or p.cancelling or p.state not in IN_FLIGHT or every_ns == 0:
+            continue
+        if (agenda.at_ns - p.issued_ns) // every_ns > (since_ns - p.issued_ns) // every_ns:
+            code = judge_again(agenda, p)
+            if code is not None:
+                agenda.emit(CancelOrders((p.id,), code))
+
+
+def _pursue_goals(agenda: Agenda) -> None:
+    """Each position that is to be flattened has its next attempt under way, or a time for it."""
+    state = agenda.state
+    for index in tuple(state.open_rows):
+        r = state.symbols[index]
+        if not r.goal or agenda.at_ns < r.goal_next_ns:
+            continue
+        symbol = state.names.symbols[index]
+        code = Code(r.goal)
+        session, _, edge_ns = session_of(state, index, agenda.at_ns)
+        if session == 0.0:
+            agenda.emit(FlattenGoal(symbol, code, active=True, next_attempt_ns=edge_ns, attempts=r.goal_attempts))
+            continue
+        if r.position != 0 and account_lock(state.account, agenda.at_ns, agenda.trusted)[0] < TradingState.HALTED:
+            _attempt_flat(agenda, index)
+        delay_ns = _retry_ns(agenda, index)
+        agenda.emit(
+            FlattenGoal(symbol, code, active=True, next_attempt_ns=agenda.at_ns + delay_ns, attempts=r.goal_attempts + 1)
+        )
+
+
+def _attempt_flat(agenda: Agenda, index: int) -> None:
+    state = agenda.state
+    r = state.symbols[index]
+    instrument = state.instruments[index]
+    symbol = state.names.symbols[index]
+    assert instrument is not None
+    strategy = state.names.strategies[r.owner] if r.owner >= 0 else ""
+    side = -1 if r.position > 0 else 1
+    goal = f"flatten:{symbol}:{r.episode}"
+    intent = Intent(
+        f"{goal}:{r.goal_attempts}",
+        EMERGENCY,
+        strategy,
+        symbol,
+        side,
+        quantity=instrument.quantity(abs(r.position)),
+        reduce_only=True,
+        created_at_ns=agenda.at_ns,
+    )
+    decide_reducing(agenda, intent, index, abs(r.position), abs(r.position), None, goal)
+
+
+def _retry_ns(agenda: Agenda, index: int) -> int:
+    """The time to the next attempt: doubling from the policy's shortest to its longest, spread by up to half."""
+    state = agenda.state
+    r = state.symbols[index]
+    limits = state.limits(r)
+    shortest = limits.flatten_retry_s_min if limits.flatten_retry_s_min > 0.0 else 1.0
+    longest = limits.flatten_retry_s_max if limits.flatten_retry_s_max >= shortest else shortest
+    delay = shortest
+    for _ in range(r.goal_attempts):
+        if delay >= longest:
+            break
+        delay *= 2
+    if delay > longest:
+        delay = longest
+    jitter = (state.account.seq + index) * JITTER_STEP % JITTER_RANGE / JITTER_RANGE
+    return int(delay * (1.0 + 0.5 * jitter) * NS_PER_S_FLOAT)
+
+
+# ---------------------------------------------------------------- intents in a draft
+
+
+def _intent(agenda: Agenda, event: Intent, _before: _Before) -> None:
+    decide_intent(agenda, event)
+
+
+def _rebalance(agenda: Agenda, event: Rebalance, _before: _Before) -> None:
+    """Every instruction is answered: what reduces first, then openings in order, each seeing those before it."""
+    wishes = [rebalance.intent_of(agenda, event, instruction) for instruction in event.instructions]
+    for reducing in (True, False):
+        for wish in wishes:
+            if isinstance(wish, rebalance.Wish) and wish.reducing == reducing:
+                decide_intent(agenda, wish.intent)
+            elif isinstance(wish, rebalance.Refusal) and reducing:
+                deny(agenda, wish.intent, wish.code, reducing=False, note=wish.note)
+
+
+def _amend(agenda: Agenda, event: Amend, _before: _Before) -> None:
+    p = agenda.state.permits.get(event.permit)
+    note = "cancel the order and send a new intent"
+    deny(agenda, _about(agenda, event.id, event.source, p), Code.AMEND_UNSUPPORTED, reducing=False, note=note)
+
+
+def _cancel(agenda: Agenda, event: Cancel, _before: _Before) -> None:
+    """An unspent opening permit is revoked and a working order cancelled, for whoever may open for its strategy."""
+    state = agenda.state
+    p = state.permits.get(event.permit)
+    about = _about(agenda, event.id, event.source, p)
+    if p is None or p.ended:
+        deny(agenda, about, Code.MALFORMED, reducing=False, note=f"permit {event.permit} is not live")
+    elif p.reduce_only and event.source not in ALWAYS:
+        deny(agenda, about, Code.NOT_EXIT_OWNER, reducing=False, note="closing orders are cancelled by operators only")
+    elif event.source not in ALWAYS and may_open(state, event.source, about.strategy) != 1.0:
+        deny(agenda, about, Code.SOURCE_DENIED, reducing=False)
+    elif p.state == PermitState.ISSUED:
+        agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, Code.ALLOWED))
+    else:
+        agenda.emit(CancelOrders((p.id,), Code.ALLOWED))
+
+
+def _about(agenda: Agenda, intent_id: str, source: str, p: PermitRow | None) -> Intent:
+    """The wish about an order as an intent, so that its denial reads like any other."""
+    names = agenda.state.names
+    symbol = names.symbols[p.symbol] if p is not None else ""
+    strategy = names.strategies[p.strategy] if p is not None and p.strategy >= 0 else ""
+    return Intent(intent_id, source, strategy, symbol, p.side if p is not None else 0)
+
+
+# ---------------------------------------------------------------- results and reports
+
+
+def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
+    state = agenda.state
+    p = state.permits.get(event.permit)
+    if p is None:
+        what = f"a result came for permit {event.permit}, which is not known: positions are in doubt until reported"
+        agenda.emit(Alert(Code.POSITION_UNRECONCILED, what))
+        return
+    r = state.symbols[p.symbol]
+    if p.filled == before.filled:
+        return
+    if p.reduce_only and before.position != 0 and r.position == 0 and _at_stop(state, p, before):
+        stop_hit(agenda, p.symbol, 1 if before.position > 0 else -1, before.stop_price)
+    if p.deferred is not None and p.filled == p.steps:
+        instrument = state.instruments[p.symbol]
+        assert instrument is not None
+        decide_opening(agenda, p.deferred, p.symbol, instrument.steps_down(p.deferred.quantity))
+
+
+def _at_stop(state: State, p: PermitRow, before: _Before) -> bool:
+    """Whether the closing fills were, on average, at or beyond the position's stop."""
+    instrument = state.instruments[p.symbol]
+    if instrument is None or not before.stop_price > 0.0:
+        return False
+    got = money(p.filled_value)
+    at_stop = p.filled * instrument.step * instrument.value(before.stop_price)
+    return at_least(at_stop, got) if before.position > 0 else at_least(got, at_stop)
+
+
+def _spent(agenda: Agenda, event: Spent, _before: _Before) -> None:
+    if agenda.state.permits.get(event.permit) is None:
+        what = f"permit {event.permit} was spent, which is not known: positions are in doubt until reported"
+        agenda.emit(Alert(Code.POSITION_UNRECONCILED, what))
+
+
+def _positions_reported(agenda: Agenda, _event: PositionsReported, _before: _Before) -> None:
+    """Where the venue confirms flat, the flatten goal is reached and unused closing permits are over."""
+    state = agenda.state
+    if state.account.reconciled != 1.0:
+        return
+    for index in tuple(state.open_rows):
+        r = state.symbols[index]
+        if r.position != 0 or r.known != 1.0:
+            continue
+        for number in tuple(r.permits):
+            p = state.permits.get(number)
+            if p is not None and p.reduce_only and p.state == PermitState.ISSUED:
+                agenda.emit(PermitRevoked(number, PermitState.REVOKED, Code.NOTHING_TO_REDUCE))
+        if r.goal:
+            agenda.emit(FlattenGoal(state.names.symbols[index], Code(r.goal), active=False))
+
+
+def _equity_marked(agenda: Agenda, _event: EquityMarked, _before: _Before) -> None:
+    """An implausible figure is told once for each change of it."""
+    a = agenda.state.account
+    limits = agenda.state.account_limits()
+    gap = equity_gap(a.venue_equity, a.own_equity)
+    if gap > limits.equity_gap_frac_max:
+        what = f"the venue says equity is {a.venue_equity:.2f}, our own estimate is {a.own_equity:.2f}: opening stops"
+        agenda.emit(Alert(Code.EQUITY_IMPLAUSIBLE, what))
+
+
+# ---------------------------------------------------------------- operators
+
+
+def _policy_set(agenda: Agenda, event: PolicySet, _before: _Before) -> None:
+    if not event.verified:
+        agenda.emit(Alert(Code.POLICY_INVALID, "a policy whose digest or signature does not match was refused"))
+    raise_fence(agenda, Code.POLICY_STALE if event.verified else Code.POLICY_INVALID)
+
+
+def _lock_set(agenda: Agenda, event: LockSet, _before: _Before) -> None:
+    lock_scope(agenda, event.scope, event.scope_key, event.side, Code.OPERATOR_LOCK, event.until_ns, event.reason, event.by)
+
+
+def lock_scope(
+    agenda: Agenda,
+    scope: Scope,
+    key: str,
+    side: int,
+    code: Code,
+    until_ns: int,
+    reason: str,
+    by: str,
+    severity: TradingState = TradingState.REDUCING,
+) -> None:
+    """New risk is forbidden in the scope, and what was allowed there before is void."""
+    agenda.emit(LockChanged(scope, key, side, code, severity, agenda.at_ns, until_ns, nan, nan, reason, by))
+    raise_fence(agenda, code, rows=rows_of(agenda.state, scope, key))
+
+
+def rows_of(state: State, scope: Scope, key: str) -> frozenset[int] | None:
+    """The open rows in a scope; None is all of them."""
+    if scope == Scope.ACCOUNT:
+        return None
+    if scope == Scope.SYMBOL:
+        return frozenset({state.names.symbol_index.get(key, -1)})
+    strategy = state.names.strategy_index.get(key, -1)
+    return frozenset(index for index in state.open_rows if state.symbols[index].owner == strategy)
+
+
+def _lock_released(agenda: Agenda, event: LockReleased, _before: _Before) -> None:
+    state = agenda.state
+    if event.code == Code.CLOCK_UNTRUSTED:
+        return
+    agenda.emit(
+        LockChanged(
+            event.scope,
+            event.scope_key,
+            0,
+            event.code,
+            TradingState.ACTIVE,
+            agenda.at_ns,
+            0,
+            nan,
+            nan,
+            event.reason,
+            event.by,
+        )
+    )
+    if event.code in LOSS_TRIGGERS:
+        a = state.account
+        _, floor = floor_of(state, event.code, state.account_limits())
+        if is_broken(event.code, guard_equity(a.venue_equity, a.own_equity), floor):
+            what = f"{event.code} is released, but equity is still under its floor: openings stay denied until a rebase"
+            agenda.emit(Alert(event.code, what))
+
+
+def _kill_set(agenda: Agenda, event: KillSet, _before: _Before) -> None:
+    """The kill switch holds in its scope; throwing it again never weakens it."""
+    freeze = event.mode == KillMode.FREEZE
+    severity = TradingState.HALTED if freeze else TradingState.REDUCING
+    held = kill_severity(agenda.state, event.scope, event.scope_key)
+    weaker = held == TradingState.HALTED and (event.mode == KillMode.REDUCE_ONLY or not event.by)
+    if not weaker:
+        lock_scope(
+            agenda,
+            event.scope,
+            event.scope_key,
+            0,
+            Code.KILL_SWITCH,
+            OPERATOR_NS,
+            event.reason,
+            event.by,
+            severity,
+        )
+    if freeze:
+        agenda.emit(Alert(Code.TRADING_HALTED, "exits are off: trading is frozen until an operator resets it"))
+    if event.mode == KillMode.FLATTEN:
+        rows = rows_of(agenda.state, event.scope, event.scope_key)
+        flatten(agenda, Code.KILL_SWITCH, external=True, rows=rows)
+
+
+def kill_severity(state: State, scope: Scope, key: str) -> TradingState:
+    """How severe the kill switch in a scope is now; ACTIVE is off."""
+    if scope == Scope.ACCOUNT:
+        return TradingState(state.account.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)])
+    if scope == Scope.STRATEGY:
+        index = state.names.strategy_index.get(key, -1)
+        slot = STRATEGY_LOCKS.index(Code.KILL_SWITCH)
+        return TradingState(state.strategies[index].lock_severity[slot] if index >= 0 else 0)
+    index = state.names.symbol_index.get(key, -1)
+    slot = SYMBOL_LOCKS.index(Code.KILL_SWITCH)
+    return TradingState(state.symbols[index].lock_severity[slot] if index >= 0 else 0)
+
+
+def _kill_reset(agenda: Agenda, event: KillReset, _before: _Before) -> None:
+    """The kill switch is off in its scope, and positions are no longer flattened for it."""
+    state = agenda.state
+    agenda.emit(
+        LockChanged(
+            event.scope,
+            event.scope_key,
+            0,
+            Code.KILL_SWITCH,
+            TradingState.ACTIVE,
+            agenda.at_ns,
+            0,
+            nan,
+            nan,
+            event.reason,
+            event.by,
+        )
+    )
+    rows = rows_of(state, event.scope, event.scope_key)
+    for index in tuple(state.open_rows):
+        if state.symbols[index].goal == Code.KILL_SWITCH and (rows is None or index in rows):
+            agenda.emit(FlattenGoal(state.names.symbols[index], Code.KILL_SWITCH, active=False))
+
+
+def _rebased(agenda: Agenda, _event: Rebased, _before: _Before) -> None:
+    """Peak and drawdown reference are present equity, where that is proven."""
+    equity = plausible_equity(agenda.state)
+    if not equity > 0.0:
+        agenda.emit(Alert(Code.EQUITY_IMPLAUSIBLE, "nothing was rebased: present equity is not proven"))
+        return
+    for name in ("drawdown_ref", "equity_peak"):
+        agenda.emit(BaselineSet(name, agenda.at_ns, equity, nan, "rebase"))
+
+
+def _quarantined(agenda: Agenda, event: Quarantined, _before: _Before) -> None:
+    """Somebody is told; an order that can only reduce still leaves, and the venue sees to it that it only reduces."""
+    agenda.emit(Alert(Code.QUARANTINED, f"an input of kind {event.kind} could not be processed: {event.reason}"))
+    if event.kind != "Intent":
+        return
+    intent = read_intent(event.payload)
+    index = agenda.state.names.symbol_index.get(intent.symbol, -1) if intent is not None else -1
+    instrument = agenda.state.instruments[index] if index >= 0 else None
+    if intent is None or instrument is None or not intent.reduce_only or intent.side not in (1, -1):
+        return
+    steps = instrument.steps_down(intent.quantity)
+    if steps:
+        decide_reducing(agenda, intent, index, steps, steps, None)
+
+
+def read_intent(payload: bytes) -> Intent | None:
+    """The intent in a recorded payload, or None where it is not one."""
+    try:
+        return msgspec.msgpack.decode(payload, type=Intent)
+    except msgspec.MsgspecError:
+        return None
+
+
+_HANDLERS: Final[dict[type, Callable[[Agenda, Any, _Before], None]]] = {
+    Intent: _intent,
+    Rebalance: _rebalance,
+    Amend: _amend,
+    Cancel: _cancel,
+    Executed: _executed,
+    Spent: _spent,
+    PositionsReported: _positions_reported,
+    EquityMarked: _equity_marked,
+    PolicySet: _policy_set,
+    LockSet: _lock_set,
+    LockReleased: _lock_released,
+    KillSet: _kill_set,
+    KillReset: _kill_reset,
+    Rebased: _rebased,
+    Quarantined: _quarantined,
+}

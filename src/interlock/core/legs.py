@@ -1,0 +1,475 @@
+"""
+From an intent to its legs: how much of it reduces, how much would open, and what each part is answered.
+
+A reducing leg is free: its answer depends on the position, the closes under way and the source's authority alone. An
+opening leg goes through every guard. An intent that would cross zero sends its reducing leg first; the opening leg is
+judged when that has filled.
+"""
+
+from math import inf, nan
+from typing import NamedTuple
+
+from interlock.core.agenda import Agenda
+from interlock.core.authority import IMPATIENT, OPERATOR, may_close, may_open
+from interlock.core.codes import AccountKind, Code, Partial, PermitState, TradingState
+from interlock.core.constants import CLOSE_PATIENCE_S_MAX, NS_PER_S_FLOAT
+from interlock.core.guard import active_guards, ask
+from interlock.core.guards import GUARDS
+from interlock.core.limits import SWITCHABLE, Limits
+from interlock.core.locks import FREE, Binding, account_lock, strategy_lock, symbol_lock
+from interlock.core.measure import guard_equity
+from interlock.core.messages import Decision, Intent, Objection, PermitIssued, PermitRevoked
+from interlock.core.numbers import at_least
+from interlock.core.observe import Asking, Order, age_s, equity_now, observe, worst_price
+from interlock.core.sizing import asks_nonsense, requested_steps
+from interlock.core.state import PermitRow, SeenIntent, State, SymbolRow
+from interlock.core.transitions import micros
+
+STOP_REQUIRED_BIT = 1 << SWITCHABLE.index(Code.STOP_REQUIRED)
+NO_STRATEGY = -1
+
+
+class Split(NamedTuple):
+    """How many steps of an intent reduce the position, and how many would open."""
+
+    reducing: int
+    opening: int
+
+
+def split(position: int, closing: int, side: int, steps: int, *, reduce_only: bool) -> Split:
+    """
+    The reducing part is what is left of the opposite position after `closing`; the rest opens, unless forbidden.
+
+    >>> split(10, 0, -1, 4, reduce_only=False)
+    Split(reducing=4, opening=0)
+    >>> split(10, 3, -1, 12, reduce_only=False)
+    Split(reducing=7, opening=5)
+    >>> split(10, 0, -1, 12, reduce_only=True)
+    Split(reducing=10, opening=0)
+    >>> split(-10, 0, -1, 4, reduce_only=False)
+    Split(reducing=0, opening=4)
+    >>> split(0, 0, 1, 4, reduce_only=True)
+    Split(reducing=0, opening=0)
+    """
+    reducible = max(abs(position) - closing, 0) if position * side < 0 else 0
+    reducing = min(steps, reducible)
+    return Split(reducing, 0 if reduce_only else steps - reducing)
+
+
+def closing_steps(state: State, r: SymbolRow, now_ns: int) -> int:
+    """Steps of the position that live closes are about to take: sent at once, and silent for no longer than patience."""
+    patience_s = state.limits(r).close_patience_s
+    if not patience_s <= CLOSE_PATIENCE_S_MAX:
+        patience_s = CLOSE_PATIENCE_S_MAX
+    steps = 0
+    for number in r.permits:
+        p = state.permits.get(number)
+        if p is None or not p.reduce_only or p.state == PermitState.UNKNOWN or p.limit_price == p.limit_price:
+            continue
+        heard_ns = max(p.issued_ns, p.working_ns)
+        if now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
+            steps += p.steps - p.filled
+    return steps
+
+
+def decide_intent(agenda: Agenda, intent: Intent) -> None:
+    """The intent is answered: one decision, or one for each leg."""
+    state = agenda.state
+    index = state.names.symbol_index.get(intent.symbol, -1)
+    instrument = state.instruments[index] if index >= 0 else None
+    problem = asks_nonsense(intent) or ("" if instrument is not None else f"symbol {intent.symbol!r} is not known")
+    if problem or instrument is None:
+        deny(agenda, intent, Code.MALFORMED, reducing=intent.reduce_only, note=problem)
+        return
+    seen = state.intents.get(intent.id)
+    if seen is not None and _repeat(agenda, intent, seen):
+        return
+    r = state.symbols[index]
+    limits = state.limits(r)
+    price = worst_price(r, intent.side, intent.limit_price, limits)
+    unit = max(instrument.unit_value(price, r.rate), r.unit_notional) if price > 0.0 else nan
+    if r.known != 1.0:
+        _decide_in_doubt(agenda, intent, index, unit, limits)
+        return
+    closing = 0 if intent.source in IMPATIENT else closing_steps(state, r, agenda.at_ns)
+    reduces = r.position * intent.side < 0 or intent.reduce_only
+    per_step = r.unit_notional if reduces else unit
+    steps = requested_steps(intent, instrument, per_step, guard_equity(*equity_now(state, agenda.at_ns)), limits)
+    if reduces and intent.quantity != intent.quantity and steps == 0:
+        deny(agenda, intent, Code.MALFORMED, reducing=True, note="give a quantity: no usable price turns money into one")
+        return
+    parts = split(r.position, closing, intent.side, steps, reduce_only=intent.reduce_only)
+    if parts.reducing > 0:
+        deferred = _rest(intent, instrument.quantity(parts.opening)) if parts.opening else None
+        decide_reducing(agenda, intent, index, steps, parts.reducing, deferred)
+    elif reduces and intent.reduce_only:
+        note = "it is being closed already" if closing and r.position * intent.side < 0 else "nothing is held on that side"
+        deny(agenda, intent, Code.NOTHING_TO_REDUCE, reducing=True, requested=steps, note=note)
+    else:
+        decide_opening(agenda, intent, index, parts.opening)
+
+
+def _rest(intent: Intent, quantity: float) -> Intent:
+    """The opening leg of a flip, as an intent of its own for the time when the position is flat."""
+    return Intent(
+        intent.id,
+        intent.source,
+        intent.strategy,
+        intent.symbol,
+        intent.side,
+        quantity=quantity,
+        limit_price=intent.limit_price,
+        stop_price=intent.stop_price,
+        target_price=intent.target_price,
+        margin_leverage=intent.margin_leverage,
+        partial=intent.partial,
+        created_at_ns=intent.created_at_ns,
+    )
+
+
+# ---------------------------------------------------------------- seen before
+
+
+def same_content(a: Intent, b: Intent) -> bool:
+    """Whether two intents ask for the same; when they were made does not matter, and NaN equals NaN."""
+    for name in Intent.__struct_fields__:
+        if name == "created_at_ns":
+            continue
+        one, other = getattr(a, name), getattr(b, name)
+        if one != other and (one == one or other == other):
+            return False
+    return True
+
+
+def _repeat(agenda: Agenda, intent: Intent, seen: SeenIntent) -> bool:
+    """
+    Whether the intent is answered by its first decision.
+
+    While that decision's permit lives or was executed, it is; an id whose permit ended unused, or that was denied, is
+    decided anew. A reducing intent is held up only by a permit that is still live.
+    """
+    p = agenda.state.permits.get(seen.permit) if seen.permit else None
+    if p is None or not same_content(intent, seen.intent):
+        return False
+    unused = p.ended and p.filled == 0
+    if unused or (seen.reducing and p.ended):
+        return False
+    agenda.emit(
+        Decision(
+            agenda.take_id(),
+            intent.id,
+            intent.source,
+            intent.strategy,
+            intent.symbol,
+            intent.side,
+            seen.reducing,
+            p.steps,
+            seen.granted_steps,
+            seen.allowance,
+            seen.headline,
+            (),
+            None,
+            TradingState.ACTIVE,
+            permit=p.id,
+            permit_state=p.state,
+            repeats=seen.decision,
+            note="this id was decided before; its permit stands",
+        )
+    )
+    return True
+
+
+def _conflict(state: State, intent: Intent) -> float:
+    """Whether the id stands for another intent, as 1.0 or 0.0."""
+    seen = state.intents.get(intent.id)
+    if seen is None or same_content(intent, seen.intent):
+        return 0.0
+    return 1.0
+
+
+# ---------------------------------------------------------------- reducing
+
+
+def _decide_in_doubt(agenda: Agenda, intent: Intent, index: int, unit: float, limits: Limits) -> None:
+    """While the position is unknown only a reduce-only order leaves, and the venue sees to it that it only reduces."""
+    state = agenda.state
+    instrument = state.instruments[index]
+    assert instrument is not None
+    steps = requested_steps(intent, instrument, unit, nan, limits)
+    if not intent.reduce_only:
+        decide_opening(agenda, intent, index, steps)
+    elif steps == 0:
+        deny(agenda, intent, Code.MALFORMED, reducing=True, note="give a quantity: the position is in doubt")
+    else:
+        decide_reducing(agenda, intent, index, steps, steps, None)
+
+
+def decide_reducing(
+    agenda: Agenda, intent: Intent, index: int, requested: int, steps: int, deferred: Intent | None, goal: str = ""
+) -> None:
+    """A reducing leg leaves, unless its source is not entitled or an operator has frozen trading."""
+    state = agenda.state
+    r = state.symbols[index]
+    lock = _halting(agenda, index, intent)
+    if lock[0] == TradingState.HALTED and intent.source != OPERATOR:
+        deny(agenda, intent, Code.TRADING_HALTED, reducing=True, requested=requested, lock=lock)
+        return
+    if not may_close(state, intent.source, intent.strategy, r, agenda.at_ns):
+        deny(agenda, intent, Code.NOT_EXIT_OWNER, reducing=True, requested=requested)
+        return
+    goal = goal or intent.id
+    for number in tuple(r.permits):
+        p = state.permits.get(number)
+        if p is not None and p.goal == goal and p.reduce_only and p.state == PermitState.ISSUED:
+            agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, Code.NOTHING_TO_REDUCE))
+    decision, permit = agenda.take_id(), agenda.take_id()
+    agenda.emit(
+        Decision(
+            decision,
+            intent.id,
+            intent.source,
+            intent.strategy,
+            intent.symbol,
+            intent.side,
+            True,
+            requested,
+            steps,
+            inf,
+            Code.ALLOWED,
+            (),
+            None,
+            lock[0],
+            permit=permit,
+        )
+    )
+    agenda.emit(
+        PermitIssued(
+            permit,
+            state.account.epoch,
+            state.account.fence,
+            decision,
+            intent.id,
+            intent.strategy,
+            intent.symbol,
+            intent.side,
+            steps,
+            intent.limit_price,
+            True,
+            nan,
+            nan,
+            nan,
+            agenda.at_ns,
+            0,
+            0,
+            goal,
+            deferred,
+            intent.source,
+        )
+    )
+
+
+def _halting(agenda: Agenda, index: int, intent: Intent) -> Binding:
+    """The worst of the locks that could concern the order."""
+    state = agenda.state
+    strategy = state.names.strategy_index.get(intent.strategy, NO_STRATEGY)
+    return max(
+        account_lock(state.account, agenda.at_ns, agenda.trusted),
+        strategy_lock(state.strategies[strategy], agenda.at_ns, agenda.trusted) if strategy >= 0 else FREE,
+        symbol_lock(state.symbols[index], intent.side, agenda.at_ns, agenda.trusted),
+        key=lambda lock: lock[0],
+    )
+
+
+# ---------------------------------------------------------------- opening
+
+
+def decide_opening(agenda: Agenda, intent: Intent, index: int, steps: int, *, own: PermitRow | None = None) -> None:
+    """An opening leg is answered: every guard is asked, and what they allow leaves or nothing does."""
+    state = agenda.state
+    r = state.symbols[index]
+    limits = state.limits(r)
+    order = order_of(state, intent, index, steps, limits)
+    asking = asking_of(agenda, intent, order.strategy)
+    facts = observe(state, agenda.at_ns, agenda.trusted, order, asking, limits, own)
+    requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
+    active = limits.active | STOP_REQUIRED_BIT if state.account.kind is AccountKind.LIVE else limits.active
+    allowance, found = ask(active_guards(GUARDS, active), facts, limits, requested)
+    granted = _granted(state, intent, order, allowance, requested, blocked=bool(found))
+    headline, lock = Code.ALLOWED, FREE
+    objections = tuple(Objection(code, allowed) for code, allowed in found)
+    if granted == 0:
+        headline, lock = _headline(found, asking)
+    agenda_state = asking.account_lock[0]
+    decision = agenda.take_id()
+    permit = agenda.take_id() if granted else 0
+    agenda.emit(
+        Decision(
+            decision,
+            intent.id,
+            intent.source,
+            intent.strategy,
+            intent.symbol,
+            intent.side,
+            False,
+            steps,
+            granted,
+            allowance,
+            headline,
+            objections,
+            facts,
+            agenda_state,
+            lock[1] or "",
+            lock[2],
+            permit,
+        )
+    )
+    if granted:
+        agenda.emit(_opening_permit(agenda, intent, order, granted, decision, permit, limits))
+
+
+def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
+    """What speaks against a working order now, as if it were new but for its age, its id and what it reserves itself."""
+    state = agenda.state
+    names = state.names
+    strategy = names.strategies[p.strategy] if p.strategy >= 0 else ""
+    intent = Intent(
+        p.intent_id,
+        names.sources[p.source],
+        strategy,
+        names.symbols[p.symbol],
+        p.side,
+        limit_price=p.limit_price,
+        stop_price=p.stop_price,
+        target_price=p.target_price,
+        margin_leverage=p.margin_leverage,
+        created_at_ns=agenda.at_ns,
+    )
+    limits = state.limits(state.symbols[p.symbol])
+    order = order_of(state, intent, p.symbol, p.pending, limits)
+    asking = asking_of(agenda, intent, p.strategy)._replace(conflict=0.0)
+    facts = observe(state, agenda.at_ns, agenda.trusted, order, asking, limits, p)
+    _, found = ask(active_guards(GUARDS, limits.active), facts, limits, facts.requested_notional)
+    return _headline(found, asking)[0] if found else None
+
+
+def order_of(state: State, intent: Intent, index: int, steps: int, limits: Limits) -> Order:
+    """The intent's opening leg as an order: its worst price, and the notional of a step at the worse of that and mark."""
+    r = state.symbols[index]
+    instrument = state.instruments[index]
+    price = worst_price(r, intent.side, intent.limit_price, limits)
+    unit = nan
+    if instrument is not None and price > 0.0:
+        at_limit = instrument.unit_value(price, r.rate)
+        unit = r.unit_notional if r.unit_notional > at_limit else at_limit
+    leverage = intent.margin_leverage if intent.margin_leverage == intent.margin_leverage else r.margin_leverage
+    strategy = state.names.strategy_index.get(intent.strategy, NO_STRATEGY)
+    return Order(index, strategy, intent.side, steps, price, intent.stop_price, intent.target_price, leverage, unit)
+
+
+def asking_of(agenda: Agenda, intent: Intent, strategy: int) -> Asking:
+    """Who asks, how old the intent is, and which locks concern it."""
+    state = agenda.state
+    now_ns, trusted = agenda.at_ns, agenda.trusted
+    index = state.names.symbol_index[intent.symbol]
+    return Asking(
+        may_open(state, intent.source, intent.strategy),
+        age_s(now_ns, intent.created_at_ns),
+        _conflict(state, intent),
+        account_lock(state.account, now_ns, trusted),
+        strategy_lock(state.strategies[strategy], now_ns, trusted) if strategy >= 0 else FREE,
+        symbol_lock(state.symbols[index], intent.side, now_ns, trusted),
+    )
+
+
+def _granted(state: State, intent: Intent, order: Order, allowance: float, requested: float, *, blocked: bool) -> int:
+    """Steps that may leave: all, as many as allowed where the intent takes less, or none."""
+    if not blocked or at_least(allowance, requested):
+        granted = order.steps if requested > 0.0 else 0
+    elif intent.partial is Partial.SCALE and allowance > 0.0 and order.unit_notional > 0.0:
+        granted = min(order.steps, int(allowance / order.unit_notional))
+    else:
+        return 0
+    instrument = state.instruments[order.row]
+    assert instrument is not None
+    return granted if granted * order.unit_notional >= instrument.min_notional else 0
+
+
+def _headline(found: list[tuple[Code, float]], asking: Asking) -> tuple[Code, Binding]:
+    """The most important objection: locks by severity, then vetoes in guard order, then the smallest allowance."""
+    locks = [lock for lock in (asking.account_lock, asking.strategy_lock) if lock[0]]
+    codes = [code for code, _ in found]
+    if locks:
+        worst = max(locks, key=lambda lock: lock[0])
+        code = Code.TRADING_HALTED if worst[0] == TradingState.HALTED else Code.TRADING_REDUCING
+        if code in codes:
+            return code, worst
+    if asking.symbol_lock[0] and Code.SYMBOL_VETO in codes:
+        return Code.SYMBOL_VETO, asking.symbol_lock
+    for code, allowed in found:
+        if allowed <= 0.0:
+            return code, FREE
+    if found:
+        return min(found, key=lambda objection: objection[1])[0], FREE
+    return Code.BELOW_MIN_NOTIONAL, FREE
+
+
+def _opening_permit(
+    agenda: Agenda, intent: Intent, order: Order, steps: int, decision: int, permit: int, limits: Limits
+) -> PermitIssued:
+    a = agenda.state.account
+    return PermitIssued(
+        permit,
+        a.epoch,
+        a.fence,
+        decision,
+        intent.id,
+        intent.strategy,
+        intent.symbol,
+        intent.side,
+        steps,
+        order.worst_price,
+        False,
+        intent.stop_price,
+        intent.target_price,
+        order.margin_leverage,
+        agenda.at_ns,
+        agenda.at_ns + int(limits.permit_ttl_s * NS_PER_S_FLOAT),
+        micros(steps * order.unit_notional),
+        intent.id,
+        None,
+        intent.source,
+    )
+
+
+def deny(
+    agenda: Agenda,
+    intent: Intent,
+    code: Code,
+    *,
+    reducing: bool,
+    requested: int = 0,
+    note: str = "",
+    lock: Binding = FREE,
+) -> None:
+    """The intent is denied for one reason that no guard judges."""
+    agenda.emit(
+        Decision(
+            agenda.take_id(),
+            intent.id,
+            intent.source,
+            intent.strategy,
+            intent.symbol,
+            intent.side,
+            reducing,
+            requested,
+            0,
+            0.0,
+            code,
+            (Objection(code, 0.0),),
+            None,
+            lock[0],
+            lock[1] or "",
+            lock[2],
+            note=note,
+        )
+    )

@@ -1,0 +1,423 @@
+"""
+Triggers: what is proven broken sets a lock, and some of it flattens.
+
+They state the broken condition and need proof: missing or implausible data never fires one. All are looked at after
+every input that could have changed something; all that fire are recorded, the most severe wins. None ever halts exits.
+"""
+
+from collections.abc import Callable
+from math import inf, nan
+from typing import Final
+
+from interlock.core.absorb import is_fresh, plausible_equity
+from interlock.core.agenda import Agenda
+from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
+from interlock.core.constants import OPERATOR_NS
+from interlock.core.floors import floor_of, is_broken
+from interlock.core.limits import Limits, is_on
+from interlock.core.measure import guard_equity, session_of
+from interlock.core.messages import (
+    Alert,
+    BaselineSet,
+    CancelOrders,
+    FenceRaised,
+    FlattenGoal,
+    LockChanged,
+    PermitRevoked,
+    RiskEvent,
+)
+from interlock.core.permit import IN_FLIGHT
+from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS, State, SymbolRow
+from interlock.core.transitions import confirmed, in_force, lock_end, money, recent, within
+
+ENGINE: Final = "engine"
+FLATTENING: Final = frozenset({Code.EMERGENCY_FLATTEN, Code.EQUITY_GUARD})
+
+
+def look(agenda: Agenda) -> None:
+    """Every trigger has been asked about the state as it now is."""
+    limits = agenda.state.account_limits()
+    _end_locks(agenda, limits)
+    _losses(agenda, limits)
+    _streaks(agenda, limits)
+    _breakers(agenda, limits)
+    _runaway(agenda)
+    _mismatch(agenda)
+    _warnings(agenda, limits)
+
+
+# ---------------------------------------------------------------- effects
+
+
+def lock_account(
+    agenda: Agenda, code: Code, until_ns: int, value: float, threshold: float, reason: str, by: str = ENGINE
+) -> None:
+    """New risk is forbidden for the account until then, and nothing issued before can still open."""
+    agenda.emit(
+        LockChanged(Scope.ACCOUNT, "", 0, code, TradingState.REDUCING, agenda.at_ns, until_ns, value, threshold, reason, by)
+    )
+    raise_fence(agenda, code)
+
+
+def raise_fence(agenda: Agenda, code: Code, *, rows: frozenset[int] | None = None) -> None:
+    """
+    Opening permits of the scope are void: unspent ones revoked, working orders to be cancelled.
+
+    `rows` limits the scope to those symbols; None is the whole account.
+    """
+    state = agenda.state
+    agenda.emit(FenceRaised(state.account.fence + 1, code))
+    working: list[int] = []
+    for p in state.permits.alive():
+        if p.reduce_only or (rows is not None and p.symbol not in rows):
+            continue
+        if p.state == PermitState.ISSUED:
+            agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, code))
+        elif p.state in IN_FLIGHT:
+            working.append(p.id)
+    if working:
+        agenda.emit(CancelOrders(tuple(working), code))
+
+
+def flatten(agenda: Agenda, code: Code, *, external: bool = False, rows: frozenset[int] | None = None) -> None:
+    """
+    Every held position of the scope is to be closed until the venue confirms that it is flat.
+
+    Positions that nobody opened through the gate (`external`) are left to an operator, with an alert.
+    """
+    state = agenda.state
+    for index in tuple(state.open_rows):
+        r = state.symbols[index]
+        if (rows is not None and index not in rows) or (r.position == 0 and r.known == 1.0) or r.goal:
+            continue
+        symbol = state.names.symbols[index]
+        if r.owner >= 0 or external:
+            agenda.emit(FlattenGoal(symbol, code, active=True, next_attempt_ns=agenda.at_ns))
+        else:
+            agenda.emit(Alert(code, f"{symbol} was opened outside the gate and is left open: close it by hand", symbol))
+
+
+def end_lock(agenda: Agenda, code: Code, reason: str, by: str = ENGINE) -> None:
+    """The account's lock is over."""
+    agenda.emit(LockChanged(Scope.ACCOUNT, "", 0, code, TradingState.ACTIVE, agenda.at_ns, 0, nan, nan, reason, by))
+
+
+def _event(agenda: Agenda, code: Code, action: RiskAction, value: float, threshold: float, note: str = "") -> None:
+    agenda.emit(RiskEvent(agenda.at_ns, code, "", action, value, threshold, note))
+
+
+# ---------------------------------------------------------------- locks that end
+
+
+def _end_locks(agenda: Agenda, limits: Limits) -> None:
+    """Locks whose time is over are over; after a drawdown a new reference is taken, or an operator is needed."""
+    a = agenda.state.account
+    for slot, code in enumerate(ACCOUNT_LOCKS):
+        until = a.lock_until[slot]
+        if until == 0 or in_force(until, agenda.at_ns, agenda.trusted):
+            continue
+        if code in (Code.DRAWDOWN, Code.EMERGENCY_FLATTEN):
+            _after_drawdown(agenda, code, limits)
+        else:
+            end_lock(agenda, code, "its time is over")
+
+
+def _after_drawdown(agenda: Agenda, code: Code, limits: Limits) -> None:
+    if limits.drawdown_rebase != 1.0:
+        reason = "the drawdown needs an operator's review"
+        agenda.emit(
+            LockChanged(
+                Scope.ACCOUNT,
+                "",
+                0,
+                code,
+                TradingState.REDUCING,
+                agenda.at_ns,
+                OPERATOR_NS,
+                nan,
+                nan,
+                reason,
+                ENGINE,
+            )
+        )
+        return
+    a = agenda.state.account
+    others = (Code.DRAWDOWN, Code.EMERGENCY_FLATTEN)
+    slots = [ACCOUNT_LOCKS.index(each) for each in others if each != code]
+    equity = plausible_equity(agenda.state)
+    if not equity > 0.0:
+        return
+    end_lock(agenda, code, "its time is over")
+    if not any(in_force(a.lock_until[slot], agenda.at_ns, agenda.trusted) for slot in slots):
+        agenda.emit(BaselineSet("drawdown_ref", agenda.at_ns, equity, nan, "rebase"))
+
+
+# ---------------------------------------------------------------- losses
+
+
+def _losses(agenda: Agenda, limits: Limits) -> None:
+    state = agenda.state
+    a = state.account
+    venue_fresh = is_fresh(agenda.at_ns, a.venue_equity_at_ns, limits.equity_age_s_max)
+    proven = a.own_proven == 1.0 and is_fresh(agenda.at_ns, a.reconciled_at_ns, limits.reconciled_age_s_max)
+    fired: list[Code] = []
+    for slot, code in enumerate(LOSS_TRIGGERS):
+        if not is_on(limits, code):
+            continue
+        _, floor = floor_of(state, code, limits)
+        own = proven and is_broken(code, a.own_equity, floor)
+        venue = venue_fresh and is_broken(code, a.venue_equity, floor)
+        alone = confirmed(a, slot, limits.confirm_mark_count_min, limits.confirm_s_min, agenda.at_ns)
+        tripped = a.tripped >> slot & 1
+        if not tripped and own and (venue or alone):
+            action = RiskAction.FLATTEN if code in FLATTENING else RiskAction.VETO
+            _event(agenda, code, action, a.own_equity, floor)
+            fired.append(code)
+        elif tripped and plausible_equity(state) > 0.0 and not own and not venue:
+            _event(agenda, code, RiskAction.REARM, guard_equity(a.venue_equity, a.own_equity), floor)
+    for code in fired:
+        _lock_loss(agenda, code, limits)
+
+
+def _lock_loss(agenda: Agenda, code: Code, limits: Limits) -> None:
+    state = agenda.state
+    _, floor = floor_of(state, code, limits)
+    until = _loss_lock_end(agenda, code, limits)
+    lock_account(agenda, code, until, state.account.own_equity, floor, "equity is proven under its floor")
+    if code in FLATTENING:
+        flatten(agenda, code)
+
+
+def _loss_lock_end(agenda: Agenda, code: Code, limits: Limits) -> int:
+    if code == Code.DAILY_LOSS:
+        return next_day_ns(agenda.state)
+    if code == Code.DRAWDOWN:
+        return lock_end(agenda.at_ns, limits.drawdown_lock_s)
+    if code == Code.EMERGENCY_FLATTEN:
+        return lock_end(agenda.at_ns, limits.emergency_lock_s)
+    return OPERATOR_NS
+
+
+def next_day_ns(state: State) -> int:
+    """The instant at which the next risk day begins; an operator's where the calendar does not say."""
+    index = state.account.day_calendar
+    if index < 0:
+        return OPERATOR_NS
+    c = state.calendars[index]
+    return c.instants_ns[c.next] if c.next < len(c.instants_ns) else OPERATOR_NS
+
+
+# ---------------------------------------------------------------- streaks and counters
+
+
+def _streaks(agenda: Agenda, limits: Limits) -> None:
+    a = agenda.state.account
+    for code, streak, count_max, length_s in (
+        (Code.CONSEC_LOSS, a.loss_streak, limits.consec_loss_count_max, limits.consec_loss_lock_s),
+        (Code.CONSEC_LOSS_BREAKER, a.loss_streak_total, limits.consec_loss_breaker_count_max, inf),
+    ):
+        if is_on(limits, code) and streak >= count_max and not _locked(agenda, code):
+            _event(agenda, code, RiskAction.VETO, float(streak), count_max)
+            until = lock_end(agenda.at_ns, length_s)
+            lock_account(agenda, code, until, float(streak), count_max, f"{streak} losing trades in a row")
+
+
+def _locked(agenda: Agenda, code: Code) -> bool:
+    until = agenda.state.account.lock_until[ACCOUNT_LOCKS.index(code)]
+    return in_force(until, agenda.at_ns, agenda.trusted)
+
+
+def _breakers(agenda: Agenda, limits: Limits) -> None:
+    a = agenda.state.account
+    for code, times, count, count_max, window_s, what in (
+        (
+            Code.API_ERRORS,
+            a.api_error_times,
+            a.api_error_count,
+            limits.api_error_count_max,
+            limits.api_error_window_s,
+            "venue calls failed",
+        ),
+        (
+            Code.ORDER_FAILURES,
+            a.order_failure_times,
+            a.order_failure_count,
+            limits.order_failure_count_max,
+            limits.order_failure_window_s,
+            "openings were rejected or are unknown",
+        ),
+        (
+            Code.FAILED_TRADES,
+            a.failed_trade_times,
+            a.failed_trade_count,
+            limits.failed_trade_count_max,
+            limits.failed_trade_window_s,
+            "openings ended with nothing filled",
+        ),
+    ):
+        if not is_on(limits, code) or _locked(agenda, code):
+            continue
+        if within(times, count, count_max, window_s, agenda.at_ns):
+            seen = recent(times, count, window_s, agenda.at_ns)
+            _event(agenda, code, RiskAction.VETO, float(seen), count_max)
+            lock_account(agenda, code, _breaker_end(agenda, limits), float(seen), count_max, f"{seen} {what}")
+
+
+def _breaker_end(agenda: Agenda, limits: Limits) -> int:
+    """The end of a breaker's pause; an operator's once it has tripped too often."""
+    a = agenda.state.account
+    trips = recent(a.trip_times, a.trip_count, limits.breaker_trip_window_s, agenda.at_ns)
+    if trips >= limits.breaker_trip_count_max:
+        return OPERATOR_NS
+    return lock_end(agenda.at_ns, limits.breaker_lock_s)
+
+
+def _runaway(agenda: Agenda) -> None:
+    """A strategy that executed too many openings on one side of one symbol is stopped until an operator looks."""
+    state = agenda.state
+    for index in tuple(state.open_rows):
+        r = state.symbols[index]
+        limits = state.limits(r)
+        if not is_on(limits, Code.RUNAWAY) or r.owner < 0:
+            continue
+        for times, count in ((r.run_buy, r.run_buy_count), (r.run_sell, r.run_sell_count)):
+            if times and within(times, count, limits.runaway_count_max, limits.runaway_window_s, agenda.at_ns):
+                _lock_runaway(agenda, index, r, limits.runaway_count_max)
+                break
+
+
+def _lock_runaway(agenda: Agenda, index: int, r: SymbolRow, count_max: float) -> None:
+    state = agenda.state
+    strategy = state.names.strategies[r.owner]
+    symbol = state.names.symbols[index]
+    reason = f"{strategy} keeps opening {symbol} on one side"
+    agenda.emit(RiskEvent(agenda.at_ns, Code.RUNAWAY, symbol, RiskAction.VETO, count_max, count_max, strategy))
+    agenda.emit(
+        LockChanged(
+            Scope.STRATEGY,
+            strategy,
+            0,
+            Code.RUNAWAY,
+            TradingState.REDUCING,
+            agenda.at_ns,
+            OPERATOR_NS,
+            count_max,
+            count_max,
+            reason,
+            ENGINE,
+        )
+    )
+    rows = frozenset(row for row in state.open_rows if state.symbols[row].owner == r.owner)
+    raise_fence(agenda, Code.RUNAWAY, rows=rows)
+
+
+def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float) -> None:
+    """A position was closed at its stop: its symbol is vetoed for the policy's time on that side, or on both."""
+    state = agenda.state
+    limits = state.limits(state.symbols[index])
+    if not is_on(limits, Code.STOP_HIT):
+        return
+    symbol = state.names.symbols[index]
+    until = next_day_ns(state) if limits.stop_hit_lock_s == 0.0 else lock_end(agenda.at_ns, limits.stop_hit_lock_s)
+    locked = 0 if limits.stop_hit_both_sides == 1.0 else side
+    agenda.emit(RiskEvent(agenda.at_ns, Code.STOP_HIT, symbol, RiskAction.VETO, stop_price, stop_price))
+    agenda.emit(
+        LockChanged(
+            Scope.SYMBOL,
+            symbol,
+            locked,
+            Code.STOP_HIT,
+            TradingState.REDUCING,
+            agenda.at_ns,
+            until,
+            stop_price,
+            stop_price,
+            "the position was closed at its stop",
+            ENGINE,
+        )
+    )
+    raise_fence(agenda, Code.STOP_HIT, rows=frozenset({index}))
+
+
+# ---------------------------------------------------------------- reconciliation
+
+
+def _mismatch(agenda: Agenda) -> None:
+    state = agenda.state
+    a = state.account
+    proven = [index for index in state.open_rows if state.symbols[index].mismatch_count > 1]
+    locked = _locked(agenda, Code.RECONCILE_MISMATCH)
+    if proven and not locked:
+        symbols = ", ".join(state.names.symbols[index] for index in proven)
+        reason = f"venue and ledger disagree on {symbols}; the venue's position is taken"
+        _event(agenda, Code.RECONCILE_MISMATCH, RiskAction.VETO, float(len(proven)), 0.0, symbols)
+        lock_account(agenda, Code.RECONCILE_MISMATCH, OPERATOR_NS, float(len(proven)), 0.0, reason)
+        agenda.emit(Alert(Code.RECONCILE_MISMATCH, reason))
+    elif locked and not proven and a.reconciled == 1.0:
+        end_lock(agenda, Code.RECONCILE_MISMATCH, "venue and ledger agree")
+
+
+# ---------------------------------------------------------------- warnings
+
+
+def _warnings(agenda: Agenda, limits: Limits) -> None:
+    """A loss or exposure that uses up most of its limit is an event, once until it has eased."""
+    if not is_on(limits, Code.WARN):
+        return
+    a = agenda.state.account
+    for slot, code in enumerate(ACCOUNT_WARNINGS):
+        if not is_on(limits, code):
+            continue
+        used = USE[code](agenda.state, limits)
+        warned = a.warned >> slot & 1
+        if not warned and used >= limits.warn_frac_min:
+            _event(agenda, Code.WARN, RiskAction.WARN, used, limits.warn_frac_min, code)
+        elif warned and used < limits.warn_rearm_frac_max:
+            _event(agenda, Code.WARN, RiskAction.REARM, used, limits.warn_rearm_frac_max, code)
+
+
+def _loss_use(code: Code) -> Callable[[State, Limits], float]:
+    def use(state: State, limits: Limits) -> float:
+        """The share of the allowed loss that is lost; NaN while unknown."""
+        reference, floor = floor_of(state, code, limits)
+        a = state.account
+        equity = guard_equity(a.venue_equity, a.own_equity)
+        return (reference - equity) / (reference - floor) if reference > floor else nan
+
+    return use
+
+
+def _exposure_use(state: State, limits: Limits) -> float:
+    a = state.account
+    equity = guard_equity(a.venue_equity, a.own_equity)
+    held = a.held_notional + money(a.pending_buy_reserved + a.pending_sell_reserved)
+    room = limits.total_exposure_frac_max * equity
+    return held / room if room > 0.0 else nan
+
+
+def _net_use(state: State, limits: Limits) -> float:
+    a = state.account
+    room = limits.net_exposure_frac_max * guard_equity(a.venue_equity, a.own_equity)
+    return abs(a.net_notional) / room if room > 0.0 else nan
+
+
+def _count_use(state: State, limits: Limits) -> float:
+    return len(state.open_rows) / limits.position_count_max if limits.position_count_max > 0.0 else nan
+
+
+USE: Final[dict[Code, Callable[[State, Limits], float]]] = {
+    Code.DAILY_LOSS: _loss_use(Code.DAILY_LOSS),
+    Code.WEEKLY_LOSS: _loss_use(Code.WEEKLY_LOSS),
+    Code.DRAWDOWN: _loss_use(Code.DRAWDOWN),
+    Code.TOTAL_DRAWDOWN: _loss_use(Code.TOTAL_DRAWDOWN),
+    Code.EQUITY_GUARD: _loss_use(Code.EQUITY_GUARD),
+    Code.TOTAL_EXPOSURE: _exposure_use,
+    Code.NET_EXPOSURE: _net_use,
+    Code.CONCURRENT_POSITIONS: _count_use,
+}
+"""How much of its limit each measure uses, as a share; what warnings and `limits` show."""
+
+
+def venue_open(state: State, index: int, now_ns: int) -> float:
+    """Whether the symbol's venue is open; NaN is unknown."""
+    return session_of(state, index, now_ns)[0]

@@ -1,0 +1,215 @@
+"""
+What must be true across a policy: nothing that an active rule reads is missing, and limits stand in their order.
+
+Works on the leaves of an expanded policy. A leaf that could not be read takes part in nothing: its own problem is
+reported where it stands, and not a second time here.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Final
+
+from interlock.core.codes import Code
+from interlock.core.limits import SWITCHABLE
+from interlock.policy.layout import RULES, SLOTS, Slot, slots_of
+from interlock.policy.leaf import OFF, instant_ns
+from interlock.policy.model import Leaves
+from interlock.policy.overlay import account_part, by_symbol, limits_part, overlay
+from interlock.policy.problems import Path, Problem, dotted
+from interlock.policy.units import EXPECTED
+
+ANY_OWNER: Final = "any"
+
+_HEAD: Final[dict[Path, str]] = {
+    ("policy_version",): 'a name for this policy, such as "2026-01"',
+    ("created_at",): "the instant at which it was made, such as 2026-01-31T12:00:00Z",
+    ("valid_for",): 'how long it may be used, such as "90 d"',
+    ("generator", "name"): "who or what made it",
+    ("account", "currency"): 'the account\'s currency, such as "USD"',
+    ("kill_switch", "mode"): '"reduce_only" or "flatten"',
+    ("exits", "owner"): 'who may close: "any", or one name',
+}
+
+_ALWAYS: Final = (("exits", "retry_first"), ("exits", "retry_max"))
+"""Read whenever something is flattened, which the kill switch can ask for with every trigger off."""
+
+_RISING: Final[tuple[tuple[str, ...], ...]] = (
+    ("rules.DAILY_LOSS.loss", "rules.WEEKLY_LOSS.loss", "rules.TOTAL_DRAWDOWN.loss"),
+    (
+        "rules.DAILY_LOSS.loss",
+        "rules.DRAWDOWN.loss",
+        "rules.EMERGENCY_FLATTEN.loss",
+        "rules.TOTAL_DRAWDOWN.loss",
+    ),
+    ("rules.WARN.rearm", "rules.WARN.at"),
+    ("rules.CONSEC_LOSS.losses", "rules.CONSEC_LOSS_BREAKER.losses"),
+)
+_NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
+    ("rules.SYMBOL_EXPOSURE.exposure", "rules.STRATEGY_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
+    ("rules.NET_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
+    ("exits.retry_first", "exits.retry_max"),
+)
+
+
+def is_on(leaves: Leaves, rule: Code) -> bool:
+    """Whether the rule is on: structural, or given and not "off: why"."""
+    word = leaves.get(("rules", rule.value))
+    return rule not in SWITCHABLE or word is None or not word.text.startswith(OFF)
+
+
+def is_needed(leaves: Leaves, slot: Slot) -> bool:
+    """Whether some active rule reads the slot's number."""
+    if slot.path[0] == "sizing":
+        return False
+    if slot.rule is not None:
+        return is_on(leaves, slot.rule)
+    if slot.path in _ALWAYS:
+        return True
+    owner = leaves.get(("exits", "owner"))
+    readers = [
+        rule for rule in slot.limit.rules if rule is not Code.NOT_EXIT_OWNER or owner is None or owner.text != ANY_OWNER
+    ]
+    return any(is_on(leaves, rule) for rule in readers)
+
+
+def missing(leaves: Leaves, broken: set[Path]) -> Iterator[Problem]:
+    """A problem for each part that must be there and is not."""
+    for path, expected in _HEAD.items():
+        if path not in leaves and not _is_broken(path, broken):
+            yield _absent(path, expected, "write it; nothing has a default")
+    for table, what in (("universe", "symbol"), ("sources", "source")):
+        if not any(path[0] == table for path in leaves) and not any(path[0] == table for path in broken):
+            yield _absent((table,), f"at least one {what}", f"without a {what} nothing could ever be opened")
+    for rule in RULES:
+        yield from _missing_numbers(leaves, rule, broken)
+    account = account_part(leaves)
+    for symbol, own in by_symbol(leaves).items():
+        yield from _missing_in_symbol(account, symbol, own, broken)
+    for slot in SLOTS:
+        if slot.rule is None and is_needed(leaves, slot) and _lacks(leaves, slot.path, broken):
+            yield _absent(slot.path, EXPECTED[slot.limit.unit], _read_by(leaves, slot))
+
+
+def _missing_in_symbol(account: Leaves, symbol: str, own: Leaves, broken: set[Path]) -> Iterator[Problem]:
+    inside = ("universe", symbol)
+    broken_here = broken | {place[2:] for place in broken if place[:2] == inside}
+    if is_on(account, Code.POLICY_MISSING_LEVERAGE) and _lacks(own, ("margin_leverage",), broken_here):
+        remedy = "write it: POLICY_MISSING_LEVERAGE denies every opening without it"
+        yield _absent((*inside, "margin_leverage"), EXPECTED["x"], remedy)
+    rules = {Code(path[1]): None for path in own if path[0] == "rules"}
+    around = overlay(account, limits_part(own)) if rules else account
+    for rule in rules:
+        for problem in _missing_numbers(around, rule, broken_here):
+            yield problem._replace(path=(*inside, *problem.path))
+
+
+def _missing_numbers(leaves: Leaves, rule: Code, broken: set[Path]) -> Iterator[Problem]:
+    path = ("rules", rule.value)
+    if path in leaves or _is_broken(path, broken):
+        return
+    slots = slots_of(rule)
+    absent = [slot for slot in slots if _lacks(leaves, slot.path, broken)]
+    if len(absent) == len(slots) and not any(place[:2] == path for place in broken):
+        forms = "a table with its numbers" if slots else '"on"'
+        off = ' or "off: <why>"' if rule in SWITCHABLE else ""
+        yield _absent(path, forms + off, "write it, or inherit it with extends; nothing has a default")
+        return
+    for slot in absent:
+        yield _absent(slot.path, EXPECTED[slot.limit.unit], f"{rule} reads it")
+
+
+def crossed(leaves: Leaves) -> Iterator[Problem]:
+    """A problem for each pair of numbers that contradict each other."""
+    yield from dict.fromkeys(problem for chain in _RISING for problem in _in_order(leaves, chain, equal=False))
+    for chain in _NOT_FALLING:
+        yield from _in_order(leaves, chain, equal=True)
+    yield from _rebase(leaves)
+    yield from _one_size(leaves, ())
+    yield from _currencies(leaves)
+    yield from _leverages(leaves)
+    yield from _symbols(leaves)
+    yield from _instants(leaves)
+
+
+def _in_order(leaves: Leaves, chain: Iterable[str], *, equal: bool) -> Iterator[Problem]:
+    places = [tuple(name.split(".")) for name in chain]
+    present = [path for path in places if path in leaves and _rule_is_on(leaves, path)]
+    for lower, upper in pairwise(present):
+        low, high = leaves[lower], leaves[upper]
+        if not (low.number < high.number or (equal and low.number == high.number)):
+            word = "at most" if equal else "less than"
+            expected = f'{word} {dotted(upper)} = "{high.text}"'
+            yield Problem(lower, f'"{low.text}"', expected, f"lower it, or raise {dotted(upper)}")
+
+
+def _rule_is_on(leaves: Leaves, path: Path) -> bool:
+    return path[0] != "rules" or is_on(leaves, Code(path[1]))
+
+
+def _rebase(leaves: Leaves) -> Iterator[Problem]:
+    path = ("account", "rebase_after_drawdown")
+    rebase = leaves.get(path)
+    if rebase and rebase.number and not is_on(leaves, Code.TOTAL_DRAWDOWN):
+        remedy = "switch TOTAL_DRAWDOWN on: otherwise each new reference would allow the same loss again"
+        yield Problem(path, '"yes"', '"no" while TOTAL_DRAWDOWN is off', remedy)
+
+
+def _one_size(leaves: Leaves, inside: Path) -> Iterator[Problem]:
+    if ("sizing", "quantity") in leaves and ("sizing", "fraction") in leaves:
+        remedy = "keep the one by which an order without a size is sized"
+        yield Problem((*inside, "sizing"), "quantity and fraction", "one of them", remedy)
+
+
+def _currencies(leaves: Leaves) -> Iterator[Problem]:
+    currency = leaves.get(("account", "currency"))
+    if currency is None:
+        return
+    for path, leaf in leaves.items():
+        if path[-2:] == ("ORDER_NOTIONAL", "notional") and leaf.unit != currency.text:
+            expected = f"an amount in {currency.text}"
+            yield Problem(path, f'"{leaf.text}"', expected, "limits are in the account's currency; convert it")
+
+
+def _leverages(leaves: Leaves) -> Iterator[Problem]:
+    cap = leaves.get(("account", "margin_leverage"))
+    if cap is None:
+        return
+    for path, leaf in leaves.items():
+        if path[0] == "universe" and path[2:] == ("margin_leverage",) and leaf.number > cap.number:
+            expected = f'at most account.margin_leverage = "{cap.text}"'
+            yield Problem(path, f'"{leaf.text}"', expected, "lower the symbol's leverage")
+
+
+def _symbols(leaves: Leaves) -> Iterator[Problem]:
+    account = account_part(leaves)
+    for symbol, own in by_symbol(leaves).items():
+        yield from _one_size(own, ("universe", symbol))
+        if ("rules", "SYMBOL_EXPOSURE", "exposure") in own:
+            around = overlay(account, limits_part(own))
+            for problem in _in_order(around, _NOT_FALLING[0], equal=True):
+                if problem.path[1] == "SYMBOL_EXPOSURE":
+                    yield problem._replace(path=("universe", symbol, *problem.path))
+
+
+def _instants(leaves: Leaves) -> Iterator[Problem]:
+    created, published = leaves.get(("created_at",)), leaves.get(("published_at",))
+    if created and published and instant_ns(published.text) < instant_ns(created.text):
+        expected = f"created_at = {created.text} or later"
+        yield Problem(("published_at",), published.text, expected, "publish it again")
+
+
+def _lacks(leaves: Leaves, path: Path, broken: set[Path]) -> bool:
+    return path not in leaves and not _is_broken(path, broken)
+
+
+def _is_broken(path: Path, broken: set[Path]) -> bool:
+    return any(path[: len(place)] == place for place in broken)
+
+
+def _read_by(leaves: Leaves, slot: Slot) -> str:
+    readers = [rule.value for rule in slot.limit.rules if is_on(leaves, rule)]
+    return f"write it: {', '.join(readers)} read it" if readers else "write it: every flatten reads it"
+
+
+def _absent(path: Path, expected: str, remedy: str) -> Problem:
+    return Problem(path, "nothing", expected, remedy)

@@ -1,0 +1,80 @@
+"""Policies for tests: every rule on, so that any number can be moved and any pair of numbers set against each other."""
+
+import json
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+from interlock.core.messages import PolicySet
+from interlock.policy.load import _read, load_policy
+from interlock.policy.policy import Policy
+from interlock.policy.problems import Problem, dotted
+
+CREATED_NS = 1_800_000_000 * 10**9
+NOW_NS = CREATED_NS + 10**9
+
+HEAD = """
+policy_version = "test"
+extends = "crypto-futures@1"
+created_at = 2027-01-15T08:00:00Z
+valid_for = "90 d"
+generator = { name = "a test" }
+account = { currency = "USDT" }
+universe = { BTCUSDT = { margin_leverage = "8 x", cluster = "majors" }, ETHUSDT = { margin_leverage = "10 x" } }
+sources = { bot = { trend = ["open", "close"] } }
+rules.ORDER_NOTIONAL.notional = "25000 USDT"
+"""
+
+ALL_ON = (
+    HEAD
+    + """
+sizing.fraction = "5 %"
+rules.WEEKLY_LOSS.loss = "5 %"
+rules.EQUITY_GUARD.floor = "50 %"
+rules.LOSS_HEADROOM = { buffer = "1 %", no_stop_gap = "10 %", cost = "10 bps" }
+rules.ORDER_QUANTITY.quantity = "100"
+rules.STRATEGY_EXPOSURE.exposure = "400 %"
+rules.NET_EXPOSURE.exposure = "500 %"
+rules.CONSEC_LOSS_BREAKER.losses = 10
+rules.STOP_HIT.lock = "1 h"
+"""
+)
+
+
+@cache
+def _expanded() -> dict[str, Any]:
+    document = json.loads(load_policy(ALL_ON).to_json())
+    del document["digest"]
+    assert isinstance(document, dict)
+    return document
+
+
+def changed(changes: dict[str, Any]) -> str:
+    """The policy with every rule on as expanded JSON, with values put at dotted paths; None removes what is there."""
+    document = deepcopy(_expanded())
+    for path, value in changes.items():
+        *parents, key = path.split(".")
+        table = document
+        for part in parents:
+            table = table.setdefault(part, {})
+        if value is None:
+            del table[key]
+        else:
+            table[key] = value
+    return json.dumps(document)
+
+
+def problems_of(text: str) -> tuple[Problem, ...]:
+    """All problems of a policy's text; empty where it has none."""
+    found = _read(text, {})
+    return () if isinstance(found, Policy) else found
+
+
+def paths_of(text: str) -> list[str]:
+    """Where the problems of a policy's text stand."""
+    return sorted(dotted(problem.path) for problem in problems_of(text))
+
+
+def compiled(text: str) -> PolicySet:
+    """What the core reads of a policy's text."""
+    return load_policy(text).compile(NOW_NS)
