@@ -10,7 +10,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import wraps
 from math import isnan
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from interlock.core.codes import Code, PermitState
 from interlock.core.instrument import Instrument
@@ -67,6 +69,25 @@ def price_of(instrument: Instrument, value: Fraction) -> Fraction:
     """The price at which one base unit is worth `value`."""
     multiplier = exact(instrument.multiplier)
     return -multiplier / value if instrument.inverse else value / multiplier
+
+
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
+
+
+def remembered(
+    question: Callable[Concatenate["Account", Asked], Answer],
+) -> Callable[Concatenate["Account", Asked], Answer]:
+    """The question, answered once for each length of history: the past does not change."""
+
+    @wraps(question)
+    def ask(account: "Account", /, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
+        key = (question.__name__, *args, *kwargs.values(), len(account.history))
+        if key not in account.answers:
+            account.answers[key] = question(account, *args, **kwargs)
+        return cast(Answer, account.answers[key])
+
+    return ask
 
 
 # ---------------------------------------------------------------- fills and trades
@@ -209,10 +230,11 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Figure:
-    """Guard equity and booked balance at one instant at which both sources were plausible."""
+    """Guard equity and booked balance at one plausible instant; `told_ns` is the venue's time of its part in it."""
 
     order: int
     at_ns: int
+    told_ns: int
     equity: Fraction
     balance: Fraction
     fresh: bool
@@ -256,7 +278,8 @@ class Account:
     limits: Limits
     history: list[Entry] = field(default_factory=list)
     known: list[Figure | None] = field(default_factory=list)
-    factors: list[Fraction] = field(default_factory=list)
+    factors: dict[int, Fraction] = field(default_factory=dict)
+    answers: dict[tuple[object, ...], object] = field(default_factory=dict)
     verdicts: list[dict[Code, Verdict]] = field(default_factory=list)
 
     def record(self, at_ns: int, event: Message) -> None:
@@ -266,7 +289,8 @@ class Account:
         The past does not change, so none of them is ever worked out again.
         """
         self.history.append(Entry(at_ns, event))
-        self.factors.append(self.factor(len(self.history) - 1))
+        if isinstance(event, CashFlow) and event.kind in CAPITAL:
+            self.factors[len(self.history) - 1] = self.factor(len(self.history) - 1, event)
         self.known.append(self.figure_at(len(self.history)))
         self.verdicts.append(self.verdict())
 
@@ -282,6 +306,7 @@ class Account:
             if isinstance(entry.event, InstrumentSet)
         }
 
+    @remembered
     def quotes(self, symbol: str, upto: int | None = None) -> list[tuple[int, Quote]]:
         return [
             (entry.at_ns, quote)
@@ -291,6 +316,7 @@ class Account:
             if quote.symbol == symbol
         ]
 
+    @remembered
     def marks(self, symbol: str, upto: int | None = None) -> list[tuple[int, Fraction]]:
         """
         The accepted marks.
@@ -316,6 +342,7 @@ class Account:
                 suspect = mark
         return accepted
 
+    @remembered
     def rate(self, symbol: str, upto: int | None = None) -> Fraction | None:
         """Settlement currency in account currency: the last one told."""
         told = [quote.rate for _, quote in self.quotes(symbol, upto) if not isnan(quote.rate)]
@@ -323,6 +350,7 @@ class Account:
 
     # -------------------------------------------------------- permits, fills, trades
 
+    @remembered
     def permits(self, upto: int | None = None) -> dict[int, PermitIssued]:
         return {e.event.id: e.event for e in self.seen(upto) if isinstance(e.event, PermitIssued)}
 
@@ -337,6 +365,7 @@ class Account:
         settled = max((result.filled_steps for result in results), default=0)
         return Reservation(issued, settled, revoked or any(result.state in OVER for result in results))
 
+    @remembered
     def news(self, upto: int | None = None) -> list[Fill | Cost]:
         """
         Everything that touched a trade, in the order in which it became known.
@@ -370,6 +399,7 @@ class Account:
     def fills(self, symbol: str, upto: int | None = None) -> list[Fill]:
         return [news for news in self.news(upto) if isinstance(news, Fill) and news.symbol == symbol]
 
+    @remembered
     def trades(self, symbol: str, upto: int | None = None) -> list[Trade]:
         return trades_of(self.instruments()[symbol], [news for news in self.news(upto) if news.symbol == symbol])
 
@@ -420,6 +450,7 @@ class Account:
     def flows(self, upto: int | None = None) -> list[tuple[int, CashFlow]]:
         return [(i, e.event) for i, e in enumerate(self.seen(upto)) if isinstance(e.event, CashFlow)]
 
+    @remembered
     def booked(self, upto: int | None = None) -> Fraction:
         """What the balance has to be: the start, all realised P&L less fees, all flows."""
         total = self.initial() + sum(exact(flow.amount) for _, flow in self.flows(upto))
@@ -442,10 +473,12 @@ class Account:
             total += trade.side * (worth(instrument, marks[-1][1]) * quantity - trade.entry_value) * rate
         return total
 
+    @remembered
     def own_equity(self, upto: int | None = None) -> Fraction | None:
         pnl = self.open_pnl(upto)
         return None if pnl is None else self.booked(upto) + pnl
 
+    @remembered
     def venue_report(self, upto: int | None = None) -> EquityMarked | None:
         """The newest report by the venue's own time; one that arrives after a newer one changes nothing."""
         reports = [e.event for e in self.seen(upto) if isinstance(e.event, EquityMarked)]
@@ -487,20 +520,19 @@ class Account:
 
     # -------------------------------------------------------- references
 
-    def factor(self, index: int) -> Fraction:
+    def factor(self, index: int, flow: CashFlow) -> Fraction:
         """By how much the flow at `index` moved every reference: equity after over equity before."""
-        event = self.history[index].event
-        if not isinstance(event, CashFlow) or event.kind not in CAPITAL:
-            return Fraction(1)
         before = self.own_equity(index)
         assert before is not None, "a flow while equity is unknown"
         assert before > 0
-        return (before + exact(event.amount)) / before
+        return (before + exact(flow.amount)) / before
 
     def moved(self, figure: Fraction, since: int, upto: int | None = None) -> Fraction:
         """A figure as of entry `since`, moved by every flow after it."""
-        for factor in self.factors[since : len(self.seen(upto))]:
-            figure *= factor
+        end = len(self.seen(upto))
+        for index, factor in self.factors.items():
+            if since <= index < end:
+                figure *= factor
         return figure
 
     def age_ok(self, then_ns: int, at_ns: int, limit_s: float) -> bool:
@@ -515,11 +547,13 @@ class Account:
         return all(self.age_ok(self.marks(s, upto)[-1][0], at_ns, self.limits.mark_age_s_max) for s in held)
 
     def figure_at(self, upto: int) -> Figure | None:
-        equity = self.equity(upto) if any(isinstance(e.event, AccountOpened) for e in self.seen(upto)) else None
-        if equity is None or not self.plausible(upto):
+        if not any(isinstance(e.event, AccountOpened) for e in self.seen(upto)):
+            return None
+        equity, report = self.equity(upto), self.venue_report(upto)
+        if equity is None or report is None or not self.plausible(upto):
             return None
         at = self.history[upto - 1].at_ns
-        return Figure(upto, at, equity, self.booked(upto), self.fresh_at(at, upto))
+        return Figure(upto, at, report.at_ns, equity, self.booked(upto), self.fresh_at(at, upto))
 
     def figures(self, upto: int | None = None) -> list[Figure]:
         """Guard equity after every entry at which it was plausible."""
@@ -533,10 +567,11 @@ class Account:
         """The initial balance moved by every flow."""
         return self.moved(self.initial(), 0, upto)
 
+    @remembered
     def peak(self, upto: int | None = None) -> Fraction | None:
-        """The high-water mark: the highest plausible figure since the start or an operator's rebase."""
+        """The high-water mark: the highest fresh and plausible figure since the start or an operator's rebase."""
         since = self.last_rebase(upto)
-        highs = [self.moved(f.equity, f.order, upto) for f in self.figures(upto) if f.order >= since]
+        highs = [self.moved(f.equity, f.order, upto) for f in self.figures(upto) if f.fresh and f.order >= since]
         return max(highs, default=None)
 
     # -------------------------------------------------------- periods
@@ -557,7 +592,7 @@ class Account:
         The references of the period that contains `now_ns`.
 
         Exact: the last figure, if it was fresh at the instant or the venue was closed then. Shadow: per figure, the
-        larger of the last before and the first fresh one after. Pending: no fresh one has come since.
+        larger of the last before and the first fresh one that the venue told after. Pending: none has come yet.
         """
         instants = self.calendar(name)
         current = bisect_right(instants, now_ns)
@@ -565,7 +600,7 @@ class Account:
             return None
         start = instants[current - 1]
         before = [figure for figure in self.figures() if figure.at_ns < start]
-        after = [figure for figure in self.figures() if figure.at_ns >= start and figure.fresh]
+        after = [figure for figure in self.figures() if figure.fresh and figure.told_ns >= start]
         if before and (self.fresh_at(start, before[-1].order) or not self.venue_open(start)):
             return self.taken(start, before[-1:], "exact")
         if not after:
