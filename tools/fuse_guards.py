@@ -83,6 +83,9 @@ class Substitute(ast.NodeTransformer):
         return self.values.get(node.id, node)
 
 
+ENOUGH = Inline().visit(ast.parse("at_least(allowed, requested)", mode="eval").body)
+
+
 def statements(guard: Guard) -> list[str]:
     """The lines that ask one guard."""
     *before, last = Inline().visit(definition(guard.function)).body[1:]
@@ -96,7 +99,7 @@ def statements(guard: Guard) -> list[str]:
     inside = [
         *lines,
         f"allowed = {ast.unparse(value)}",
-        "if allowed >= requested and allowed > 0.0:",
+        f"if allowed > 0.0 and (allowed >= requested or {ast.unparse(ENOUGH)}):",
         "    if allowed < allowance:",
         "        allowance = allowed",
         "else:",

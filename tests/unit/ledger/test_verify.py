@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import Ledger, LedgerBroken, read, verify
 from interlock.ledger.record import Point, genesis, header, link
 from unit.ledger.shelf import DAY_NS, SCHEMA, START_NS, Shelf
@@ -89,7 +88,9 @@ def test_swapped_records(filled: Shelf, one: int, other: int) -> None:
 
 
 def test_an_extra_record(filled: Shelf) -> None:
-    filled.sql(1, "INSERT INTO records SELECT 3, at_ns, kind, schema, payload, digest, hash FROM records WHERE seq = 15")
+    filled.sql(
+        1, "INSERT INTO records SELECT 3, at_ns, kind, schema, payload, digest, hash FROM records WHERE seq = 15"
+    )
     assert filled.found() == [("RECORD_EDITED", 3)]
 
 
