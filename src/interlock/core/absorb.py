@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from interlock.core.codes import CalendarKind, Code, PermitState
 from interlock.core.constants import (
+    EPOCH_BITS,
     MARK_FUTURE_S_MAX,
     MAX_CASH,
     MISMATCH_COUNT,
@@ -45,7 +46,18 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.core.permit import ENDED, IN_FLIGHT
-from interlock.core.state import LOSS_TRIGGERS, CalendarRow, DraftTable, PermitRow, R, State, StrategyRow, SymbolRow, Table
+from interlock.core.state import (
+    LOSS_TRIGGERS,
+    AccountRow,
+    CalendarRow,
+    DraftTable,
+    PermitRow,
+    R,
+    State,
+    StrategyRow,
+    SymbolRow,
+    Table,
+)
 from interlock.core.transitions import (
     confirm,
     micros,
@@ -92,7 +104,7 @@ def _account_opened(state: State, event: AccountOpened) -> None:
         a.balance_known = 1.0
         measure(state)
     a.epoch = event.epoch
-    a.next_id = (event.epoch << 40) + 1
+    a.next_id = (event.epoch << EPOCH_BITS) + 1
 
 
 def table_of(table: Table[R] | DraftTable[R]) -> Table[R]:
@@ -140,7 +152,7 @@ def _instrument_set(state: State, event: InstrumentSet) -> None:
     state.instruments[index] = instrument
     r = state.symbols.edit(index)
     r.tradable = event.tradable
-    if instrument.quote_currency == state.account.currency:
+    if instrument.quote_currency == state.account.currency and not instrument.inverse:
         r.rate = 1.0
         r.rate_at_ns = OPERATOR_NS
     _revalue(r, instrument)
@@ -178,7 +190,9 @@ def _policy_set(state: State, event: PolicySet) -> None:
     state.rights = {(right.source, right.strategy): right for right in event.rights}
     complete = [is_complete(limits) for limits in event.limits]
     for index in range(len(state.symbols)):
-        state.symbols.edit(index).limits = -1
+        r = state.symbols.edit(index)
+        r.limits = -1
+        r.policy_complete = complete[0]
     for symbol in event.universe:
         r = state.symbols.edit(symbol_row(state, symbol.symbol))
         r.limits = symbol.limits
@@ -230,6 +244,11 @@ def _lock_released(state: State, event: LockReleased) -> None:
         trust_clock(state.account)
 
 
+def _is_ahead(a: AccountRow, at_ns: int) -> bool:
+    """Whether something claims to be of a time that has not come, beyond what clocks may differ."""
+    return at_ns > a.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT
+
+
 # ---------------------------------------------------------------- prices
 
 
@@ -248,7 +267,7 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
     if quote.at_ns < r.mark_at_ns:
         return False
     r = state.symbols.edit(index)
-    if quote.at_ns > state.account.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT:
+    if _is_ahead(state.account, quote.at_ns):
         r.doubt = 1.0
         return False
     limits = state.limits(r)
@@ -308,7 +327,7 @@ def _on_equity(state: State, *, counts: bool) -> None:
 
 def _equity_marked(state: State, event: EquityMarked) -> None:
     a = state.account
-    if event.at_ns < a.venue_equity_at_ns or event.at_ns > a.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT:
+    if event.at_ns < a.venue_equity_at_ns or _is_ahead(a, event.at_ns):
         return
     if event.equity == event.equity:
         a.venue_equity = event.equity
@@ -377,6 +396,7 @@ def _cash_flow(state: State, event: CashFlow) -> None:
     if already_told:
         _reconcile_balance(state, a.venue_balance)
     measure(state)
+    _on_equity(state, counts=False)
 
 
 def _book_cost(state: State, event: CashFlow) -> None:
@@ -392,7 +412,7 @@ def _book_cost(state: State, event: CashFlow) -> None:
 
 def _positions_reported(state: State, event: PositionsReported) -> None:
     a = state.account
-    if event.at_ns < a.reconciled_at_ns or event.at_ns < a.last_fill_ns or event.at_ns > a.now_ns:
+    if event.at_ns < a.reconciled_at_ns or event.at_ns < a.last_fill_ns or _is_ahead(a, event.at_ns):
         return
     at_venue = {position.symbol: position for position in event.positions}
     first = a.reconciled != a.reconciled
@@ -483,10 +503,6 @@ def _orders_reported(state: State, event: OrdersReported) -> None:
 # ---------------------------------------------------------------- permits
 
 
-UNUSED: Final = frozenset({PermitState.EXPIRED, PermitState.REVOKED})
-"""Ends of a permit that was never used, as far as we knew."""
-
-
 def _set_unknown(state: State, p: PermitRow, following: PermitState) -> None:
     """The permit is in the following state; permits whose fate is unknown are counted."""
     unknown = PermitState.UNKNOWN
@@ -527,16 +543,17 @@ def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
 
 
 def _spent(state: State, event: Spent) -> None:
-    p = state.permits.get(event.permit)
-    if p is None:
+    known = state.permits.get(event.permit)
+    if known is None:
         state.account.reconciled = 0.0
         return
+    if known.spent:
+        return
     p = state.permits.edit(event.permit)
-    if p.ended and p.state in UNUSED:
+    if p.ended:
         _revive(state, p)
-        p.state = PermitState.SPENT
-    elif p.state == PermitState.ISSUED:
-        p.state = PermitState.SPENT
+    p.spent = True
+    p.state = PermitState.SPENT
 
 
 def _executed(state: State, event: Executed) -> None:
@@ -546,19 +563,22 @@ def _executed(state: State, event: Executed) -> None:
         a.reconciled = 0.0
         return
     p = state.permits.edit(event.permit)
-    over = event.filled_steps > p.steps
     filled = max(p.filled, min(event.filled_steps, p.steps))
-    stale = event.filled_steps < p.filled
-    if p.ended and (filled > p.filled or (event.state in IN_FLIGHT and p.state in UNUSED)):
+    over = p.state if p.ended and p.spent else None
+    if p.ended and (filled > p.filled or (event.state in IN_FLIGHT and not p.spent)):
         _revive(state, p)
+    p.spent = True
+    stale = event.filled_steps < p.filled
     if filled > p.filled:
         _fill(state, p, event, filled)
-    if over:
-        r = state.symbols.edit(p.symbol)
-        r.known = nan
+    if event.filled_steps > p.steps:
+        state.symbols.edit(p.symbol).known = nan
         a.reconciled = 0.0
+    if over is not None and not p.ended:
+        end_permit(state, p, PermitState.FILLED if filled == p.steps else over)
     _follow(state, p, event, filled, stale=stale)
     measure(state)
+    _on_equity(state, counts=False)
 
 
 def _follow(state: State, p: PermitRow, event: Executed, filled: int, *, stale: bool) -> None:
