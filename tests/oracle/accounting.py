@@ -281,6 +281,7 @@ class Account:
     factors: dict[int, Fraction] = field(default_factory=dict)
     answers: dict[tuple[object, ...], object] = field(default_factory=dict)
     verdicts: list[dict[Code, Verdict]] = field(default_factory=list)
+    references: list[dict[Code, Fraction | None]] = field(default_factory=list)
 
     def record(self, at_ns: int, event: Message) -> None:
         """
@@ -292,6 +293,7 @@ class Account:
         if isinstance(event, CashFlow) and event.kind in CAPITAL:
             self.factors[len(self.history) - 1] = self.factor(len(self.history) - 1, event)
         self.known.append(self.figure_at(len(self.history)))
+        self.references.append(self.reference_of_each())
         self.verdicts.append(self.verdict())
 
     def seen(self, upto: int | None) -> Sequence[Entry]:
@@ -623,15 +625,20 @@ class Account:
             return opening.equity if opening is not None else None
         return self.initial_reference() if code is Code.EQUITY_GUARD else self.peak()
 
+    def reference_of_each(self) -> dict[Code, Fraction | None]:
+        """What each loss limit is measured against now, None while it is unknown."""
+        if not any(isinstance(entry.event, AccountOpened) for entry in self.history):
+            return dict.fromkeys(LOSSES)
+        return {code: self.reference(code) for code in LOSSES}
+
     def verdict(self) -> dict[Code, Verdict]:
         """What each source says of each loss limit now."""
         if not any(isinstance(entry.event, AccountOpened) for entry in self.history):
-            return {}
+            return dict.fromkeys(LOSSES, Verdict(None, None))
         own, venue = self.own_equity(), self.venue_equity()
-        references = {code: self.reference(code) for code in LOSSES}
         return {
             code: Verdict(broken(code, own, reference, self.limits), broken(code, venue, reference, self.limits))
-            for code, reference in references.items()
+            for code, reference in self.references[-1].items()
         }
 
     def proven(self, code: Code) -> bool:
@@ -640,7 +647,7 @@ class Account:
 
         The venue's figure alone proves nothing.
         """
-        now = self.verdicts[-1].get(code, Verdict(None, None))
+        now = self.verdicts[-1][code]
         if now.own is not True:
             return False
         return now.venue is True or self.own_alone(code)
@@ -649,7 +656,7 @@ class Account:
         """The own estimate has been beyond the limit on enough accepted marks, over enough time, without a break."""
         marks: list[int] = []
         for index in range(len(self.history) - 1, -1, -1):
-            if self.verdicts[index].get(code, Verdict(None, None)).own is not True:
+            if self.verdicts[index][code].own is not True:
                 break
             if self.accepts(index):
                 marks.append(self.history[index].at_ns)

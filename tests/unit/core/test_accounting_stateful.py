@@ -5,6 +5,7 @@ Both see the same inputs; the permits and revocations that the engine puts out a
 step every number that both know must be the same.
 """
 
+from fractions import Fraction
 from math import nan
 
 import msgspec
@@ -18,13 +19,16 @@ from interlock.core.messages import (
     BUY,
     SELL,
     CashFlow,
+    Decision,
     EquityMarked,
     PermitIssued,
     Rebased,
     Tick,
 )
-from oracle.accounting import NS
+from oracle.accounting import LOSSES, NS, broken
 from oracle.pair import DAY, PRICES, STEPS, Pair, close, limits
+
+GUARDED = (Code.DAILY_LOSS, Code.WEEKLY_LOSS, Code.DRAWDOWN, Code.TOTAL_DRAWDOWN, Code.EQUITY_GUARD)
 
 
 class Books(Pair, RuleBasedStateMachine):
@@ -35,6 +39,7 @@ class Books(Pair, RuleBasedStateMachine):
     def __init__(self) -> None:
         RuleBasedStateMachine.__init__(self)
         Pair.__init__(self, limits(*self.rules_on))
+        self.judged = 0
 
     @initialize()
     def begin(self) -> None:
@@ -70,7 +75,39 @@ class Books(Pair, RuleBasedStateMachine):
     def order(self, symbol: str, side: int, size: int) -> None:
         """Opens, adds, reduces or flips, as the position has it."""
         self.venue_agrees()
-        self.want(symbol, side, size * STEPS[symbol], 0.05, reduce_only=False)
+        before = len(self.model.history)
+        decision = self.want(symbol, side, size * STEPS[symbol], 0.05, reduce_only=False)
+        if decision.facts is not None:
+            self.exposure_agrees(decision, before)
+            self.equity_agrees(decision, before)
+            self.losses_agree(decision, before)
+
+    def exposure_agrees(self, decision: Decision, before: int) -> None:
+        facts, model = decision.facts, self.model.exposure(before)
+        assert facts is not None
+        assert close(facts.symbol_notional, model.symbol.get(decision.symbol, Fraction(0)))
+        assert close(facts.strategy_notional, model.strategy.get("s", Fraction(0)))
+        assert close(facts.gross_notional, model.gross)
+        assert close(facts.net_notional, model.net)
+        assert close(facts.pending_side_notional, model.pending_buy if decision.side > 0 else model.pending_sell)
+        assert facts.position_count == model.position_count
+        assert facts.symbol_is_open == (decision.symbol in model.symbol)
+
+    def equity_agrees(self, decision: Decision, before: int) -> None:
+        facts = decision.facts
+        assert facts is not None
+        assert close(facts.equity, self.model.equity(before))
+        assert close(facts.equity_own, self.model.own_equity(before))
+        assert close(facts.equity_venue, self.model.venue_equity(before))
+        assert close(facts.equity_gap_frac, self.model.gap(before))
+
+    def losses_agree(self, decision: Decision, before: int) -> None:
+        """A loss guard objects exactly where the smaller of both sources breaks its limit."""
+        objecting = {objection.code for objection in decision.objections}
+        for code in GUARDED:
+            if code in self.rules_on:
+                expected = broken(code, self.model.equity(before), self.model.references[before - 1][code], self.limits)
+                assert (code in objecting) == (expected is not False), code
 
     @precondition(lambda self: self.held())
     @rule(data=st.data(), parts=st.integers(1, 3))
@@ -216,6 +253,20 @@ class Books(Pair, RuleBasedStateMachine):
             assert (account.loss_streak, account.loss_streak_total) == self.model.streaks()
 
     @invariant()
+    def locks_have_proof(self) -> None:
+        """What locks is proven at that step, and what is proven for the first time locks."""
+        for index, step in enumerate(self.steps):
+            if index < self.judged:
+                continue
+            locked = {o.code for o in step.outputs if isinstance(o, LockChanged) and o.until_ns}
+            for code in LOSSES:
+                if code in self.rules_on:
+                    now, then = self.proofs[index][code], index > 0 and self.proofs[index - 1].get(code, False)
+                    assert code not in locked or now, (code, "locked without proof")
+                    assert code in locked or then or not now, (code, "proven and not locked")
+        self.judged = len(self.steps)
+
+    @invariant()
     def a_restart_changes_nothing(self) -> None:
         again = Engine()
         for step in self.steps:
@@ -226,6 +277,12 @@ class Books(Pair, RuleBasedStateMachine):
             assert msgspec.msgpack.encode(list(ours)) == msgspec.msgpack.encode(list(theirs))
 
 
+class Losses(Books):
+    """The same with every loss rule on."""
+
+    rules_on = (Code.CONSEC_LOSS, *LOSSES)
+
+
 TestBooks = Books.TestCase
 TestBooks.settings = settings(
     max_examples=60,
@@ -234,3 +291,5 @@ TestBooks.settings = settings(
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow],
 )
+TestLosses = Losses.TestCase
+TestLosses.settings = TestBooks.settings
