@@ -685,16 +685,23 @@ class Account:
     # -------------------------------------------------------- exposure
 
     def pending(self, upto: int | None = None) -> list[tuple[PermitIssued, Fraction]]:
-        """Opening permits with something reserved, and its notional at the worst price."""
+        """
+        Opening permits with something reserved, and its notional at the worst price.
+
+        Worst is what makes the most notional of the limit price and the mark at issue: an order may fill at either.
+        """
         found: list[tuple[PermitIssued, Fraction]] = []
-        for permit in self.permits(upto).values():
-            steps = self.reservation(permit.id, upto).reserved
-            if permit.reduce_only or not steps:
+        for index, entry in enumerate(self.seen(upto)):
+            permit = entry.event
+            if not isinstance(permit, PermitIssued) or permit.reduce_only:
                 continue
-            instrument, rate = self.instruments()[permit.symbol], self.rate(permit.symbol, upto)
-            assert rate is not None
-            quantity = steps * exact(instrument.step)
-            found.append((permit, abs(worth(instrument, permit.limit_price)) * quantity * rate))
+            steps = self.reservation(permit.id, upto).reserved
+            marks, rate = self.marks(permit.symbol, index), self.rate(permit.symbol, index)
+            if steps and rate is not None:
+                instrument = self.instruments()[permit.symbol]
+                prices = [exact(permit.limit_price), *[mark for _, mark in marks[-1:]]]
+                worst = max(abs(worth(instrument, price)) for price in prices)
+                found.append((permit, worst * steps * exact(instrument.step) * rate))
         return found
 
     def held(self, upto: int | None = None) -> dict[str, Fraction]:

@@ -26,7 +26,7 @@ from interlock.core.messages import (
     Rebased,
     Tick,
 )
-from oracle.accounting import LOSSES, NS, broken
+from oracle.accounting import LOSSES, NS, broken, exact
 from oracle.pair import DAY, PRICES, STEPS, Pair, close, limits
 
 GUARDED = (Code.DAILY_LOSS, Code.WEEKLY_LOSS, Code.DRAWDOWN, Code.TOTAL_DRAWDOWN, Code.EQUITY_GUARD)
@@ -36,6 +36,7 @@ class Books(Pair, RuleBasedStateMachine):
     """One account, told twice."""
 
     rules_on: tuple[Code, ...] = (Code.CONSEC_LOSS,)
+    scale = 1
 
     def __init__(self) -> None:
         RuleBasedStateMachine.__init__(self)
@@ -77,7 +78,7 @@ class Books(Pair, RuleBasedStateMachine):
         """Opens, adds, reduces or flips, as the position has it."""
         self.venue_agrees()
         before = len(self.model.history)
-        decision = self.want(symbol, side, size * STEPS[symbol], 0.05, reduce_only=False)
+        decision = self.want(symbol, side, size * self.scale * STEPS[symbol], 0.05, reduce_only=False)
         if decision.facts is not None:
             self.exposure_agrees(decision, before)
             self.equity_agrees(decision, before)
@@ -156,6 +157,8 @@ class Books(Pair, RuleBasedStateMachine):
         amount = cents / 100 if kind == "deposit" else -cents / 100
         own = self.model.own_equity()
         assert own is not None
+        if own + exact(amount) <= 1_000:
+            return
         if first:
             self.tell(EquityMarked(float(own) + amount, nan, self.at))
         self.tell(CashFlow(kind, amount))
@@ -282,6 +285,7 @@ class Losses(Books):
     """The same with every loss rule on."""
 
     rules_on = (Code.CONSEC_LOSS, *LOSSES)
+    scale = 20
 
 
 TestBooks = Books.TestCase

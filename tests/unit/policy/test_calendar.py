@@ -86,9 +86,7 @@ def test_the_span_includes_its_start_and_not_its_end() -> None:
         ("Australia/Lord_Howe", date(2026, 10, 4), time(2, 15), "2026-10-03 15:30"),
     ],
 )
-def test_skipped_times_are_the_jump_and_repeated_ones_the_first(
-    zone: str, day: date, clock: time, expected: str
-) -> None:
+def test_skipped_times_are_the_jump_and_repeated_ones_the_first(zone: str, day: date, clock: time, expected: str) -> None:
     assert text(instant_ns(ZoneInfo(zone), day, clock)) == expected
 
 
@@ -156,9 +154,7 @@ def test_sessions_always_make_a_sound_instrument(zone: str, week: str, start_ns:
     assert intervals[-1][1] <= end_ns
 
 
-@given(
-    st.sampled_from(["Europe/Prague", "America/Sao_Paulo", "Asia/Tehran", "Pacific/Apia"]), st.integers(0, 23 * 60 + 59)
-)
+@given(st.sampled_from(["Europe/Prague", "America/Sao_Paulo", "Asia/Tehran", "Pacific/Apia"]), st.integers(0, 23 * 60 + 59))
 def test_each_day_begins_once_and_lasts_about_a_day(zone: str, minute: int) -> None:
     clock = f"{minute // 60:02}:{minute % 60:02}"
     starts = day_calendar("day", zone, clock, ns("2015-01-01"), ns("2017-01-01")).instants_ns

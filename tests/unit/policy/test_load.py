@@ -240,6 +240,4 @@ def test_symbols_may_have_any_name() -> None:
         changed({"universe": {"BTC/USDT:USDT": {"margin_leverage": "2 x"}, "EUR.USD": {"margin_leverage": "3 x"}}})
     )
     assert policy.symbols == ("BTC/USDT:USDT", "EUR.USD")
-    assert paths_of(changed({"universe": {"EUR.USD": {"margin_leverage": "3"}}})) == [
-        'universe."EUR.USD".margin_leverage'
-    ]
+    assert paths_of(changed({"universe": {"EUR.USD": {"margin_leverage": "3"}}})) == ['universe."EUR.USD".margin_leverage']

@@ -109,9 +109,7 @@ def test_a_preset_gives_every_number_that_its_rules_read(preset: str) -> None:
     limits = compiled(HEAD.replace("crypto-futures@1", preset)).limits[0]
     given = {name for name in LIMIT_FIELDS if not isnan(getattr(limits, name))}
     read = {name for name, limit in LIMIT_FIELDS.items() if any(is_on(limits, rule) for rule in limit.rules)}
-    assert read - given == {"size_quantity", "size_frac"} | (
-        {"controller_age_s_max"} if preset == "layered@1" else set()
-    )
+    assert read - given == {"size_quantity", "size_frac"} | ({"controller_age_s_max"} if preset == "layered@1" else set())
     assert given - read == ({"flatten_retry_s_min", "flatten_retry_s_max"} if preset == "layered@1" else set())
 
 

@@ -62,9 +62,7 @@ ORDERS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("sound", "crossed", "where"), [order[1:] for order in ORDERS], ids=[order[0] for order in ORDERS]
-)
+@pytest.mark.parametrize(("sound", "crossed", "where"), [order[1:] for order in ORDERS], ids=[order[0] for order in ORDERS])
 def test_limits_stand_in_their_order(sound: dict[str, Any], crossed: dict[str, Any], where: str) -> None:
     assert paths_of(changed(sound)) == []
     assert paths_of(changed(crossed)) == [f"rules.{where}"]
@@ -138,9 +136,7 @@ def test_a_symbols_exposure_stays_within_its_strategys() -> None:
 
 def test_a_crossed_account_is_not_reported_again_for_its_symbols() -> None:
     own = {"universe.BTCUSDT.rules": {"SYMBOL_EXPOSURE": {"exposure": "300 %"}}}
-    assert paths_of(changed({**own, "rules.STRATEGY_EXPOSURE.exposure": "700 %"})) == [
-        "rules.STRATEGY_EXPOSURE.exposure"
-    ]
+    assert paths_of(changed({**own, "rules.STRATEGY_EXPOSURE.exposure": "700 %"})) == ["rules.STRATEGY_EXPOSURE.exposure"]
 
 
 def test_a_symbol_that_switches_a_rule_on_gives_all_its_numbers() -> None:
