@@ -125,6 +125,31 @@ class Books(Pair, RuleBasedStateMachine):
         permit = data.draw(st.sampled_from(self.at_venue()))
         self.fill(data, permit, end if data.draw(st.booleans()) else PermitState.PARTIAL)
 
+    @rule(
+        symbol=st.sampled_from(sorted(PRICES)),
+        side=st.sampled_from([BUY, SELL]),
+        size=st.integers(1, 5),
+        moves=st.lists(st.floats(-0.08, 0.08), max_size=4),
+    )
+    def trade(self, symbol: str, side: int, size: int, moves: list[float]) -> None:
+        """An order that is filled at once, a market that moves, and figures of the venue that follow."""
+        self.order(symbol, side, size)
+        for permit in self.at_venue():
+            self.send_fill(permit, permit.steps, self.marks[permit.symbol], PermitState.FILLED)
+        for move in moves:
+            self.mark(symbol, move, 6)
+        self.venue_tells(1.0)
+
+    @precondition(lambda self: self.held())
+    @rule(data=st.data())
+    def close(self, data: st.DataObject) -> None:
+        symbol = data.draw(st.sampled_from(self.held()))
+        steps = self.model.position(symbol)
+        self.venue_agrees()
+        self.want(symbol, SELL if steps > 0 else BUY, abs(steps), 0.05, reduce_only=True)
+        for permit in self.at_venue():
+            self.send_fill(permit, permit.steps, self.marks[permit.symbol], PermitState.FILLED)
+
     @precondition(lambda self: self.at_venue())
     @rule(data=st.data())
     def filled(self, data: st.DataObject) -> None:
