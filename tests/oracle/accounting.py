@@ -545,6 +545,10 @@ class Account:
         report = self.venue_report(upto)
         if report is None or not self.age_ok(report.at_ns, at_ns, self.limits.equity_age_s_max):
             return False
+        return self.book_fresh(at_ns, upto)
+
+    def book_fresh(self, at_ns: int, upto: int) -> bool:
+        """The mark of everything held is young enough."""
         held = [symbol for symbol in self.instruments() if self.position(symbol, upto)]
         return all(self.age_ok(self.marks(s, upto)[-1][0], at_ns, self.limits.mark_age_s_max) for s in held)
 
@@ -632,10 +636,13 @@ class Account:
         return {code: self.reference(code) for code in LOSSES}
 
     def verdict(self) -> dict[Code, Verdict]:
-        """What each source says of each loss limit now."""
+        """What each source says of each loss limit now; the own one is silent while a mark it needs is stale."""
         if not any(isinstance(entry.event, AccountOpened) for entry in self.history):
             return dict.fromkeys(LOSSES, Verdict(None, None))
-        own, venue = self.own_equity(), self.venue_equity()
+        own, venue = (
+            self.own_equity() if self.book_fresh(self.history[-1].at_ns, len(self.history)) else None,
+            self.venue_equity(),
+        )
         return {
             code: Verdict(broken(code, own, reference, self.limits), broken(code, venue, reference, self.limits))
             for code, reference in self.references[-1].items()
