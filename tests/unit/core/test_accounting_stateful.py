@@ -21,6 +21,7 @@ from interlock.core.messages import (
     CashFlow,
     Decision,
     EquityMarked,
+    Executed,
     LockChanged,
     MarketBatch,
     PermitIssued,
