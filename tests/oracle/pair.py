@@ -111,6 +111,7 @@ class Pair:
         self.steps: list[Step] = []
         self.marks = dict(PRICES)
         self.proofs: list[dict[Code, bool]] = []
+        self.safe: list[set[Code]] = []
 
     # ------------------------------------------------------------ telling both
 
@@ -119,6 +120,8 @@ class Pair:
         self.steps.append(step)
         self.model.record(self.at, event)
         self.proofs.append({code: self.model.proven(code) for code in LOSSES})
+        verdicts = self.model.verdicts[-1]
+        self.safe.append({code for code in LOSSES if verdicts[code].own is False and verdicts[code].venue is False})
         for output in step.outputs:
             if isinstance(output, PermitIssued | PermitRevoked):
                 self.model.record(self.at, output)

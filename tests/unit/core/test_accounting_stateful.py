@@ -44,6 +44,7 @@ class Books(Pair, RuleBasedStateMachine):
         RuleBasedStateMachine.__init__(self)
         Pair.__init__(self, limits(*self.rules_on))
         self.judged = 0
+        self.armed: set[Code] = set()
 
     @initialize()
     def begin(self) -> None:
@@ -285,17 +286,16 @@ class Books(Pair, RuleBasedStateMachine):
 
     @invariant()
     def locks_have_proof(self) -> None:
-        """What locks is proven at that step, and what is proven for the first time locks."""
-        for index, step in enumerate(self.steps):
-            if index < self.judged:
-                continue
+        """What locks is proven at that step; what is proven after it was safe locks where triggers run."""
+        for index in range(self.judged, len(self.steps)):
+            step, proofs = self.steps[index], self.proofs[index]
             locked = {o.code for o in step.outputs if isinstance(o, LockChanged) and o.until_ns}
-            for code in LOSSES:
-                if code in self.rules_on:
-                    now, then = self.proofs[index][code], index > 0 and self.proofs[index - 1].get(code, False)
-                    assert code not in locked or now, (code, "locked without proof")
-                    if isinstance(step.input, MarketBatch | EquityMarked | Executed | Tick):
-                        assert code in locked or then or not now, (code, "proven and not locked")
+            self.armed |= self.safe[index]
+            for code in set(LOSSES) & set(self.rules_on):
+                assert code not in locked or proofs[code], (code, "locked without proof")
+                if isinstance(step.input, MarketBatch | EquityMarked | Executed | Tick) and code in self.armed:
+                    assert code in locked or not proofs[code], (code, "proven and not locked")
+            self.armed -= locked
         self.judged = len(self.steps)
 
     @invariant()
