@@ -24,14 +24,12 @@ def above(amount: float, line: float) -> bool:
 
 def larger(a: float, b: float) -> float:
     """The larger of the two; NaN when either is NaN."""
-    if a >= b:
-        return a
-    return b if b > a else nan
+    return a if a >= b else b if b > a else nan
 
 
-def loss_floor(reference: float, loss_frac: float) -> float:
-    """What a reference leaves after a loss of that share; NaN unless the reference is proven > 0."""
-    return reference * (1.0 - loss_frac) if reference > 0.0 else nan
+def loss_floor(reference: float, loss_frac_max: float) -> float:
+    """The smallest equity that is still within the loss; NaN unless the reference is proven > 0."""
+    return reference * (1.0 - loss_frac_max) if reference > 0.0 else nan
 
 
 def room(line: float, used: float) -> float:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from interlock.core.codes import CalendarKind
 from interlock.core.instrument import Instrument
-from interlock.policy.calendar import CalendarInvalid, day_calendar, instant_ns, sessions, week_calendar
+from interlock.policy.calendar import HORIZON_NS, CalendarInvalid, day_calendar, instant_ns, sessions, week_calendar
 
 NS = 10**9
 HOUR = 3600 * NS
@@ -39,6 +39,12 @@ def test_boundary_clocks_of_the_firms(zone: str, clock: str, expected: list[str]
     for boundary in expected:
         assert f"2026-{boundary}" in days
         assert sum(day.startswith(f"2026-{boundary[:5]}") for day in days) == 1
+
+
+def test_a_calendar_reaches_its_horizon() -> None:
+    starts = day_calendar("day", "Europe/Prague", "00:00", YEAR[0], YEAR[0] + HORIZON_NS).instants_ns
+    assert len(starts) == 400
+    assert starts[-1] >= YEAR[0] + 399 * 24 * HOUR
 
 
 def test_prague_has_a_day_of_23_and_one_of_25_hours() -> None:
