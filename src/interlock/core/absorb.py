@@ -190,7 +190,9 @@ def _policy_set(state: State, event: PolicySet) -> None:
     state.rights = {(right.source, right.strategy): right for right in event.rights}
     complete = [is_complete(limits) for limits in event.limits]
     for index in range(len(state.symbols)):
-        state.symbols.edit(index).limits = -1
+        r = state.symbols.edit(index)
+        r.limits = -1
+        r.policy_complete = complete[0]
     for symbol in event.universe:
         r = state.symbols.edit(symbol_row(state, symbol.symbol))
         r.limits = symbol.limits

@@ -27,9 +27,9 @@ def larger(a: float, b: float) -> float:
     return a if a >= b else b if b > a else nan
 
 
-def loss_floor(reference: float, loss_frac_max: float) -> float:
-    """The smallest equity that is still within the loss; NaN unless the reference is proven > 0."""
-    return reference * (1.0 - loss_frac_max) if reference > 0.0 else nan
+def loss_floor(reference: float, loss_frac: float) -> float:
+    """What a reference leaves after a loss of that share; NaN unless the reference is proven > 0."""
+    return reference * (1.0 - loss_frac) if reference > 0.0 else nan
 
 
 def room(line: float, used: float) -> float:

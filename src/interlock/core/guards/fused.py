@@ -155,10 +155,10 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         floor = floor if floor >= week else week if week > floor else nan
         floor = floor if floor >= recent else recent if recent > floor else nan
         floor = floor if floor >= total else total if total > floor else nan
-        at_risk = f.stop_frac + p.cost_frac
-        known = f.stop_frac >= 0.0 and at_risk > 0.0 and (f.risk_at_stops >= 0.0) and (f.initial_balance > 0.0)
+        lost_frac = f.stop_frac + p.cost_frac
+        known = f.stop_frac >= 0.0 and lost_frac > 0.0 and (f.risk_at_stops >= 0.0) and (f.initial_balance > 0.0)
         left = f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops
-        allowed = left / at_risk if known else 0.0
+        allowed = left / lost_frac if known else 0.0
         if allowed > 0.0 and (
             allowed >= requested or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
