@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from interlock.core.agenda import Agenda
 from interlock.core.authority import IMPATIENT, OPERATOR, may_close
 from interlock.core.codes import AccountKind, Code, Partial, PermitState, TradingState
-from interlock.core.constants import CLOSE_PATIENCE_S_MAX, NS_PER_S_FLOAT
+from interlock.core.constants import CLOSE_PATIENCE_S_MAX, MAX_STEPS, NS_PER_S_FLOAT
 from interlock.core.facts import Facts
 from interlock.core.guard import active_guards, ask
 from interlock.core.guards import GUARDS
@@ -391,6 +391,8 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits) -> Orde
             unit = r.unit_notional
     sized = intent.quantity == intent.quantity or intent.notional == intent.notional
     steps = requested_steps(intent, instrument, unit, nan if sized else _equity(agenda), limits)
+    if abs(r.position) + r.pending_buy + r.pending_sell + steps > MAX_STEPS:
+        steps = 0
     leverage = intent.margin_leverage
     strategy = state.names.strategy_index.get(intent.strategy, -1)
     right = state.rights.get((intent.source, intent.strategy))
