@@ -4,13 +4,8 @@ from math import nan
 
 from interlock.core.codes import Code
 from interlock.core.limits import Limits
-from interlock.core.numbers import above, at_least
+from interlock.core.numbers import above, at_least, loss_floor
 from interlock.core.state import State
-
-
-def loss_floor(reference: float, loss_frac_max: float) -> float:
-    """The smallest equity that is still within the loss, in account currency."""
-    return reference * (1.0 - loss_frac_max)
 
 
 def day_open_equity(state: State) -> float:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from math import inf
 
 from interlock.core.codes import Code
@@ -50,7 +49,6 @@ def guard(code: str, *, remedy: str) -> Callable[[GuardFunction], Guard]:
     return register
 
 
-@cache
 def active_guards(guards: tuple[Guard, ...], active: int) -> tuple[tuple[Code, GuardFunction], ...]:
     """The guards that a policy with these bits leaves on, in order."""
     return tuple(

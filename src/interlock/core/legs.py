@@ -7,26 +7,28 @@ judged when that has filled.
 """
 
 from math import inf, nan
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from interlock.core.agenda import Agenda
-from interlock.core.authority import IMPATIENT, OPERATOR, may_close, may_open
+from interlock.core.authority import IMPATIENT, OPERATOR, may_close
 from interlock.core.codes import AccountKind, Code, Partial, PermitState, TradingState
 from interlock.core.constants import CLOSE_PATIENCE_S_MAX, NS_PER_S_FLOAT
+from interlock.core.facts import Facts
 from interlock.core.guard import active_guards, ask
 from interlock.core.guards import GUARDS
+from interlock.core.guards.fused import Found, ask_all
+from interlock.core.instrument import Instrument
 from interlock.core.limits import SWITCHABLE, Limits
 from interlock.core.locks import FREE, Binding, account_lock, strategy_lock, symbol_lock
 from interlock.core.measure import guard_equity
 from interlock.core.messages import Decision, Intent, Objection, PermitIssued, PermitRevoked
 from interlock.core.numbers import at_least
-from interlock.core.observe import Asking, Order, age_s, equity_now, observe, worst_price
+from interlock.core.observe import Order, equity_now, observe, worst_price
 from interlock.core.sizing import asks_nonsense, requested_steps
-from interlock.core.state import PermitRow, SeenIntent, State, SymbolRow
+from interlock.core.state import AccountRow, PermitRow, SeenIntent, State, SymbolRow
 from interlock.core.transitions import micros
 
-STOP_REQUIRED_BIT = 1 << SWITCHABLE.index(Code.STOP_REQUIRED)
-NO_STRATEGY = -1
+STOP_REQUIRED_BIT: Final = 1 << SWITCHABLE.index(Code.STOP_REQUIRED)
 
 
 class Split(NamedTuple):
@@ -77,36 +79,54 @@ def decide_intent(agenda: Agenda, intent: Intent) -> None:
     state = agenda.state
     index = state.names.symbol_index.get(intent.symbol, -1)
     instrument = state.instruments[index] if index >= 0 else None
-    problem = asks_nonsense(intent) or ("" if instrument is not None else f"symbol {intent.symbol!r} is not known")
+    problem = asks_nonsense(intent)
     if problem or instrument is None:
-        deny(agenda, intent, Code.MALFORMED, reducing=intent.reduce_only, note=problem)
+        note = problem or f"symbol {intent.symbol!r} is not known"
+        deny(agenda, intent, Code.MALFORMED, reducing=intent.reduce_only, note=note)
         return
     seen = state.intents.get(intent.id)
     if seen is not None and _repeat(agenda, intent, seen):
         return
     r = state.symbols[index]
-    limits = state.limits(r)
-    price = worst_price(r, intent.side, intent.limit_price, limits)
-    unit = max(instrument.unit_value(price, r.rate), r.unit_notional) if price > 0.0 else nan
+    if r.position * intent.side < 0 or intent.reduce_only:
+        _decide_closing(agenda, intent, index, instrument)
+    else:
+        decide_opening(agenda, intent, index)
+
+
+def _decide_closing(agenda: Agenda, intent: Intent, index: int, instrument: Instrument) -> None:
+    """An intent against the position: its reducing part leaves, and what goes beyond waits for it or is judged."""
+    state = agenda.state
+    r = state.symbols[index]
+    steps = requested_steps(intent, instrument, r.unit_notional, _equity(agenda), state.limits(r))
+    if steps == 0 and intent.quantity != intent.quantity:
+        note = "give a quantity: no usable price turns money into one"
+        deny(agenda, intent, Code.MALFORMED, reducing=True, note=note)
+        return
     if r.known != 1.0:
-        _decide_in_doubt(agenda, intent, index, unit, limits)
+        if not intent.reduce_only:
+            decide_opening(agenda, intent, index)
+        elif steps:
+            decide_reducing(agenda, intent, index, steps, steps, None)
+        else:
+            deny(agenda, intent, Code.NOTHING_TO_REDUCE, reducing=True, note="less than one step of the venue")
         return
     closing = 0 if intent.source in IMPATIENT else closing_steps(state, r, agenda.at_ns)
-    reduces = r.position * intent.side < 0 or intent.reduce_only
-    per_step = r.unit_notional if reduces else unit
-    steps = requested_steps(intent, instrument, per_step, guard_equity(*equity_now(state, agenda.at_ns)), limits)
-    if reduces and intent.quantity != intent.quantity and steps == 0:
-        deny(agenda, intent, Code.MALFORMED, reducing=True, note="give a quantity: no usable price turns money into one")
-        return
     parts = split(r.position, closing, intent.side, steps, reduce_only=intent.reduce_only)
     if parts.reducing > 0:
         deferred = _rest(intent, instrument.quantity(parts.opening)) if parts.opening else None
         decide_reducing(agenda, intent, index, steps, parts.reducing, deferred)
-    elif reduces and intent.reduce_only:
-        note = "it is being closed already" if closing and r.position * intent.side < 0 else "nothing is held on that side"
-        deny(agenda, intent, Code.NOTHING_TO_REDUCE, reducing=True, requested=steps, note=note)
+    elif parts.opening > 0:
+        decide_opening(agenda, intent, index)
     else:
-        decide_opening(agenda, intent, index, parts.opening)
+        held = r.position * intent.side < 0
+        note = "it is being closed already" if held and steps else "nothing is held on that side"
+        deny(agenda, intent, Code.NOTHING_TO_REDUCE, reducing=True, requested=steps, note=note)
+
+
+def _equity(agenda: Agenda) -> float:
+    """The equity that sizes are taken from."""
+    return guard_equity(*equity_now(agenda.state, agenda.at_ns))
 
 
 def _rest(intent: Intent, quantity: float) -> Intent:
@@ -179,29 +199,7 @@ def _repeat(agenda: Agenda, intent: Intent, seen: SeenIntent) -> bool:
     return True
 
 
-def _conflict(state: State, intent: Intent) -> float:
-    """Whether the id stands for another intent, as 1.0 or 0.0."""
-    seen = state.intents.get(intent.id)
-    if seen is None or same_content(intent, seen.intent):
-        return 0.0
-    return 1.0
-
-
 # ---------------------------------------------------------------- reducing
-
-
-def _decide_in_doubt(agenda: Agenda, intent: Intent, index: int, unit: float, limits: Limits) -> None:
-    """While the position is unknown only a reduce-only order leaves, and the venue sees to it that it only reduces."""
-    state = agenda.state
-    instrument = state.instruments[index]
-    assert instrument is not None
-    steps = requested_steps(intent, instrument, unit, nan, limits)
-    if not intent.reduce_only:
-        decide_opening(agenda, intent, index, steps)
-    elif steps == 0:
-        deny(agenda, intent, Code.MALFORMED, reducing=True, note="give a quantity: the position is in doubt")
-    else:
-        decide_reducing(agenda, intent, index, steps, steps, None)
 
 
 def decide_reducing(
@@ -271,7 +269,7 @@ def decide_reducing(
 def _halting(agenda: Agenda, index: int, intent: Intent) -> Binding:
     """The worst of the locks that could concern the order."""
     state = agenda.state
-    strategy = state.names.strategy_index.get(intent.strategy, NO_STRATEGY)
+    strategy = state.names.strategy_index.get(intent.strategy, -1)
     return max(
         account_lock(state.account, agenda.at_ns, agenda.trusted),
         strategy_lock(state.strategies[strategy], agenda.at_ns, agenda.trusted) if strategy >= 0 else FREE,
@@ -283,23 +281,17 @@ def _halting(agenda: Agenda, index: int, intent: Intent) -> Binding:
 # ---------------------------------------------------------------- opening
 
 
-def decide_opening(agenda: Agenda, intent: Intent, index: int, steps: int, *, own: PermitRow | None = None) -> None:
+def decide_opening(agenda: Agenda, intent: Intent, index: int) -> None:
     """An opening leg is answered: every guard is asked, and what they allow leaves or nothing does."""
     state = agenda.state
-    r = state.symbols[index]
-    limits = state.limits(r)
-    order = order_of(state, intent, index, steps, limits)
-    asking = asking_of(agenda, intent, order.strategy)
-    facts = observe(state, agenda.at_ns, agenda.trusted, order, asking, limits, own)
+    a = state.account
+    limits = state.limits(state.symbols[index])
+    order = order_of(agenda, intent, index, limits)
+    facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, None)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
-    active = limits.active | STOP_REQUIRED_BIT if state.account.kind is AccountKind.LIVE else limits.active
-    allowance, found = ask(active_guards(GUARDS, active), facts, limits, requested)
+    allowance, found = ask_guards(a, facts, limits, requested)
     granted = _granted(state, intent, order, allowance, requested, blocked=bool(found))
-    headline, lock = Code.ALLOWED, FREE
-    objections = tuple(Objection(code, allowed) for code, allowed in found)
-    if granted == 0:
-        headline, lock = _headline(found, asking)
-    agenda_state = asking.account_lock[0]
+    headline, lock = (ALLOWED, FREE) if granted else _headline(found, order)
     decision = agenda.take_id()
     permit = agenda.take_id() if granted else 0
     agenda.emit(
@@ -311,13 +303,13 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, steps: int, *, ow
             intent.symbol,
             intent.side,
             False,
-            steps,
+            order.steps,
             granted,
             allowance,
             headline,
-            objections,
+            tuple([Objection(code, allowed) for code, allowed in found]) if found else (),
             facts,
-            agenda_state,
+            order.account_lock[0],
             lock[1] or "",
             lock[2],
             permit,
@@ -327,57 +319,90 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, steps: int, *, ow
         agenda.emit(_opening_permit(agenda, intent, order, granted, decision, permit, limits))
 
 
+ALLOWED: Final = Code.ALLOWED
+_LIVE: Final = AccountKind.LIVE
+
+
+def ask_guards(a: AccountRow, facts: Facts, limits: Limits, requested: float) -> tuple[float, Found]:
+    """
+    The smallest allowance and every guard that wants less; what `guard.ask` says of all active guards, only faster.
+
+    Should a guard raise, they are asked again one by one, so that only that one vetoes.
+    """
+    active = limits.active | STOP_REQUIRED_BIT if a.kind is _LIVE else limits.active
+    found: Found = []
+    try:
+        return ask_all(facts, limits, active, requested, found), found
+    except Exception:  # noqa: BLE001 (a guard that cannot be evaluated vetoes)
+        return ask(active_guards(GUARDS, active), facts, limits, requested)
+
+
 def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
-    """What speaks against a working order now, as if it were new but for its age, its id and what it reserves itself."""
+    """What speaks against a working order now, as if it were new but for its age, id and what it reserves itself."""
     state = agenda.state
     names = state.names
-    strategy = names.strategies[p.strategy] if p.strategy >= 0 else ""
+    limits = state.limits(state.symbols[p.symbol])
+    instrument = state.instruments[p.symbol]
+    assert instrument is not None
     intent = Intent(
         p.intent_id,
         names.sources[p.source],
-        strategy,
+        names.strategies[p.strategy] if p.strategy >= 0 else "",
         names.symbols[p.symbol],
         p.side,
+        quantity=instrument.quantity(p.pending),
         limit_price=p.limit_price,
         stop_price=p.stop_price,
         target_price=p.target_price,
         margin_leverage=p.margin_leverage,
         created_at_ns=agenda.at_ns,
     )
-    limits = state.limits(state.symbols[p.symbol])
-    order = order_of(state, intent, p.symbol, p.pending, limits)
-    asking = asking_of(agenda, intent, p.strategy)._replace(conflict=0.0)
-    facts = observe(state, agenda.at_ns, agenda.trusted, order, asking, limits, p)
-    _, found = ask(active_guards(GUARDS, limits.active), facts, limits, facts.requested_notional)
-    return _headline(found, asking)[0] if found else None
+    order = order_of(agenda, intent, p.symbol, limits)._replace(conflict=0.0)
+    facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, p)
+    _, found = ask_guards(state.account, facts, limits, facts.requested_notional)
+    return _headline(found, order)[0] if found else None
 
 
-def order_of(state: State, intent: Intent, index: int, steps: int, limits: Limits) -> Order:
-    """The intent's opening leg as an order: its worst price, and the notional of a step at the worse of that and mark."""
-    r = state.symbols[index]
-    instrument = state.instruments[index]
-    price = worst_price(r, intent.side, intent.limit_price, limits)
-    unit = nan
-    if instrument is not None and price > 0.0:
-        at_limit = instrument.unit_value(price, r.rate)
-        unit = r.unit_notional if r.unit_notional > at_limit else at_limit
-    leverage = intent.margin_leverage if intent.margin_leverage == intent.margin_leverage else r.margin_leverage
-    strategy = state.names.strategy_index.get(intent.strategy, NO_STRATEGY)
-    return Order(index, strategy, intent.side, steps, price, intent.stop_price, intent.target_price, leverage, unit)
+def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits) -> Order:
+    """
+    The intent's opening leg as an order, and what is known of who asks.
 
-
-def asking_of(agenda: Agenda, intent: Intent, strategy: int) -> Asking:
-    """Who asks, how old the intent is, and which locks concern it."""
+    A step's notional is taken at the worse of the order's worst price and the mark.
+    """
     state = agenda.state
     now_ns, trusted = agenda.at_ns, agenda.trusted
-    index = state.names.symbol_index[intent.symbol]
-    return Asking(
-        may_open(state, intent.source, intent.strategy),
-        age_s(now_ns, intent.created_at_ns),
-        _conflict(state, intent),
+    r = state.symbols[index]
+    instrument = state.instruments[index]
+    assert instrument is not None
+    price = worst_price(r, intent.side, intent.limit_price, limits)
+    unit = nan
+    if price > 0.0:
+        unit = instrument.unit_value(price, r.rate)
+        if r.unit_notional > unit:
+            unit = r.unit_notional
+    sized = intent.quantity == intent.quantity or intent.notional == intent.notional
+    steps = requested_steps(intent, instrument, unit, nan if sized else _equity(agenda), limits)
+    leverage = intent.margin_leverage
+    strategy = state.names.strategy_index.get(intent.strategy, -1)
+    right = state.rights.get((intent.source, intent.strategy))
+    seen = state.intents.get(intent.id)
+    created_ns = intent.created_at_ns
+    return Order(
+        index,
+        strategy,
+        intent.side,
+        steps,
+        price,
+        intent.stop_price,
+        intent.target_price,
+        leverage if leverage == leverage else r.margin_leverage,
+        unit,
+        1.0 if right is not None and right.may_open else 0.0,
+        (now_ns - created_ns) / NS_PER_S_FLOAT if created_ns > 0 else nan,
+        0.0 if seen is None or same_content(intent, seen.intent) else 1.0,
         account_lock(state.account, now_ns, trusted),
         strategy_lock(state.strategies[strategy], now_ns, trusted) if strategy >= 0 else FREE,
-        symbol_lock(state.symbols[index], intent.side, now_ns, trusted),
+        symbol_lock(r, intent.side, now_ns, trusted),
     )
 
 
@@ -394,17 +419,17 @@ def _granted(state: State, intent: Intent, order: Order, allowance: float, reque
     return granted if granted * order.unit_notional >= instrument.min_notional else 0
 
 
-def _headline(found: list[tuple[Code, float]], asking: Asking) -> tuple[Code, Binding]:
+def _headline(found: Found, order: Order) -> tuple[Code, Binding]:
     """The most important objection: locks by severity, then vetoes in guard order, then the smallest allowance."""
-    locks = [lock for lock in (asking.account_lock, asking.strategy_lock) if lock[0]]
+    locks = [lock for lock in (order.account_lock, order.strategy_lock) if lock[0]]
     codes = [code for code, _ in found]
     if locks:
         worst = max(locks, key=lambda lock: lock[0])
         code = Code.TRADING_HALTED if worst[0] == TradingState.HALTED else Code.TRADING_REDUCING
         if code in codes:
             return code, worst
-    if asking.symbol_lock[0] and Code.SYMBOL_VETO in codes:
-        return Code.SYMBOL_VETO, asking.symbol_lock
+    if order.symbol_lock[0] and Code.SYMBOL_VETO in codes:
+        return Code.SYMBOL_VETO, order.symbol_lock
     for code, allowed in found:
         if allowed <= 0.0:
             return code, FREE

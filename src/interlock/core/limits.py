@@ -237,6 +237,11 @@ NO_LIMITS: Final = Limits(0, *[nan] * len(LIMIT_FIELDS))
 """What holds without a policy: nothing is known, so nothing passes."""
 
 
+BITS: Final[dict[Code, int]] = {code: 1 << number for number, code in enumerate(SWITCHABLE)}
+"""The bit of each rule that a policy may switch off."""
+
+
 def is_on(limits: Limits, code: Code) -> bool:
     """Whether the policy has the rule switched on; a structural rule always is."""
-    return code not in SWITCHABLE or bool(limits.active >> SWITCHABLE.index(code) & 1)
+    bit = BITS.get(code)
+    return bit is None or limits.active & bit != 0

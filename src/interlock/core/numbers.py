@@ -4,7 +4,7 @@ from math import inf, nan
 
 from interlock.core.constants import MONEY_SCALE
 
-__all__ = ["above", "at_least", "floor_if", "larger", "open_if", "share"]
+__all__ = ["above", "at_least", "floor_if", "larger", "loss_floor", "open_if", "share"]
 
 
 def open_if(safe: bool) -> float:
@@ -27,6 +27,11 @@ def larger(a: float, b: float) -> float:
     if a >= b:
         return a
     return b if b > a else nan
+
+
+def loss_floor(reference: float, loss_frac_max: float) -> float:
+    """The smallest equity that is still within the loss."""
+    return reference * (1.0 - loss_frac_max)
 
 
 def floor_if(active: int, bit: int, line: float) -> float:

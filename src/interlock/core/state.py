@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
+from functools import cache
 from math import nan
-from typing import Final, Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
@@ -75,11 +76,15 @@ class Row(msgspec.Struct, array_like=True):
     def clone(self) -> Self:
         """An independent copy, its short lists included."""
         twin = copy(self)
-        for name in type(self).__struct_fields__:
-            value = getattr(self, name)
-            if type(value) is list:
-                setattr(twin, name, value.copy())
+        for name in _list_fields(type(self)):
+            setattr(twin, name, getattr(self, name).copy())
         return twin
+
+
+@cache
+def _list_fields(table: type[Row]) -> tuple[str, ...]:
+    """The fields of a row that hold lists."""
+    return tuple(name for name, hint in get_type_hints(table).items() if get_origin(hint) is list)
 
 
 def _ring() -> list[int]:

@@ -141,9 +141,7 @@ class Anchor:
 def _parse(line: bytes) -> Head:
     try:
         fields = msgspec.json.decode(line, type=_Line)
-        return Head(
-            fields.account, fields.seq, fields.at_ns, bytes.fromhex(fields.hash), bytes.fromhex(fields.signature)
-        )
+        return Head(fields.account, fields.seq, fields.at_ns, bytes.fromhex(fields.hash), bytes.fromhex(fields.signature))
     except msgspec.DecodeError as error:
         raise ValueError(f"not a head: {error}") from None
 

@@ -151,9 +151,8 @@ def _point(segment: Segment, start: Point, seq: int) -> Point:
     return Point(seq, row[6])
 
 
-def trusted(
-    segment: Segment, stored: StoredSnapshot, account: str, public_key: Ed25519PublicKey | None
-) -> Snapshot | None:
+def trusted(segment: Segment, stored: StoredSnapshot, account: str, public_key: Ed25519PublicKey | None) -> Snapshot | None:
+    """The snapshot, where it is what was written and belongs to its place in the chain; else None."""
     row = segment.row(stored.seq)
     match row:
         case (int(seq), int(at_ns), _, _, _, _, bytes(hash_)):

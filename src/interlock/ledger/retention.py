@@ -42,9 +42,7 @@ def prune(
     return emptied
 
 
-def _prune_segment(
-    path: Path, before_ns: int, kinds: Collection[int], base_seq: int, key: Ed25519PrivateKey | None
-) -> int:
+def _prune_segment(path: Path, before_ns: int, kinds: Collection[int], base_seq: int, key: Ed25519PrivateKey | None) -> int:
     emptied = 0
     segment = Segment.editor(path)
     try:

@@ -162,9 +162,7 @@ class Segment:
     def rows(self, after_seq: int) -> Iterator[tuple[object, ...]]:
         """The rows after ``after_seq`` in order, in short transactions and bounded memory."""
         while True:
-            rows = self._all(
-                f"SELECT {_COLUMNS} FROM records WHERE seq > ? ORDER BY seq LIMIT {_ROWS_PER_READ}", after_seq
-            )
+            rows = self._all(f"SELECT {_COLUMNS} FROM records WHERE seq > ? ORDER BY seq LIMIT {_ROWS_PER_READ}", after_seq)
             yield from rows
             if len(rows) < _ROWS_PER_READ:
                 return

@@ -73,9 +73,7 @@ class Policy:
 
     def to_json(self) -> str:
         """A file that loads as this policy, with its digest and without its preset."""
-        return (
-            json.dumps({**self.document(), "digest": self.digest}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        )
+        return json.dumps({**self.document(), "digest": self.digest}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     def publish(self, at_ns: int) -> "Policy":
         """The same policy published at `at_ns`, to the microsecond: its validity runs from then, its digest is new."""
@@ -140,9 +138,7 @@ def unusable(policy: Policy, now_ns: int) -> Iterator[Problem]:
     if now_ns > policy.valid_until_ns:
         age_s = (now_ns - policy.valid_until_ns) // NS_PER_S
         written = policy.leaves["valid_for",].text
-        yield Problem(
-            ("valid_for",), f"{written}, which ended {age_s} s ago", "a policy that is valid", "publish it anew"
-        )
+        yield Problem(("valid_for",), f"{written}, which ended {age_s} s ago", "a policy that is valid", "publish it anew")
 
 
 def _limits(leaves: Leaves) -> Limits:

@@ -10,31 +10,31 @@ from interlock.core.limits import (
     WEEKLY_LOSS_BIT,
     Limits,
 )
-from interlock.core.numbers import above, at_least, floor_if, larger, open_if
+from interlock.core.numbers import above, at_least, floor_if, larger, loss_floor, open_if
 
 
 @guard("DAILY_LOSS", remedy="wait for the next risk day")
 def daily_loss(f: Facts, p: Limits) -> float:
     """Equity is within `day_loss_frac_max` of the equity at day open."""
-    return open_if(at_least(f.equity, f.day_open_equity * (1.0 - p.day_loss_frac_max)))
+    return open_if(at_least(f.equity, loss_floor(f.day_open_equity, p.day_loss_frac_max)))
 
 
 @guard("WEEKLY_LOSS", remedy="have an operator review the week and release the lock")
 def weekly_loss(f: Facts, p: Limits) -> float:
     """Equity is within `week_loss_frac_max` of the equity at week open."""
-    return open_if(at_least(f.equity, f.week_open_equity * (1.0 - p.week_loss_frac_max)))
+    return open_if(at_least(f.equity, loss_floor(f.week_open_equity, p.week_loss_frac_max)))
 
 
 @guard("DRAWDOWN", remedy="wait until the lock has ended and a new reference is taken")
 def drawdown(f: Facts, p: Limits) -> float:
     """Equity is within `drawdown_frac_max` of the drawdown reference."""
-    return open_if(at_least(f.equity, f.drawdown_ref * (1.0 - p.drawdown_frac_max)))
+    return open_if(at_least(f.equity, loss_floor(f.drawdown_ref, p.drawdown_frac_max)))
 
 
 @guard("TOTAL_DRAWDOWN", remedy="have an operator review the account; only a rebase moves the peak down")
 def total_drawdown(f: Facts, p: Limits) -> float:
     """Equity is within `total_drawdown_frac_max` of peak equity."""
-    return open_if(at_least(f.equity, f.equity_peak * (1.0 - p.total_drawdown_frac_max)))
+    return open_if(at_least(f.equity, loss_floor(f.equity_peak, p.total_drawdown_frac_max)))
 
 
 @guard("EQUITY_GUARD", remedy="have an operator review the account")
@@ -48,13 +48,13 @@ def loss_headroom(f: Facts, p: Limits) -> float:
     """All stops, this order's included, can be hit without touching the nearest active loss floor."""
     floor = larger(
         larger(
-            floor_if(p.active, DAILY_LOSS_BIT, f.day_open_equity * (1.0 - p.day_loss_frac_max)),
-            floor_if(p.active, WEEKLY_LOSS_BIT, f.week_open_equity * (1.0 - p.week_loss_frac_max)),
+            floor_if(p.active, DAILY_LOSS_BIT, loss_floor(f.day_open_equity, p.day_loss_frac_max)),
+            floor_if(p.active, WEEKLY_LOSS_BIT, loss_floor(f.week_open_equity, p.week_loss_frac_max)),
         ),
         larger(
-            floor_if(p.active, DRAWDOWN_BIT, f.drawdown_ref * (1.0 - p.drawdown_frac_max)),
+            floor_if(p.active, DRAWDOWN_BIT, loss_floor(f.drawdown_ref, p.drawdown_frac_max)),
             larger(
-                floor_if(p.active, TOTAL_DRAWDOWN_BIT, f.equity_peak * (1.0 - p.total_drawdown_frac_max)),
+                floor_if(p.active, TOTAL_DRAWDOWN_BIT, loss_floor(f.equity_peak, p.total_drawdown_frac_max)),
                 floor_if(p.active, EQUITY_GUARD_BIT, f.initial_balance * p.equity_floor_frac_min),
             ),
         ),

@@ -1,0 +1,1 @@
+"""What stands around the engine of a running system."""

@@ -1,0 +1,118 @@
+"""
+Write `core/guards/fused.py`: all guards in one function, from the guards' own source.
+
+Asking forty guards one call at a time takes longer than everything they compute. Nothing about a rule is written here:
+the body of each guard is taken as it stands, small helpers are put in place of their calls, and a test holds the result
+to the guards it came from.
+"""
+
+import ast
+import inspect
+import sys
+import textwrap
+from pathlib import Path
+
+from interlock.core import guards, numbers
+from interlock.core.guard import Guard
+from interlock.core.limits import SWITCHABLE
+
+TARGET = Path(guards.__file__).with_name("fused.py")
+INLINED = {
+    function.__name__: function for function in (numbers.at_least, numbers.above, numbers.floor_if, numbers.loss_floor)
+}
+HEAD = '''"""
+All guards in one function: generated from them by `make generate`, never edited.
+
+`guard.ask` is what it must equal; a test compares the two on facts of every kind.
+"""
+
+from math import inf
+
+from interlock.core.codes import Code
+from interlock.core.constants import MONEY_SCALE
+from interlock.core.facts import Facts
+from interlock.core.limits import {bits}Limits
+from interlock.core.numbers import larger
+
+Found = list[tuple[Code, float]]
+
+
+def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) -> float:
+    """The smallest allowance of the active guards, in account currency; those that object are added to `found`."""
+    allowance = inf
+'''
+
+
+def definition(function: object) -> ast.FunctionDef:
+    """The function's syntax tree."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]  # type: ignore[arg-type]
+    assert isinstance(tree, ast.FunctionDef)
+    return tree
+
+
+class Inline(ast.NodeTransformer):
+    """Calls of small helpers become the expression that the helper returns."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name not in INLINED:
+            return node
+        helper = definition(INLINED[name])
+        result = helper.body[-1]
+        assert isinstance(result, ast.Return) and result.value is not None
+        values = dict(zip((each.arg for each in helper.args.args), node.args, strict=True))
+        return Substitute(values).visit(result.value)  # type: ignore[no-any-return]
+
+
+class Substitute(ast.NodeTransformer):
+    """Names become the expressions they stand for."""
+
+    def __init__(self, values: dict[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.values.get(node.id, node)
+
+
+def statements(guard: Guard) -> list[str]:
+    """The lines that ask one guard."""
+    *before, last = Inline().visit(definition(guard.function)).body[1:]
+    assert isinstance(last, ast.Return) and last.value is not None
+    lines = [ast.unparse(each) for each in before]
+    on = "" if guard.structural else f"active & {1 << SWITCHABLE.index(guard.code)} and "
+    value = last.value
+    veto = [f"    found.append((Code.{guard.code}, 0.0))", "    allowance = 0.0"]
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "open_if":
+        return [*lines, f"if {on}not ({ast.unparse(value.args[0])}):", *veto]
+    inside = [
+        *lines,
+        f"allowed = {ast.unparse(value)}",
+        "if allowed >= requested and allowed > 0.0:",
+        "    if allowed < allowance:",
+        "        allowance = allowed",
+        "else:",
+        "    if not allowed > 0.0:",
+        "        allowed = 0.0",
+        f"    found.append((Code.{guard.code}, allowed))",
+        "    if allowed < allowance:",
+        "        allowance = allowed",
+    ]
+    if not on:
+        return inside
+    return [f"if {on[:-5]}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))]
+
+
+def source() -> str:
+    """The whole generated module, unformatted."""
+    lines: list[str] = []
+    for guard in guards.GUARDS:
+        lines += [line for statement in statements(guard) for line in statement.split("\n")]
+    body = textwrap.indent("\n".join([*lines, "return allowance", ""]), "    ")
+    names = [f"{code}_BIT" for code in SWITCHABLE if f"{code}_BIT" in body]
+    return HEAD.format(bits="".join(f"{name}, " for name in names)) + body
+
+
+if __name__ == "__main__":
+    TARGET.write_text(source())
+    sys.stdout.write(f"{TARGET.name} written\n")
