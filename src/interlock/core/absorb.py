@@ -45,7 +45,18 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.core.permit import ENDED, IN_FLIGHT
-from interlock.core.state import LOSS_TRIGGERS, CalendarRow, DraftTable, PermitRow, R, State, StrategyRow, SymbolRow, Table
+from interlock.core.state import (
+    LOSS_TRIGGERS,
+    AccountRow,
+    CalendarRow,
+    DraftTable,
+    PermitRow,
+    R,
+    State,
+    StrategyRow,
+    SymbolRow,
+    Table,
+)
 from interlock.core.transitions import (
     confirm,
     micros,
@@ -231,6 +242,11 @@ def _lock_released(state: State, event: LockReleased) -> None:
         trust_clock(state.account)
 
 
+def _is_ahead(a: AccountRow, at_ns: int) -> bool:
+    """Whether something claims to be of a time that has not come, beyond what clocks may differ."""
+    return at_ns > a.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT
+
+
 # ---------------------------------------------------------------- prices
 
 
@@ -249,7 +265,7 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
     if quote.at_ns < r.mark_at_ns:
         return False
     r = state.symbols.edit(index)
-    if quote.at_ns > state.account.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT:
+    if _is_ahead(state.account, quote.at_ns):
         r.doubt = 1.0
         return False
     limits = state.limits(r)
@@ -309,7 +325,7 @@ def _on_equity(state: State, *, counts: bool) -> None:
 
 def _equity_marked(state: State, event: EquityMarked) -> None:
     a = state.account
-    if event.at_ns < a.venue_equity_at_ns or event.at_ns > a.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT:
+    if event.at_ns < a.venue_equity_at_ns or _is_ahead(a, event.at_ns):
         return
     if event.equity == event.equity:
         a.venue_equity = event.equity
@@ -393,7 +409,7 @@ def _book_cost(state: State, event: CashFlow) -> None:
 
 def _positions_reported(state: State, event: PositionsReported) -> None:
     a = state.account
-    if event.at_ns < a.reconciled_at_ns or event.at_ns < a.last_fill_ns or event.at_ns > a.now_ns:
+    if event.at_ns < a.reconciled_at_ns or event.at_ns < a.last_fill_ns or _is_ahead(a, event.at_ns):
         return
     at_venue = {position.symbol: position for position in event.positions}
     first = a.reconciled != a.reconciled

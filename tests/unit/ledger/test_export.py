@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 import msgspec
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 
+from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import Record, read, to_csv, to_jsonl
 
 

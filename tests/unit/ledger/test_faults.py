@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 
+from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import Ledger, LedgerBroken, LedgerError, LedgerUnwritable, read
 from interlock.ledger.errors import named
 from interlock.ledger.record import header

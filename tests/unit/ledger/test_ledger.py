@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 
+from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import Ledger, LedgerLocked, LedgerTooNew, LedgerUnwritable, latest_snapshot, read
 from interlock.ledger.ledger import _GROUP
 

@@ -4,8 +4,8 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 
+from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import LedgerUnwritable, latest_snapshot, read
 
 MARK, DECISION = 1, 2
