@@ -190,7 +190,7 @@ def _close(run: "Run", words: Words) -> None:
     told = words.options("size by for id at")
     row = run.row(symbol)
     side = -1 if row.position > 0 else 1
-    size = run.bench.book.instruments[symbol].quantity(abs(row.position))
+    size = run.bench.book.instruments[symbol].quantity(abs(row.position)) or 1.0
     owner = run.bench.engine.state.account.exit_owner
     changes: dict[str, object] = {"reduce_only": True, "source": "bot" if owner == "any" else owner, "quantity": size}
     changes |= {field: told[key] for key, field in (("by", "source"), ("for", "strategy"), ("id", "id")) if key in told}
