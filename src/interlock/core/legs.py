@@ -9,6 +9,8 @@ judged when that has filled.
 from math import inf, nan
 from typing import Final, NamedTuple
 
+import msgspec
+
 from interlock.core.agenda import Agenda
 from interlock.core.authority import IMPATIENT, OPERATOR, may_close
 from interlock.core.codes import AccountKind, Code, Partial, PermitState, TradingState
@@ -85,8 +87,11 @@ def decide_intent(agenda: Agenda, intent: Intent) -> None:
         deny(agenda, intent, Code.MALFORMED, reducing=intent.reduce_only, note=note)
         return
     seen = state.intents.get(intent.id)
-    if seen is not None and _repeat(agenda, intent, seen):
-        return
+    if seen is not None:
+        if _repeat(agenda, intent, seen):
+            return
+        if _has_reduced(state, intent, seen):
+            intent = msgspec.structs.replace(intent, reduce_only=True)
     r = state.symbols[index]
     if r.position * intent.side < 0 or intent.reduce_only:
         _decide_closing(agenda, intent, index, instrument)
@@ -199,6 +204,12 @@ def _repeat(agenda: Agenda, intent: Intent, seen: SeenIntent) -> bool:
         )
     )
     return True
+
+
+def _has_reduced(state: State, intent: Intent, seen: SeenIntent) -> bool:
+    """Whether this very intent has reduced before: said again it may reduce what is left, and open nothing."""
+    p = state.permits.get(seen.permit) if seen.permit else None
+    return p is not None and seen.reducing and p.filled > 0 and same_content(intent, seen.intent)
 
 
 # ---------------------------------------------------------------- reducing

@@ -211,18 +211,18 @@ OUTPUTS: Final[dict[str, Callable[["Run", Words], Matcher]]] = {
 SHARED: Final = ("objects", "cancel", "fence")
 """Outputs of which one can meet several expectations: the objections of one decision, the orders of one cancellation."""
 
-KINDS: Final[dict[str, type]] = {
-    "decision": Decision,
-    "permit": PermitIssued,
-    "lock": LockChanged,
-    "goal": FlattenGoal,
-    "baseline": BaselineSet,
-    "event": RiskEvent,
-    "alert": Alert,
-    "fence": FenceRaised,
-    "cancel": CancelOrders,
+KINDS: Final[dict[str, Matcher]] = {
+    "decision": lambda output: isinstance(output, Decision),
+    "permit": lambda output: isinstance(output, PermitIssued),
+    "lock": lambda output: isinstance(output, LockChanged) and output.until_ns != 0,
+    "goal": lambda output: isinstance(output, FlattenGoal) and output.active,
+    "baseline": lambda output: isinstance(output, BaselineSet),
+    "event": lambda output: isinstance(output, RiskEvent),
+    "alert": lambda output: isinstance(output, Alert),
+    "fence": lambda output: isinstance(output, FenceRaised),
+    "cancel": lambda output: isinstance(output, CancelOrders),
 }
-"""What `no KIND` alone excludes."""
+"""What `no KIND` alone excludes; the end of a lock or goal is none."""
 
 
 def _period(name: str) -> Callable[["Run"], float]:

@@ -81,6 +81,7 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
 and figures afterwards: `state ACTIVE|REDUCING|HALTED`, `peak N`, `drawdown-ref N`, `initial N`, `own N`, `day-open N`,
 `week-open N`, `streak N`, `position BTC N`, `pending BTC N` (base units). What a line does not mention may happen too,
 unless it says `only`: then every decision, permit, lock, goal, baseline, event, alert and cancellation must be mentioned.
+An input that could not be processed fails its line unless that expects `alert QUARANTINED`.
 
 **Never trapped.** After every line the runner asks, without doing it, whether each open position could be closed in whole:
 by an operator always, and by whoever owns the exits unless a freeze is on or a close is under way. If not, the story fails.
@@ -99,7 +100,7 @@ from interlock.core.decide import decide
 from interlock.core.errors import InputInvalid
 from interlock.core.legs import closing_steps
 from interlock.core.locks import strategy_lock, symbol_lock, trading_state
-from interlock.core.messages import Decision, EquityMarked, FenceRaised, Intent, Output, PermitIssued, Spent
+from interlock.core.messages import Alert, Decision, EquityMarked, FenceRaised, Intent, Output, PermitIssued, Spent
 from interlock.core.state import SymbolRow
 from interlock.policy.calendar import sessions
 from interlock.testing.bench import FEEDS, Bench
@@ -221,6 +222,9 @@ class Run:
             self._happen(line, words)
         self.outputs = [output for step in self.bench.steps[first:] for output in step.outputs]
         self._expect(line)
+        if Code.QUARANTINED in (each.code for each in self.outputs if isinstance(each, Alert)):
+            told = any(words[:2] == ("alert", "QUARANTINED") for words in line.expected)
+            self._require(line, ("no", "alert", "QUARANTINED"), told)
         self._prove_exits(line)
 
     def _happen(self, line: Line, clause: tuple[str, ...]) -> None:
@@ -284,7 +288,7 @@ class Run:
     def _unwanted(self, line: Line, words: Words) -> bool:
         what = words.next("what must not be")
         if not words and what in KINDS:
-            return any(isinstance(each, KINDS[what]) for each in self.outputs)
+            return any(map(KINDS[what], self.outputs))
         if what not in OUTPUTS:
             raise line.invalid(f"{what!r} cannot be expected")
         matches = OUTPUTS[what](self, words)
