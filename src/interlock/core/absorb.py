@@ -328,7 +328,7 @@ def _equity_marked(state: State, event: EquityMarked) -> None:
     if event.at_ns < a.venue_equity_at_ns or _is_ahead(a, event.at_ns):
         return
     if event.equity == event.equity:
-        a.venue_equity = event.equity
+        a.venue_equity = a.nominal_base + event.equity
         a.venue_equity_at_ns = event.at_ns
     if abs(event.balance) <= MAX_CASH:
         _reconcile_balance(state, event.balance)
@@ -357,7 +357,7 @@ def _reconcile_balance(state: State, venue_balance: float) -> None:
     if a.reconciled == 1.0 and a.reconciled_at_ns >= a.unexplained_since_ns:
         if a.joint_read_ns == 0:
             a.joint_read_ns = a.now_ns
-        elif a.now_ns - a.joint_read_ns >= UNEXPLAINED_READS_S * NS_PER_S_FLOAT:
+        elif a.reconciled_at_ns - a.joint_read_ns >= UNEXPLAINED_READS_S * NS_PER_S_FLOAT:
             _take_balance(state, venue)
 
 

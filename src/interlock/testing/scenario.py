@@ -23,6 +23,7 @@ A file holds any number of stories. `#` starts a comment. Each story has a head 
     day: 00:00 UTC                         when risk days begin (clock and IANA zone)
     week: Mon 00:00 UTC
     silent: FEED...                        feeds that say nothing from the start
+    holds: BTC=+10@100 ...                 positions that the venue holds already
 
 The account is in USDT. Without symbols there are BTC at 100, ETH at 50 and SOL at 20, in steps of 0.0001, at 10x.
 Sources are `bot` (opens and closes for the strategy `trend`), `exit` (closes for it) and `rival` (for `mean`).
@@ -31,7 +32,7 @@ Sources are `bot` (opens and closes for the strategy `trend`), `exit` (closes fo
 starts with `->` goes on with the expectations of the line above. A time is `09:30`, `09:30:00.5` (UTC, the same day),
 `2027-03-28T09:30`, `+90s` (also ns, ms, m, h, d) or `=` for no time at all.
 
-**The market keeps itself fresh.** Before each line, and a second before each risk day and week, the feeds speak: `clock`
+**The market keeps itself fresh.** Before each line, and on the way to it whenever time alone could matter, the feeds speak: `clock`
 (compared with the venue's), `positions`, `marks`, `equity` and the exit owner's `heartbeat`, all as the venue has them.
 After a move, a fill or a flow equity is told at once. `silent FEED...` or `silent all` stops that until `live FEED...`.
 
@@ -180,6 +181,7 @@ class Run:
             day=(day[0], day[1]),
             week=(week[0], week[1], week[2]),
             feeds=FEEDS - set(head.get("silent", "").split()),
+            holdings=dict(map(self._holding, head.get("holds", "").split())),
             rates={name: rate for name, _, _, rate in told},
         )
 
@@ -195,6 +197,11 @@ class Run:
             day_ns = UNITS_NS["d"]
             changes["sessions"] = sessions(told["sessions"], start_ns - 8 * day_ns, start_ns + CALENDAR_DAYS * day_ns)
         return name, price, changes, number(self._head, told.get("rate", "nan"))
+
+    def _holding(self, text: str) -> tuple[str, tuple[float, float]]:
+        symbol, _, rest = text.partition("=")
+        units, _, entry = rest.partition("@")
+        return symbol, (number(self._head, units), number(self._head, entry))
 
     def _policy(self, at_ns: int, changes: dict[str, Any]) -> Any:
         name = self.story.head.get("policy", "crypto-futures@1")
@@ -318,13 +325,11 @@ class Run:
                 continue
             symbol = state.names.symbols[index]
             closers = ["operator"]
-            halted = max(
-                trading_state(state),
-                strategy_lock(state.strategies[max(r.owner, 0)], state.account.now_ns, 1.0)[0],
-                symbol_lock(r, -r.position, state.account.now_ns, 1.0)[0],
-            )
-            if halted < TradingState.HALTED and closing_steps(state, r, self.bench.clock.true_ns) == 0:
-                closers.append(self.closer(r))
+            locks = [trading_state(state), symbol_lock(r, -r.position, state.account.now_ns, 1.0)[0]]
+            if r.owner >= 0:
+                locks.append(strategy_lock(state.strategies[r.owner], state.account.now_ns, 1.0)[0])
+            if max(locks) < TradingState.HALTED and closing_steps(state, r, self.bench.clock.true_ns) == 0:
+                closers += self.closers(r)
             for source in closers:
                 self._prove_close(line, symbol, r, source)
 
@@ -341,11 +346,13 @@ class Run:
         self.proven_closes += 1
         self.last_proven += 1
 
-    def closer(self, r: SymbolRow) -> str:
-        """Who may close the position besides the built-in sources."""
+    def closers(self, r: SymbolRow) -> list[str]:
+        """Who may close the position besides the built-in sources; nobody else where there is no policy."""
         state = self.bench.engine.state
         owner = state.account.exit_owner
-        return CLOSERS[state.names.strategies[r.owner] if r.owner >= 0 else "trend"] if owner == "any" else owner
+        if owner != "any":
+            return [owner]
+        return [CLOSERS[state.names.strategies[r.owner] if r.owner >= 0 else "trend"]] if state.rights else []
 
     # ---------------------------------------------------------------- reading words
 
@@ -440,7 +447,7 @@ def _without_comment(text: str) -> str:
     return text
 
 
-HEAD: Final = ("starts", "account", "policy", "day", "week", "silent")
+HEAD: Final = ("holds", "starts", "account", "policy", "day", "week", "silent")
 
 
 def _read_line(stories: list[Story], line: Line) -> None:
