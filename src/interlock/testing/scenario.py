@@ -32,8 +32,9 @@ Sources are `bot` (opens and closes for the strategy `trend`), `exit` (closes fo
 starts with `->` goes on with the expectations of the line above. A time is `09:30`, `09:30:00.5` (UTC, the same day),
 `2027-03-28T09:30`, `+90s` (also ns, ms, m, h, d) or `=` for no time at all.
 
-**The market keeps itself fresh.** Before each line, and on the way to it whenever time alone could matter, the feeds speak: `clock`
-(compared with the venue's), `positions`, `marks`, `equity` and the exit owner's `heartbeat`, all as the venue has them.
+**The market keeps itself fresh.** Before each line, and on the way to it whenever time alone could matter, the feeds
+speak: `clock` (compared with the venue's), `positions`, `marks`, `equity` and the exit owner's `heartbeat`, all as the
+venue has them.
 After a move, a fill or a flow equity is told at once. `silent FEED...` or `silent all` stops that until `live FEED...`.
 
 **What happens**:
@@ -51,7 +52,7 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     rebalance ID BTC=0.2 ETH=open:-0.1 SOL=close XRP=veto [refuse] [by SOURCE] [for STRATEGY]
     cancel p1 [by SOURCE], amend p1 [by SOURCE]
     again                                    the last input a second time
-    spent p1, working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign], cancelled p1 [Nu], unknown p1
+    spent p1|#99, working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign], cancelled p1 [Nu], unknown p1
                                              `Nu` is the total filled so far, in base units
     positions none | positions BTC +30@100 ...    what the venue holds from now on, told at once
     orders p1 ...                            open at the venue
@@ -92,6 +93,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Final
 
 import msgspec
@@ -110,7 +112,7 @@ from interlock.testing.expectations import FIGURES, KINDS, OUTPUTS, SHARED, code
 from interlock.testing.happenings import VERBS
 from interlock.testing.words import UNITS_NS, Line, StoryFailed, StoryInvalid, Words, clauses, instant_ns, number
 
-__all__ = ["Line", "Run", "Story", "StoryFailed", "StoryInvalid", "read_stories"]
+__all__ = ["Line", "Run", "Story", "StoryFailed", "StoryInvalid", "read_stories", "tell"]
 
 CLOSERS: Final = {"trend": "bot", "mean": "rival"}
 """Who may close for each strategy where nobody owns the exits."""
@@ -366,8 +368,10 @@ class Run:
         return state.symbols[state.names.symbol_index[symbol]]
 
     def permit(self, words: Words) -> int:
-        """The permit that the next word names."""
+        """The permit that the next word names; `#99` is that number, whatever it stands for."""
         name = words.next("a permit's name")
+        if name[:1] == "#" and name[1:].isdecimal():
+            return int(name[1:])
         if name not in self.names:
             raise words.line.invalid(f"no permit was called {name!r} before: `-> permit {name}` names one")
         return self.names[name]
@@ -436,6 +440,21 @@ def read_stories(source: Path | str) -> list[Story]:
         if line.strip():
             _read_line(stories, Line(f"{name}:{count}", line.rstrip(), "", (), ()))
     return stories
+
+
+def tell(text: str) -> Run:
+    """
+    The one story in the text has been told, and every expectation was met; its `story:` line may be left out.
+
+    Raises:
+        StoryFailed: one was not met.
+        StoryInvalid: the text is not one story.
+    """
+    lines = dedent(text).strip("\n")
+    stories = read_stories(lines if lines.startswith("story:") else f"story: told\n{lines}")
+    if len(stories) != 1:
+        raise StoryInvalid(f"one story is told at a time, found {len(stories)}")
+    return stories[0].run()
 
 
 def _without_comment(text: str) -> str:
