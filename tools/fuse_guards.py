@@ -20,7 +20,14 @@ from interlock.core.limits import SWITCHABLE
 TARGET = Path(guards.__file__).with_name("fused.py")
 INLINED = {
     function.__name__: function
-    for function in (numbers.at_least, numbers.above, numbers.floor_if, numbers.larger, numbers.loss_floor)
+    for function in (
+        numbers.at_least,
+        numbers.above,
+        numbers.floor_if,
+        numbers.larger,
+        numbers.loss_floor,
+        numbers.room,
+    )
 }
 HEAD = '''"""
 All guards in one function: generated from them by `make generate`, never edited.
@@ -76,6 +83,9 @@ class Substitute(ast.NodeTransformer):
         return self.values.get(node.id, node)
 
 
+ENOUGH = Inline().visit(ast.parse("at_least(allowed, requested)", mode="eval").body)
+
+
 def statements(guard: Guard) -> list[str]:
     """The lines that ask one guard."""
     *before, last = Inline().visit(definition(guard.function)).body[1:]
@@ -89,7 +99,7 @@ def statements(guard: Guard) -> list[str]:
     inside = [
         *lines,
         f"allowed = {ast.unparse(value)}",
-        "if allowed >= requested and allowed > 0.0:",
+        f"if allowed > 0.0 and (allowed >= requested or {ast.unparse(ENOUGH)}):",
         "    if allowed < allowance:",
         "        allowance = allowed",
         "else:",

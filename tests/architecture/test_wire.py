@@ -19,9 +19,9 @@ def present() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for module in MODULES:
         for name, thing in vars(module).items():
-            if isinstance(thing, type) and issubclass(thing, msgspec.Struct) and thing.__module__ == module.__name__:
-                if thing.__struct_config__.array_like:
-                    found[name] = list(thing.__struct_fields__)
+            ours = isinstance(thing, type) and thing.__module__ == module.__name__
+            if ours and issubclass(thing, msgspec.Struct) and thing.__struct_config__.array_like:
+                found[name] = list(thing.__struct_fields__)
     for name, thing in vars(codes).items():
         if isinstance(thing, type) and issubclass(thing, Enum) and thing.__module__ == codes.__name__:
             found[name] = [f"{word.name}={word.value}" for word in thing]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from interlock.core.codes import CalendarKind, Code, PermitState
 from interlock.core.constants import (
+    EPOCH_BITS,
     MARK_FUTURE_S_MAX,
     MAX_CASH,
     MISMATCH_COUNT,
@@ -103,7 +104,7 @@ def _account_opened(state: State, event: AccountOpened) -> None:
         a.balance_known = 1.0
         measure(state)
     a.epoch = event.epoch
-    a.next_id = (event.epoch << 40) + 1
+    a.next_id = (event.epoch << EPOCH_BITS) + 1
 
 
 def table_of(table: Table[R] | DraftTable[R]) -> Table[R]:
@@ -151,7 +152,7 @@ def _instrument_set(state: State, event: InstrumentSet) -> None:
     state.instruments[index] = instrument
     r = state.symbols.edit(index)
     r.tradable = event.tradable
-    if instrument.quote_currency == state.account.currency:
+    if instrument.quote_currency == state.account.currency and not instrument.inverse:
         r.rate = 1.0
         r.rate_at_ns = OPERATOR_NS
     _revalue(r, instrument)
@@ -190,7 +191,9 @@ def _policy_set(state: State, event: PolicySet) -> None:
     state.rights = {(right.source, right.strategy): right for right in event.rights}
     complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
-        state.symbols.edit(index).limits = -1
+        r = state.symbols.edit(index)
+        r.limits = -1
+        r.policy_complete = complete[0]
     for symbol in event.universe:
         r = state.symbols.edit(symbol_row(state, symbol.symbol))
         r.limits = symbol.limits
@@ -394,6 +397,7 @@ def _cash_flow(state: State, event: CashFlow) -> None:
     if already_told:
         _reconcile_balance(state, a.venue_balance)
     measure(state)
+    _on_equity(state, counts=False)
 
 
 def _book_cost(state: State, event: CashFlow) -> None:
@@ -500,10 +504,6 @@ def _orders_reported(state: State, event: OrdersReported) -> None:
 # ---------------------------------------------------------------- permits
 
 
-UNUSED: Final = frozenset({PermitState.EXPIRED, PermitState.REVOKED})
-"""Ends of a permit that was never used, as far as we knew."""
-
-
 def _set_unknown(state: State, p: PermitRow, following: PermitState) -> None:
     """The permit is in the following state; permits whose fate is unknown are counted."""
     unknown = PermitState.UNKNOWN
@@ -544,16 +544,17 @@ def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
 
 
 def _spent(state: State, event: Spent) -> None:
-    p = state.permits.get(event.permit)
-    if p is None:
+    known = state.permits.get(event.permit)
+    if known is None:
         state.account.reconciled = 0.0
         return
+    if known.spent:
+        return
     p = state.permits.edit(event.permit)
-    if p.ended and p.state in UNUSED:
+    if p.ended:
         _revive(state, p)
-        p.state = PermitState.SPENT
-    elif p.state == PermitState.ISSUED:
-        p.state = PermitState.SPENT
+    p.spent = True
+    p.state = PermitState.SPENT
 
 
 def _executed(state: State, event: Executed) -> None:
@@ -563,19 +564,22 @@ def _executed(state: State, event: Executed) -> None:
         a.reconciled = 0.0
         return
     p = state.permits.edit(event.permit)
-    over = event.filled_steps > p.steps
     filled = max(p.filled, min(event.filled_steps, p.steps))
-    stale = event.filled_steps < p.filled
-    if p.ended and (filled > p.filled or (event.state in IN_FLIGHT and p.state in UNUSED)):
+    over = p.state if p.ended and p.spent else None
+    if p.ended and (filled > p.filled or (event.state in IN_FLIGHT and not p.spent)):
         _revive(state, p)
+    p.spent = True
+    stale = event.filled_steps < p.filled
     if filled > p.filled:
         _fill(state, p, event, filled)
-    if over:
-        r = state.symbols.edit(p.symbol)
-        r.known = nan
+    if event.filled_steps > p.steps:
+        state.symbols.edit(p.symbol).known = nan
         a.reconciled = 0.0
+    if over is not None and not p.ended:
+        end_permit(state, p, PermitState.FILLED if filled == p.steps else over)
     _follow(state, p, event, filled, stale=stale)
     measure(state)
+    _on_equity(state, counts=False)
 
 
 def _follow(state: State, p: PermitRow, event: Executed, filled: int, *, stale: bool) -> None:

@@ -123,15 +123,16 @@ def _roll_calendars(agenda: Agenda) -> None:
 
 
 def _exact_at(state: State, instant_ns: int) -> bool:
-    """Whether the last figures are those of the instant: fresh then, or nothing held could move between."""
+    """Whether the last figures are those of the instant: they were fresh then, or every venue was closed."""
     a = state.account
     limits = state.account_limits()
     gap = equity_gap(a.venue_equity, a.own_equity)
     if not (gap <= limits.equity_gap_frac_max and a.reconciled == 1.0):
         return False
-    if all(venue_open(state, index, instant_ns) == 0.0 for index in state.open_rows):
-        return True
-    return a.own_proven == 1.0 and is_fresh(instant_ns, a.venue_equity_at_ns, limits.equity_age_s_max)
+    if is_fresh(instant_ns, a.venue_equity_at_ns, limits.equity_age_s_max):
+        return is_fresh(instant_ns, a.book_at_ns, limits.mark_age_s_max)
+    defined = (index for index, instrument in enumerate(state.instruments) if instrument is not None)
+    return all(venue_open(state, index, instant_ns) == 0.0 for index in defined)
 
 
 def _strictest(one: float, other: float) -> float:
