@@ -52,8 +52,8 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     rebalance ID BTC=0.2 ETH=open:-0.1 SOL=close XRP=veto [refuse] [by SOURCE] [for STRATEGY]
     cancel p1 [by SOURCE], amend p1 [by SOURCE]
     again                                    the last input a second time
-    spent p1|#99, working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign], cancelled p1 [Nu], unknown p1
-                                             `Nu` is the total filled so far, in base units
+    spent p1|permit:99, working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign], cancelled p1 [Nu],
+    unknown p1                               `Nu` is the total filled so far, in base units
     positions none | positions BTC +30@100 ...    what the venue holds from now on, told at once
     orders p1 ...                            open at the venue
     error [reducing]                         a call to the venue failed
@@ -368,10 +368,10 @@ class Run:
         return state.symbols[state.names.symbol_index[symbol]]
 
     def permit(self, words: Words) -> int:
-        """The permit that the next word names; `#99` is that number, whatever it stands for."""
+        """The permit that the next word names; `permit:99` is that number, whatever it stands for."""
         name = words.next("a permit's name")
-        if name[:1] == "#" and name[1:].isdecimal():
-            return int(name[1:])
+        if name.startswith("permit:"):
+            return int(number(words.line, name.removeprefix("permit:")))
         if name not in self.names:
             raise words.line.invalid(f"no permit was called {name!r} before: `-> permit {name}` names one")
         return self.names[name]

@@ -48,7 +48,7 @@ def test_W6_a_missing_price_is_no_price_and_not_zero() -> None:
     tell("""
     policy: crypto-futures@1
     silent: marks
-    09:00  intent i BTC +1u                       -> deny POLICY_MISSING_SIZE, objects MARKET_STALE 0, objects SPREAD_SPIKE 0
+    09:00  intent i BTC +1u                       -> deny POLICY_MISSING_SIZE, objects MARKET_STALE 0
     =      mark BTC 0                             -> no lock
     =      intent j BTC +1u                       -> deny POLICY_MISSING_SIZE, objects MARKET_STALE 0
     """)
@@ -186,7 +186,7 @@ def test_W34_a_permit_spent_before_it_is_known_puts_positions_in_doubt() -> None
     policy: layered@1
     09:00  intent h BTC +100                      -> permit h
     =      filled h
-    =      silent positions, spent #99            -> alert POSITION_UNRECONCILED
+    =      silent positions, spent permit:99            -> alert POSITION_UNRECONCILED
     =      intent i ETH +100                      -> deny POSITION_UNRECONCILED
     =      close BTC                              -> permit reduce-only
     """)

@@ -46,8 +46,9 @@ def test_F2_no_data_skips_no_guard() -> None:
     tell("""
     policy: layered@1
     silent: clock positions marks equity heartbeat
-    09:00  intent i BTC +100                      -> deny EQUITY_STALE, objects MARKET_STALE 0, objects POSITION_UNRECONCILED 0
-           -> objects CLOCK_UNTRUSTED 0, objects DAILY_LOSS 0, objects SYMBOL_EXPOSURE 0, objects FREE_MARGIN 0
+    09:00  intent i BTC +1u                       -> deny POLICY_MISSING_SIZE, objects EQUITY_STALE 0
+           -> objects MARKET_STALE 0, objects POSITION_UNRECONCILED 0, objects CLOCK_UNTRUSTED 0
+           -> objects DAILY_LOSS 0, objects SYMBOL_EXPOSURE 0, objects FREE_MARGIN 0
     """)
 
 
@@ -111,7 +112,7 @@ def test_F9_no_kind_of_order_goes_past_the_guards() -> None:
     policy: layered@1
     09:00  kill by alice
     =      intent i BTC +100                      -> deny TRADING_REDUCING
-    =      intent j BTC +100 by operator          -> deny SOURCE_DENIED, objects TRADING_REDUCING 0
+    =      intent j BTC +100 by operator          -> deny TRADING_REDUCING, objects SOURCE_DENIED 0
     =      rebalance r BTC=0.1                    -> deny TRADING_REDUCING
     =      intent k BTC +100 reduce-only          -> deny NOTHING_TO_REDUCE
     """)
@@ -167,8 +168,8 @@ def test_T1_an_exit_passes_through_no_entry_gate() -> None:
     =      mark BTC 100 bid 90 ask 110
     =      equity 5000                            -> goal BTC
     +5h    silent all, clock jump -1h
-    +1h    close BTC by operator                  -> permit 10u reduce-only
-    =      close BTC by bot                       -> permit 10u reduce-only   # the owner's heartbeat is lost
+    +1h    close BTC by bot                       -> permit a 10u reduce-only # the owner's heartbeat is lost
+    =      close BTC by operator                  -> permit 10u reduce-only
     """)
 
 
