@@ -457,10 +457,14 @@ def _compare(state: State, index: int, position: PositionAt, *, first: bool) -> 
 
 
 def _adopt(state: State, index: int, position: PositionAt) -> None:
-    """The row's position is the venue's; what we had booked for it no longer holds."""
+    """The row's position is the venue's; one on the other side, or after none, is another trade without our stop."""
     r = state.symbols.edit(index)
     instrument = state.instruments[index]
     entry = position.entry if position.entry > 0.0 else r.mark
+    if position.steps * r.position <= 0:
+        r.episode += 1
+        r.stop_price = r.target_price = nan
+        r.trade_pnl = r.trade_risk = 0
     r.position = position.steps
     r.known = 1.0
     r.cost = 0

@@ -331,3 +331,13 @@ def test_W61_no_news_is_not_flat_and_an_old_stop_serves_no_new_trade() -> None:
     =      filled j
     """)
     assert run.row("BTC").stop_price == 103.0
+
+
+def test_W61_a_position_that_the_venue_shows_anew_has_no_stop_of_ours() -> None:
+    run = tell("""
+    policy: layered@1
+    09:00  intent h BTC +100 at mark stop 90      -> permit h
+    =      filled h, silent positions
+    =      positions BTC -1, positions BTC -1     -> lock RECONCILE_MISMATCH, position BTC -1
+    """)
+    assert run.row("BTC").stop_price != 90.0
