@@ -71,7 +71,7 @@ def closing_steps(state: State, r: SymbolRow, now_ns: int) -> int:
         if p is None or not p.reduce_only or p.state == PermitState.UNKNOWN or p.limit_price == p.limit_price:
             continue
         heard_ns = max(p.issued_ns, p.working_ns)
-        if now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
+        if 0 <= now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
             steps += p.steps - p.filled
     return steps
 

@@ -330,7 +330,7 @@ class Run:
             locks = [trading_state(state), symbol_lock(r, -r.position, state.account.now_ns, 1.0)[0]]
             if r.owner >= 0:
                 locks.append(strategy_lock(state.strategies[r.owner], state.account.now_ns, 1.0)[0])
-            if max(locks) < TradingState.HALTED and closing_steps(state, r, self.bench.clock.true_ns) == 0:
+            if max(locks) < TradingState.HALTED and closing_steps(state, r, state.account.now_ns) == 0:
                 closers += self.closers(r)
             for source in closers:
                 self._prove_close(line, symbol, r, source)
