@@ -162,11 +162,12 @@ def _revalue(r: SymbolRow, instrument: Instrument) -> None:
     r.unit_notional = instrument.unit_value(r.mark, r.rate) if r.mark > 0.0 else nan
 
 
-def is_complete(limits: Limits) -> float:
-    """Whether every limit that a rule switched on reads is given."""
+def is_complete(limits: Limits, *, owned: bool) -> float:
+    """Whether every limit that a rule switched on reads is given; who owns exits matters only where somebody does."""
     for name, limit in LIMIT_FIELDS.items():
         value = getattr(limits, name)
-        if value != value and any(is_on(limits, code) for code in limit.rules) and name not in OPTIONAL:
+        readers = (code for code in limit.rules if owned or code is not Code.NOT_EXIT_OWNER)
+        if value != value and name not in OPTIONAL and any(is_on(limits, code) for code in readers):
             return 0.0
     return 1.0
 
@@ -188,7 +189,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
         strategy_row(state, right.strategy)
         source_number(state, right.source)
     state.rights = {(right.source, right.strategy): right for right in event.rights}
-    complete = [is_complete(limits) for limits in event.limits]
+    complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
         r = state.symbols.edit(index)
         r.limits = -1
@@ -330,7 +331,7 @@ def _equity_marked(state: State, event: EquityMarked) -> None:
     if event.at_ns < a.venue_equity_at_ns or _is_ahead(a, event.at_ns):
         return
     if event.equity == event.equity:
-        a.venue_equity = event.equity
+        a.venue_equity = a.nominal_base + event.equity
         a.venue_equity_at_ns = event.at_ns
     if abs(event.balance) <= MAX_CASH:
         _reconcile_balance(state, event.balance)
@@ -359,7 +360,7 @@ def _reconcile_balance(state: State, venue_balance: float) -> None:
     if a.reconciled == 1.0 and a.reconciled_at_ns >= a.unexplained_since_ns:
         if a.joint_read_ns == 0:
             a.joint_read_ns = a.now_ns
-        elif a.now_ns - a.joint_read_ns >= UNEXPLAINED_READS_S * NS_PER_S_FLOAT:
+        elif a.reconciled_at_ns - a.joint_read_ns >= UNEXPLAINED_READS_S * NS_PER_S_FLOAT:
             _take_balance(state, venue)
 
 
@@ -456,10 +457,14 @@ def _compare(state: State, index: int, position: PositionAt, *, first: bool) -> 
 
 
 def _adopt(state: State, index: int, position: PositionAt) -> None:
-    """The row's position is the venue's; what we had booked for it no longer holds."""
+    """The row's position is the venue's; one on the other side, or after none, is another trade without our stop."""
     r = state.symbols.edit(index)
     instrument = state.instruments[index]
     entry = position.entry if position.entry > 0.0 else r.mark
+    if position.steps * r.position <= 0:
+        r.episode += 1
+        r.stop_price = r.target_price = nan
+        r.trade_pnl = r.trade_risk = 0
     r.position = position.steps
     r.known = 1.0
     r.cost = 0

@@ -75,7 +75,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not (abs(f.equity_age_s) <= p.equity_age_s_max):
         found.append((Code.EQUITY_STALE, 0.0))
         allowance = 0.0
-    if not (0.0 < f.equity < inf and 0.0 <= f.equity_gap_frac <= p.equity_gap_frac_max):
+    plausible = 0.0 < f.equity < inf and 0.0 <= f.equity_gap_frac <= p.equity_gap_frac_max
+    if not (plausible and f.equity_unexplained == 0.0):
         found.append((Code.EQUITY_IMPLAUSIBLE, 0.0))
         allowance = 0.0
     if not (
