@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from interlock.core.codes import AccountKind, CalendarKind, Code, PermitState, Scope
-from interlock.core.constants import NS_PER_S
+from interlock.core.constants import INTENT_WINDOW, NS_PER_S
 from interlock.core.engine import Engine
 from interlock.core.errors import InputInvalid
 from interlock.core.messages import (
@@ -354,3 +354,18 @@ def test_what_the_core_has_no_rule_for_changes_nothing(bench: Bench) -> None:
     before = msgspec.msgpack.encode(bench.engine.state.symbols)
     bench.send(BarClosed("BTC", bench.clock.true_ns, 3600.0, 1.0, 1.0, 1.0, 1.0))
     assert msgspec.msgpack.encode(bench.engine.state.symbols) == before
+
+
+def test_old_ids_are_forgotten_after_thousands() -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    first = bench.intent("ETH", 1, id="first", quantity=1.0, limit_price=50.0, stop_price=nan)
+    bench.send(first)
+    for _ in range(INTENT_WINDOW):
+        bench.send(bench.intent("ETH", 1, quantity=1.0, limit_price=50.0, stop_price=nan))
+    assert bench.engine.state.intents.get("first") is None
+    assert len(bench.engine.state.intents.rows) == INTENT_WINDOW
+
+
+def test_a_permit_that_does_not_exist_cannot_be_written(bench: Bench) -> None:
+    with pytest.raises(KeyError):
+        bench.engine.state.permits.edit(99)
