@@ -21,6 +21,7 @@ from interlock.core.messages import (
     Executed,
     Input,
     InstrumentSet,
+    KillReset,
     LockReleased,
     LockSet,
     MarketBatch,
@@ -84,6 +85,8 @@ def refusals(bench: Bench) -> dict[str, Input]:
         "must ascend": CalendarSet("day", CalendarKind.DAY, (2, 1)),
         "has no instants": CalendarSet("day", CalendarKind.DAY, ()),
         "side must be": LockSet(Scope.ACCOUNT, "", 2, now_ns + NS_PER_S, "why", "alice"),
+        "names who resets": KillReset(Scope.ACCOUNT, "", ""),
+        "names who rebases": Rebased("", "why"),
         "names who releases": LockReleased(Scope.ACCOUNT, "", Code.DAILY_LOSS, ""),
     }
 
