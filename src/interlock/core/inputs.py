@@ -133,6 +133,8 @@ def _lock_released(state: State, event: LockReleased, _at_ns: int) -> str:
     codes = {Scope.ACCOUNT: ACCOUNT_LOCKS, Scope.STRATEGY: STRATEGY_LOCKS, Scope.SYMBOL: SYMBOL_LOCKS}[event.scope]
     if event.code not in codes and event.code != Code.CLOCK_UNTRUSTED:
         return f"{event.code} is no lock of {event.scope} scope; they are {', '.join(codes)}"
+    if event.code == Code.KILL_SWITCH:
+        return "the kill switch is reset, not released: its flattening ends with it"
     if not event.by:
         return "a release names who releases"
     return _known_scope(state, event.scope, event.scope_key)
