@@ -4,7 +4,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -65,8 +64,8 @@ def verify(
     """
     with failures():
         opened_ledger(directory)
-        with progress("verifying", None):
-            report = verified(directory, public_key=_public_key(key), anchor=anchor)
+        with progress("verifying", ledger_end(directory)) as bar:
+            report = verified(directory, public_key=_public_key(key), anchor=anchor, progress=bar.at)
         problems = report.problems
         if as_json:
             show_json({**_report_row(report), "problems": [{**_row(each), "remedy": each.remedy} for each in problems]})
@@ -241,7 +240,7 @@ def _counted(directory: Path) -> dict[str, object]:
         "from": utc(first_ns),
         "to": utc(last_ns),
         "files": len(paths),
-        "bytes": sum(path.stat().st_size for path in chain(paths)),
+        "bytes": sum(path.stat().st_size for path in paths),
         "inputs": inputs,
         "outputs": outputs,
         "decisions_by_reason": headlines,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from interlock.core.explain import limits_of
 from interlock.core.limits import NO_LIMITS, Limits
 from interlock.core.messages import AccountOpened, Decision, PolicySet, Step
-from interlock.ledger.errors import LedgerError, LedgerUnwritable
+from interlock.ledger.errors import LedgerError
 from interlock.ledger.segment import Segment, segment_paths
 
 
@@ -26,10 +26,10 @@ def opened_ledger(directory: Path) -> Path:
     The directory, which holds a ledger.
 
     Raises:
-        LedgerUnwritable: there is none in it.
+        LedgerError: there is none in it.
     """
     if not segment_paths(directory):
-        raise LedgerUnwritable(f"there is no ledger in {directory}", "name the directory that holds its *.sqlite files")
+        raise LedgerError(f"there is no ledger in {directory}", "name the directory that holds its *.sqlite files")
     return directory
 
 

@@ -17,9 +17,9 @@ from interlock.core.facts import FACT_UNITS, Facts
 from interlock.core.guard import Guard, active_guards, ask
 from interlock.core.guards import GUARDS
 from interlock.core.headroom import admits, fact_edge, use
-from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits, Unit
+from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits, Unit, is_on
 from interlock.core.messages import Decision, PolicySet
-from interlock.core.reasons import COMMANDS, DENIALS, TRIGGERS, Reason
+from interlock.core.reasons import COMMANDS, TRIGGERS, Reason, reason_of
 from interlock.core.wording import measured, money, share, stated, words
 
 _STOP_BIT: Final = 1 << SWITCHABLE.index(Code.STOP_REQUIRED)
@@ -199,11 +199,17 @@ def _answer(guard: Guard, facts: Facts, limits: Limits, requested: float, curren
         _why(guard, facts, limits, requested, allowance, currency) if objects else "",
         tuple(Reading(name, getattr(facts, name), FACT_UNITS[name]) for name in guard.reads),
         tuple(
-            Reading(name, getattr(limits, name), LIMIT_FIELDS[name].unit, LIMIT_FIELDS[name].of) for name in guard.limits
+            Reading(name, getattr(limits, name), LIMIT_FIELDS[name].unit, LIMIT_FIELDS[name].of)
+            for name in _given(guard, limits)
         ),
         _headroom(guard, facts, limits, requested, allowance) if on else None,
         use(guard, facts, limits, requested) if on else nan,
     )
+
+
+def _given(guard: Guard, limits: Limits) -> list[str]:
+    """The limits that count for the guard: one that it borrows from a rule that is off does not."""
+    return [name for name in guard.limits if any(is_on(limits, code) for code in LIMIT_FIELDS[name].rules)]
 
 
 def _is_cap(guard: Guard) -> bool:
@@ -228,9 +234,13 @@ def _relative(headroom: Headroom) -> float:
     return headroom.distance / max(abs(headroom.edge), abs(headroom.value), 1.0)
 
 
+_FIXED: Final = frozenset({"side", "initial_balance", "day_open_equity", "week_open_equity", "drawdown_ref", "equity_peak"})
+"""Facts from which distances are measured: nobody waits for these to move."""
+
+
 def _telling(guard: Guard) -> tuple[list[str], list[str]]:
     """The facts whose distance tells most, those in the unit of a limit; and all others that are no flags, one by one."""
-    continuous = [name for name in guard.reads if FACT_UNITS[name] != "flag" and name != "side"]
+    continuous = [name for name in guard.reads if FACT_UNITS[name] != "flag" and name not in _FIXED]
     units = {LIMIT_FIELDS[name].unit for name in guard.limits}
     matching = [name for name in continuous if FACT_UNITS[name] in units]
     return matching or continuous[:1], [name for name in continuous if name not in matching]
@@ -242,14 +252,18 @@ def _telling(guard: Guard) -> tuple[list[str], list[str]]:
 def _why(guard: Guard, facts: Facts, limits: Limits, requested: float, allowance: float, currency: str) -> str:
     """What speaks against the order, with its numbers."""
     unknown = [stated(name, nan) for name in guard.reads if isnan(getattr(facts, name))]
-    unknown += [f"the limit {words(name)} is not given" for name in guard.limits if isnan(getattr(limits, name))]
+    unknown += [f"the limit {words(name)} is not given" for name in _given(guard, limits) if isnan(getattr(limits, name))]
     if unknown:
         return ", ".join(unknown)
     if _is_cap(guard):
-        found = [stated(name, getattr(facts, name)) for name in guard.reads if name != "side"]
-        numbers = ", ".join(found + [_rule(name, limits) for name in guard.limits])
+        found = [stated(name, getattr(facts, name)) for name in guard.reads if name not in _OBVIOUS]
+        numbers = ", ".join(found + [_rule(name, limits) for name in _given(guard, limits)])
         return f"{money(allowance, currency)} of {money(requested, currency)} fit ({numbers})"
     return _unmet(guard, facts, limits, requested)
+
+
+_OBVIOUS: Final = frozenset({"side", "requested_notional"})
+"""Facts that a sentence about an amount has told already."""
 
 
 def _unmet(guard: Guard, facts: Facts, limits: Limits, requested: float) -> str:
@@ -257,15 +271,14 @@ def _unmet(guard: Guard, facts: Facts, limits: Limits, requested: float) -> str:
     headroom = _headroom(guard, facts, limits, requested, 0.0)
     if headroom is not None:
         return f"{stated(headroom.fact, headroom.value)}, {_bound(guard, limits, headroom)}"
-    for name in guard.limits:
+    for name in _given(guard, limits):
         beyond = _beyond(guard, facts, limits, requested, name)
         if beyond:
             found = ", ".join(stated(fact, getattr(facts, fact)) for fact in beyond)
             return f"{found}, limit {measured(getattr(limits, name), LIMIT_FIELDS[name].unit)}"
     readings = [f"{words(name)}: {measured(getattr(facts, name), FACT_UNITS[name])}" for name in guard.reads]
-    return (
-        f"not proven that {_lowered(guard.says)} ({', '.join(readings + [_rule(name, limits) for name in guard.limits])})"
-    )
+    readings += [_rule(name, limits) for name in _given(guard, limits)]
+    return f"not proven that {_lowered(guard.says)} ({', '.join(readings)})"
 
 
 def _beyond(guard: Guard, facts: Facts, limits: Limits, requested: float, name: str) -> list[str]:
@@ -278,12 +291,12 @@ def _beyond(guard: Guard, facts: Facts, limits: Limits, requested: float, name: 
 
 def _bound(guard: Guard, limits: Limits, headroom: Headroom) -> str:
     """The limit that the fact is compared with, or the value that it needs and the limits behind that."""
-    for name in guard.limits:
+    for name in _given(guard, limits):
         limit: float = getattr(limits, name)
         if LIMIT_FIELDS[name].unit == headroom.unit and isclose(limit, headroom.edge):
             return f"limit {measured(limit, headroom.unit)}"
     side = "at least" if headroom.edge > headroom.value else "at most"
-    behind = ", ".join(_rule(name, limits) for name in guard.limits)
+    behind = ", ".join(_rule(name, limits) for name in _given(guard, limits))
     return f"needs {side} {measured(headroom.edge, headroom.unit)}" + (f" ({behind})" if behind else "")
 
 
@@ -314,10 +327,19 @@ def _reasons(decision: Decision, answers: tuple[Answer, ...], at_ns: int) -> tup
 def _reason(decision: Decision, code: Code, answer: Answer | None, at_ns: int) -> str:
     if decision.lock and code in _LOCKING and code == decision.headline:
         return f"{code}: {_lock(decision, at_ns)}"
-    if answer is None:
-        denial = DENIALS[code]
-        return f"{code}: {decision.note or _lowered(denial.says)}: {denial.remedy}"
-    return f"{code}: {answer.why}: {answer.remedy}"
+    if answer is not None:
+        return f"{code}: {answer.why}: {answer.remedy}"
+    says, remedy = _meaning(code)
+    return f"{code}: {decision.note or says}: {remedy}"
+
+
+def _meaning(code: Code) -> tuple[str, str]:
+    """What the code says, and its remedy, where there are no numbers to tell."""
+    reason = reason_of(code)
+    if reason is not None:
+        return _lowered(reason.says), reason.remedy
+    guard = next(each for each in GUARDS if each.code == code)
+    return f"not proven that {_lowered(guard.says)}", guard.remedy
 
 
 _LOCKING: Final = frozenset({Code.TRADING_REDUCING, Code.TRADING_HALTED, Code.SYMBOL_VETO})
@@ -345,9 +367,9 @@ def _remedy(decision: Decision, answers: tuple[Answer, ...]) -> str:
         return ""
     if decision.lock:
         return _behind(Code(decision.lock)).remedy
-    if decision.headline in DENIALS:
-        return DENIALS[decision.headline].remedy
-    return next((answer.remedy for answer in answers if answer.objects), "")
+    if decision.allowed:
+        return next((answer.remedy for answer in answers if answer.objects), "")
+    return next((answer.remedy for answer in answers if answer.code == decision.headline), _meaning(decision.headline)[1])
 
 
 def _verdict(
