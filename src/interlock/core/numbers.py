@@ -24,9 +24,7 @@ def above(amount: float, line: float) -> bool:
 
 def larger(a: float, b: float) -> float:
     """The larger of the two; NaN when either is NaN."""
-    if a >= b:
-        return a
-    return b if b > a else nan
+    return a if a >= b else b if b > a else nan
 
 
 def loss_floor(reference: float, loss_frac_max: float) -> float:

@@ -4,7 +4,7 @@ All guards in one function: generated from them by `make generate`, never edited
 `guard.ask` is what it must equal; a test compares the two on facts of every kind.
 """
 
-from math import inf
+from math import inf, nan
 
 from interlock.core.codes import Code
 from interlock.core.constants import MONEY_SCALE
@@ -17,7 +17,6 @@ from interlock.core.limits import (
     EQUITY_GUARD_BIT,
     Limits,
 )
-from interlock.core.numbers import larger
 
 Found = list[tuple[Code, float]]
 
@@ -126,21 +125,18 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         found.append((Code.EQUITY_GUARD, 0.0))
         allowance = 0.0
     if active & 512:
-        floor = larger(
-            larger(
-                f.day_open_equity * (1.0 - p.day_loss_frac_max) if p.active >> DAILY_LOSS_BIT & 1 else -inf,
-                f.week_open_equity * (1.0 - p.week_loss_frac_max) if p.active >> WEEKLY_LOSS_BIT & 1 else -inf,
-            ),
-            larger(
-                f.drawdown_ref * (1.0 - p.drawdown_frac_max) if p.active >> DRAWDOWN_BIT & 1 else -inf,
-                larger(
-                    f.equity_peak * (1.0 - p.total_drawdown_frac_max) if p.active >> TOTAL_DRAWDOWN_BIT & 1 else -inf,
-                    f.initial_balance * p.equity_floor_frac_min if p.active >> EQUITY_GUARD_BIT & 1 else -inf,
-                ),
-            ),
-        )
+        day = f.day_open_equity * (1.0 - p.day_loss_frac_max) if p.active >> DAILY_LOSS_BIT & 1 else -inf
+        week = f.week_open_equity * (1.0 - p.week_loss_frac_max) if p.active >> WEEKLY_LOSS_BIT & 1 else -inf
+        recent = f.drawdown_ref * (1.0 - p.drawdown_frac_max) if p.active >> DRAWDOWN_BIT & 1 else -inf
+        total = f.equity_peak * (1.0 - p.total_drawdown_frac_max) if p.active >> TOTAL_DRAWDOWN_BIT & 1 else -inf
+        floor = f.initial_balance * p.equity_floor_frac_min if p.active >> EQUITY_GUARD_BIT & 1 else -inf
+        floor = floor if floor >= day else day if day > floor else nan
+        floor = floor if floor >= week else week if week > floor else nan
+        floor = floor if floor >= recent else recent if recent > floor else nan
+        floor = floor if floor >= total else total if total > floor else nan
+        at_risk = f.stop_frac + p.cost_frac
         room = f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops
-        allowed = room / (f.stop_frac + p.cost_frac) if f.stop_frac + p.cost_frac > 0.0 else 0.0
+        allowed = room / at_risk if at_risk > 0.0 else 0.0
         if allowed >= requested and allowed > 0.0:
             if allowed < allowance:
                 allowance = allowed
