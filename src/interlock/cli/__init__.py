@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from interlock.cli.demo import demo
+
 app = typer.Typer(name="interlock", no_args_is_help=True, add_completion=False)
 
 
@@ -23,6 +25,9 @@ def interlock(
     ] = False,
 ) -> None:
     """The gate between whatever decides to trade and the venue."""
+
+
+app.command()(demo)
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def listing_of(symbol: str, price: float) -> Listing:
 class Market:
     """One symbol: its instrument, its bars, and a bid and ask at every open and close."""
 
-    def __init__(self, symbol: str, bars: Bars, spread_bps: float | None) -> None:
+    def __init__(self, symbol: str, bars: Bars, spread_bps: float | None, currency: str) -> None:
         listing = listing_of(symbol, bars.close[0])
         span = bars.ts_ns[0] - DAY_NS, bars.ts_ns[-1] + 400 * DAY_NS
         self.symbol = symbol
@@ -69,7 +69,7 @@ class Market:
         self.instrument = Instrument(
             symbol=symbol,
             venue="paper",
-            quote_currency="USD",
+            quote_currency=currency,
             step=listing.step,
             tick=listing.tick,
             min_notional=0.0,

@@ -13,7 +13,7 @@ from math import nan
 from typing import Final, Protocol
 
 from interlock.adapters.paper import PaperFill, PaperOrder, PaperVenue
-from interlock.core.codes import AccountKind, CalendarKind, Code, Partial, TradingState
+from interlock.core.codes import AccountKind, CalendarKind, Code, Partial, Scope, TradingState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.engine import Engine
 from interlock.core.floors import floor_of
@@ -30,29 +30,31 @@ from interlock.core.messages import (
     InstrumentSet,
     Intent,
     LockChanged,
+    LockReleased,
     MarketBatch,
     PermitIssued,
     PermitRevoked,
     PositionsReported,
     Quote,
+    Rebased,
     Step,
 )
 from interlock.core.state import LOSS_TRIGGERS
 from interlock.demo.market import DAY_NS, MILLISECOND_NS, Market, Moment, Tape
+from interlock.demo.plans import Parties, Plan
 from interlock.demo.strategy import FLAT, Wish
-from interlock.policy import Policy
 from interlock.policy.calendar import day_calendar, week_calendar
 from interlock.service.gate import Gate
 
 BALANCE: Final = 100_000.0
-CURRENCY: Final = "USD"
 FEE_BPS: Final = 0.2
-STRATEGY: Final = "trend"
-OPENER: Final = "strategy"
-CLOSER: Final = "controller"
 ZONE: Final = "America/New_York"
 DURABLE_S_MAX: Final = 30.0
 RENEWED_NS: Final = 7 * DAY_NS
+OPERATOR: Final = "operator"
+REVIEW_DAYS: Final = 90
+REVIEW_NS: Final = REVIEW_DAYS * DAY_NS
+REVIEW_REASON: Final = f"the demonstration's operator reviews after {REVIEW_DAYS} days"
 
 
 @dataclass(slots=True)
@@ -75,6 +77,9 @@ class Host(Protocol):
 
     def see(self, at_ns: int, quotes: tuple[Quote, ...], *, deciding: bool) -> None:
         """The quotes are known, and whatever waited for them is done."""
+
+    def is_called(self, at_ns: int) -> bool:
+        """Whether it wants to see the open although nothing is wished."""
 
     def ask(self, at_ns: int, intent: Intent, price: float | None = None) -> None:
         """The intent is answered and what it may do is done, at ``price`` instead of the quote where one is given."""
@@ -103,6 +108,10 @@ class Open:
     def see(self, at_ns: int, quotes: tuple[Quote, ...], *, deciding: bool) -> None:
         """Nothing watches."""
 
+    def is_called(self, at_ns: int) -> bool:
+        """Never."""
+        return False
+
     def ask(self, at_ns: int, intent: Intent, price: float | None = None) -> None:
         """The intent is sent."""
         market = self._tape.markets[intent.symbol]
@@ -117,25 +126,28 @@ class Open:
 class Gated:
     """An engine and its ledger before the venue; whatever they permit is carried out, and they are told of it."""
 
-    def __init__(self, tape: Tape, venue: PaperVenue, journal: Journal, gate: Gate, policy: Policy, account: str) -> None:
+    def __init__(self, tape: Tape, venue: PaperVenue, journal: Journal, gate: Gate, plan: Plan) -> None:
+        assert plan.policy is not None, "a gated run has a policy"
         self.gate = gate
+        self._plan = plan
         self._tape = tape
         self._venue = venue
         self._journal = journal
-        self._policy = policy
+        self._policy = plan.policy
         self._waiting: dict[int, PermitIssued] = {}
         self._executing = True
-        self._begin(account)
+        self._for_operator: dict[tuple[Scope, str, Code], int] = {}
+        self._begin()
 
     @property
     def engine(self) -> Engine:
         """The engine in the gate."""
         return self.gate.engine
 
-    def _begin(self, account: str) -> None:
+    def _begin(self) -> None:
         start_ns = self._tape.moments[0].open_ns
         span = start_ns - 8 * DAY_NS, self._tape.moments[-1].close_ns + 400 * DAY_NS
-        self._submit(start_ns, AccountOpened(account, AccountKind.PAPER, CURRENCY, BALANCE))
+        self._submit(start_ns, AccountOpened(self._plan.name, AccountKind.PAPER, self._policy.leaves["account", "currency"].text, BALANCE))
         for market in self._tape.markets.values():
             self._submit(start_ns, InstrumentSet(market.instrument))
         self._publish(start_ns)
@@ -167,16 +179,25 @@ class Gated:
         if deciding:
             self._send_waiting(at_ns, {quote.symbol for quote in quotes})
             if self.engine.state.account.exit_owner != "any":
-                self._submit(at_ns, Heartbeat(CLOSER))
+                self._submit(at_ns, Heartbeat(self._plan.parties.closer))
         self._submit(at_ns, PositionsReported(self._venue.positions(), at_ns))
         self._submit(at_ns, MarketBatch(quotes))
         self._submit(at_ns, EquityMarked(self._venue.equity, self._venue.balance, at_ns))
         self._executing = True
+        if deciding:
+            self.review(at_ns)
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether orders wait for the next open."""
-        return bool(self._waiting)
+    def is_called(self, at_ns: int) -> bool:
+        """Whether orders wait for the open, or an operator has something to release."""
+        return bool(self._waiting) or any(at_ns >= since_ns + REVIEW_NS for since_ns in self._for_operator.values())
+
+    def review(self, at_ns: int) -> None:
+        """The operator has released every lock that has waited long enough, and taken present equity as the reference."""
+        due = [lock for lock, since_ns in self._for_operator.items() if at_ns >= since_ns + REVIEW_NS]
+        for scope, key, code in due:
+            self._submit(at_ns, LockReleased(scope, key, code, OPERATOR, REVIEW_REASON))
+        if due:
+            self._submit(at_ns, Rebased(OPERATOR, REVIEW_REASON))
 
     def ask(self, at_ns: int, intent: Intent, price: float | None = None) -> None:
         """The intent is decided, and its permits are carried out."""
@@ -220,17 +241,27 @@ class Gated:
                 self._journal.decisions.append((step.at_ns, output))
             elif isinstance(output, LockChanged):
                 self._journal.locks.append((step.at_ns, output))
+                self._await_operator(step.at_ns, output)
             elif isinstance(output, PermitRevoked):
                 self._waiting.pop(output.permit, None)
             elif isinstance(output, FlattenGoal) and output.active and output.attempts == 0:
                 self._journal.flattenings.append((step.at_ns, output.symbol, output.code, self._venue.equity))
 
 
+    def _await_operator(self, at_ns: int, lock: LockChanged) -> None:
+        name = (lock.scope, lock.scope_key, lock.code)
+        if lock.until_ns == OPERATOR_NS:
+            self._for_operator.setdefault(name, at_ns)
+        else:
+            self._for_operator.pop(name, None)
+
+
 class Passage:
     """One run over the tape."""
 
-    def __init__(self, tape: Tape, venue: PaperVenue, journal: Journal, host: Host) -> None:
+    def __init__(self, tape: Tape, venue: PaperVenue, journal: Journal, host: Host, parties: Parties) -> None:
         self.venue = venue
+        self._parties = parties
         self.host = host
         self.journal = journal
         self._tape = tape
@@ -258,7 +289,7 @@ class Passage:
             for symbol, _ in moment.bars
             if symbol in self._wishes and self._tape.markets[symbol].is_open(moment.open_ns)
         ]
-        if due or (isinstance(self.host, Gated) and self.host.is_waiting):
+        if due or self.host.is_called(moment.open_ns):
             self.host.see(moment.open_ns, tuple(quotes), deciding=True)
         for symbol in due:
             self._pursue(moment.open_ns, symbol, self._wishes.pop(symbol))
@@ -287,8 +318,8 @@ class Passage:
         self.journal.intents += 1
         intent = Intent(
             f"{symbol}-{at_ns}-open",
-            OPENER,
-            STRATEGY,
+            self._parties.opener,
+            self._parties.strategy,
             symbol,
             side,
             quantity=self._tape.markets[symbol].instrument.quantity(steps),
@@ -303,8 +334,8 @@ class Passage:
         position = self.venue.position(symbol)
         intent = Intent(
             f"{symbol}-{at_ns}-close",
-            CLOSER,
-            STRATEGY,
+            self._parties.closer,
+            self._parties.strategy,
             symbol,
             -1 if position > 0 else 1,
             quantity=self._tape.markets[symbol].instrument.quantity(steps),

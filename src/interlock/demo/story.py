@@ -1,0 +1,201 @@
+"""The runs told to a person: rows for the table and the report, and the report itself."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from interlock.core.codes import Code
+from interlock.core.constants import NS_PER_S, OPERATOR_NS
+from interlock.core.guards import GUARDS
+from interlock.core.messages import Decision
+from interlock.demo.figures import Figures, answer, peaks, spans
+from interlock.demo.market import Tape
+from interlock.demo.passage import FEE_BPS, REVIEW_DAYS, Journal
+from interlock.demo.run import Outcome
+from interlock.report import Event, Fill, Floor, Kind, Prices, Report, Row, Run, Verification
+
+SAYS: Final = {guard.code: f"{guard.says} {guard.remedy[0].upper()}{guard.remedy[1:]}." for guard in GUARDS}
+FLOOR_NAMES: Final = {
+    Code.DAILY_LOSS: "Daily loss",
+    Code.WEEKLY_LOSS: "Weekly loss",
+    Code.DRAWDOWN: "Drawdown",
+    Code.TOTAL_DRAWDOWN: "Total drawdown",
+    Code.EMERGENCY_FLATTEN: "Emergency flatten",
+    Code.EQUITY_GUARD: "Equity guard",
+}
+REASONS_SHOWN: Final = 3
+
+CONVENTIONS: Final = (
+    "A wish is formed when a bar has closed, and sent when the next bar of its symbol opens within the venue's session. "
+    "It is filled there: bought at the ask, sold at the bid. The data give bid and ask at each close; the spread at an "
+    "open is that of the close before.",
+    "Inside a bar the adverse extreme comes first: a stop fills at its price, or at the open where the bar opened beyond "
+    "it. Positions are valued at the closing bid or ask; loss limits are judged at each close.",
+    f"Costs: the spread, and {FEE_BPS:g} bps of notional for each fill. Overnight financing, depth and a broker's margin "
+    "calls are not modelled; without a gate no margin call ends the run either.",
+    "All runs share strategy, prices and wishes. An intent is the wish less the position held, so its size follows each "
+    "run's own equity; without a gate every intent is sent as it is.",
+    f"Where a lock waits for an operator, the demonstration's operator releases it after {REVIEW_DAYS} days and takes "
+    "present equity as the new reference. Each review is in the ledger.",
+    "The policies extend presets that were made for other markets. Only what depends on the instruments was written "
+    "anew (universe, margin leverage, price collar, largest order); every loss and exposure figure is the preset's own, "
+    "but for the daily loss of the run named tight.",
+    "Saved and cost: in every calendar month the run's gain is compared with that of the run without a gate. Months in "
+    "which it did better add up to what the gate saved, the others to what it cost; the difference is that of final "
+    "equity. It compares whole accounts, so it includes what growing or shrinking equity does to later sizes.",
+    "The strategy's parameters were chosen so that the account without a gate is badly hurt. It is an example, not "
+    "advice, and one history proves nothing about the next.",
+)
+"""What must be known to read the figures; shown with the report."""
+
+
+def rows(found: Sequence[Figures], currency: str) -> tuple[Row, ...]:
+    """The comparison, one cell for each run."""
+
+    def row(label: str, cells: Sequence[str], meaning: str = "") -> Row:
+        return Row(label, cells, meaning)
+
+    return (
+        row("Return", [percent(each.return_frac) for each in found], "of the initial balance"),
+        row("Final equity", [money(each.equity, currency) for each in found]),
+        row("Worst day", [percent(each.worst_day_frac) for each in found], "from one 17:00 in New York to the next"),
+        row("Worst drawdown", [percent(each.worst_drawdown_frac) for each in found], "below the highest close before"),
+        row("Intents", [count(each.intents) for each in found], "openings and exits that were asked for"),
+        row("Capped", [_gated(each, count(each.capped)) for each in found], "let through smaller than asked"),
+        row("Denied", [_gated(each, count(each.denied_count)) for each in found], "nothing went out"),
+        row("Denied most for", [_gated(each, _most(each.denied)) for each in found], "the reason at the head of each denial"),
+        row("Locks", [_gated(each, _most(each.locks)) for each in found], "each from its start to its end"),
+        row("Time locked", [_gated(each, percent(each.locked_frac, "")) for each in found], "some lock was in force"),
+        row("Flattenings", [_gated(each, count(each.flattenings)) for each in found], "positions closed by the gate"),
+        row("Fees", [money(each.fees, currency) for each in found], "besides the spread"),
+        row("Saved", [_gated(each, _months(each.saved, each.months_better, currency)) for each in found], "see the notes"),
+        row("Cost", [_gated(each, _months(each.cost, each.months_worse, currency)) for each in found], "see the notes"),
+    )
+
+
+def _gated(each: Figures, text: str) -> str:
+    return text if each.gated else "–"
+
+
+def _most(counts: dict[str, int]) -> str:
+    shown = [f"{code} {count(number)}" for code, number in [*counts.items()][:REASONS_SHOWN]]
+    rest = sum([*counts.values()][REASONS_SHOWN:])
+    return ", ".join([*shown, f"others {count(rest)}"] if rest else shown) or "none"
+
+
+def _months(amount: float, months: int, currency: str) -> str:
+    return f"{money(amount, currency)} in {months} months"
+
+
+def percent(frac: float, sign: str = "+") -> str:
+    """A fraction as a percentage with its sign."""
+    return f"{frac * 100.0:{sign}.1f} %".replace("-", "−")
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount in whole units of its currency."""
+    return f"{amount:,.0f} {currency}".replace("-", "−").replace(",", "\u202f")
+
+
+def count(number: int) -> str:
+    """A whole number."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+def verdict(found: Sequence[Figures]) -> Verification:
+    """Whether every ledger was verified and decided again alike, in one sentence."""
+    proofs = [(each.name, each.proof) for each in found if each.proof is not None]
+    broken = [f"{name}: {proof.problems[0]}" for name, proof in proofs if proof.problems]
+    if broken:
+        return Verification(proven=False, text="; ".join(broken))
+    heads = ", ".join(f"{name} {count(proof.steps)} steps, head {proof.head[:12]}" for name, proof in proofs)
+    return Verification(proven=True, text=f"Every ledger was verified and each of its steps decided again alike: {heads}.")
+
+
+def report(
+    tape: Tape, outcomes: Sequence[Outcome], found: Sequence[Figures], sources: Sequence[tuple[str, str]], currency: str
+) -> Report:
+    """The whole story as a report."""
+    first, last = (date(instant) for instant in (tape.moments[0].open_ns, tape.moments[-1].close_ns))
+    hurt, kept = found[0], max(found[1:], key=lambda each: each.equity)
+    policies = [(f"Policy {each.name}", f"{each.policy}, digest {each.digest}") for each in found if each.gated]
+    heads = [(f"Ledger {each.name}", f"{count(each.proof.steps)} steps, head {each.proof.head}") for each in found if each.proof]
+    return Report(
+        title="The same intents, with and without a gate",
+        subtitle=f"{', '.join(tape.markets)}, {first} to {last}. A trend strategy with leverage: without a gate the account "
+        f"ends at {percent(hurt.return_frac)} after falling {percent(-hurt.worst_drawdown_frac, '')} from its peak; behind "
+        f"{kept.name} it ends at {percent(kept.return_frac)}, and its worst fall is {percent(-kept.worst_drawdown_frac, '')}.",
+        currency=currency,
+        runs=[_run(outcome) for outcome in outcomes],
+        prices=[
+            Prices(market.symbol, market.unit, market.bars.ts_ns, market.bars.close) for market in tape.markets.values()
+        ],
+        summary=rows(found, currency),
+        verification=verdict(found),
+        notes=CONVENTIONS,
+        provenance=[*sources, *policies, *heads],
+    )
+
+
+def date(at_ns: int) -> str:
+    """The day of an instant, UTC."""
+    return f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%-d %b %Y}"
+
+
+def _run(outcome: Outcome) -> Run:
+    journal = outcome.journal
+    return Run(
+        name=outcome.plan.name,
+        gated=outcome.plan.policy is not None,
+        at_ns=journal.at_ns,
+        equity=journal.equity,
+        peak=peaks(journal),
+        floors=[Floor(FLOOR_NAMES[code], values) for code, values in journal.floors.items()],
+        locks=spans(journal),
+        events=events(journal),
+        fills=[Fill(*fill) for fill in journal.fills],
+    )
+
+
+def events(journal: Journal) -> list[Event]:
+    """Every intervention of the gate in order: denials, caps and flattenings, each with what bound in numbers."""
+    found = [_event(at_ns, decision) for at_ns, decision in journal.decisions if answer(decision) != "granted"]
+    found += [
+        Event(at_ns, Kind.FLATTENED, symbol, code.value, "The position is closed until it is flat.", f"equity {equity:,.0f}")
+        for at_ns, symbol, code, equity in journal.flattenings
+    ]
+    return sorted(found, key=lambda event: event.at_ns)
+
+
+def _event(at_ns: int, decision: Decision) -> Event:
+    if decision.allowed:
+        code = min(decision.objections, key=lambda objection: objection.allowance).code
+        return Event(at_ns, Kind.CAPPED, decision.symbol, code.value, SAYS.get(code, ""), _room(decision))
+    code = decision.headline
+    return Event(at_ns, Kind.DENIED, decision.symbol, code.value, SAYS.get(code, decision.note), _bound(decision, code))
+
+
+def _bound(decision: Decision, code: Code) -> str:
+    """What bound, in numbers."""
+    facts = decision.facts
+    if decision.lock:
+        end = "an operator" if decision.lock_until_ns == OPERATOR_NS else instant(decision.lock_until_ns)
+        return f"{decision.lock} until {end}"
+    if facts is None:
+        return decision.note
+    if code in FLOOR_NAMES:
+        return f"equity {facts.equity:,.0f}"
+    if code == Code.MARKET_STALE:
+        return f"prices {max(facts.mark_age_s, facts.book_age_s):,.0f} s old"
+    return _room(decision)
+
+
+def _room(decision: Decision) -> str:
+    """How much there was room for, of how much was asked."""
+    asked = decision.facts.requested_notional if decision.facts else 0.0
+    return f"room for {max(decision.allowance, 0.0):,.0f} of {asked:,.0f}"
+
+
+def instant(at_ns: int) -> str:
+    """An instant to the minute, UTC."""
+    return f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%Y-%m-%d %H:%M}"
