@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -44,16 +45,16 @@ def demo(
     data: Annotated[
         list[Path] | None, typer.Option(help="Your own bars (.csv, .csv.gz), once for each symbol; all of one interval.")
     ] = None,
-    symbol: Annotated[list[str] | None, typer.Option(help="The symbol of each --data, where its file is not named so.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="Your own policy instead of the demonstration's three.")] = None,
-    spread: Annotated[
-        str | None, typer.Option(help='The spread of data without bid and ask, such as "2 bps".')
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="The symbol of each --data, if its file is not named so.")
     ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Your own policy instead of the demonstration's three.")] = None,
+    spread: Annotated[str | None, typer.Option(help='The spread of data without bid and ask, such as "2 bps".')] = None,
     start: Annotated[str | None, typer.Option("--from", help="The first day, such as 2013-01-01.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="The day after the last.")] = None,
     years: Annotated[float | None, typer.Option(help="Only the first years of the data.", min=0.01)] = None,
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("interlock-demo.html"),
-    keep: Annotated[Path | None, typer.Option(help="Keep the ledgers in this directory, which must be new or empty.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep the ledgers in this directory, new or empty.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results for machines, and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option(help="Print no progress.")] = False,
 ) -> None:
@@ -64,7 +65,6 @@ def demo(
     your own bars. Each gated run writes a ledger, which is verified and decided again. A table and a report remain.
 
     Examples:
-
         interlock demo
 
         interlock demo --years 1 --out year.html
@@ -73,15 +73,16 @@ def demo(
 
     Exit codes: 0 done; 1 a ledger was not proven; 2 something in the input cannot be used.
     """
-    try:
+    with _refusing():
         bars = _bars(data or [], symbol or [])
         chosen = plans([name for name, _, _ in bars], policy)
         currency = _currency(chosen)
-        span = _span(bars, start, end, years)
-        tape = Tape([Market(name, each, _spread(name, each, spread), currency) for name, each, _ in bars], *span, PARAMETERS)
+        tape = Tape(
+            [Market(name, each, _spread(name, each, spread), currency) for name, each, _ in bars],
+            *_span(bars, start, end, years),
+            PARAMETERS,
+        )
         _check(tape, keep, out)
-    except (BarsInvalid, PolicyInvalid, PolicyUnfit, InputUnusable, InstrumentUnusable) as error:
-        _refuse(error)
     with _directory(keep) as directory, _progress(chosen, quiet=quiet or as_json) as told:
         outcomes = run_all(tape, chosen, directory, told)
     found = figures(outcomes)
@@ -91,12 +92,21 @@ def demo(
     if as_json:
         typer.echo(json.dumps(_result(found, out, proven=verdict.proven), indent=2))
     else:
-        _show(found, currency, verdict.text, out, keep)
+        _show(found, currency, story.proofs(found), out, keep)
     raise typer.Exit(0 if verdict.proven else UNPROVEN)
 
 
-def _refuse(error: Exception) -> None:
-    problems = error.problems if isinstance(error, PolicyInvalid) else (str(error),)
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What cannot be used ends the command, with every problem on a line of its own."""
+    try:
+        yield
+    except PolicyInvalid as error:
+        problems = error.problems
+    except (BarsInvalid, PolicyUnfit, InputUnusable, InstrumentUnusable) as error:
+        problems = (str(error),)
+    else:
+        return
     for problem in problems:
         typer.echo(problem, err=True)
     raise typer.Exit(BAD_INPUT)
@@ -141,7 +151,9 @@ def _spread(name: str, bars: Bars, spread: str | None) -> float | None:
     return float(match[1])
 
 
-def _span(bars: Sequence[tuple[str, Bars, str]], start: str | None, end: str | None, years: float | None) -> tuple[int, int]:
+def _span(
+    bars: Sequence[tuple[str, Bars, str]], start: str | None, end: str | None, years: float | None
+) -> tuple[int, int]:
     start_ns = _instant("--from", start) if start else min(each.ts_ns[0] for _, each, _ in bars)
     end_ns = _instant("--to", end) if end else max(each.ts_ns[-1] for _, each, _ in bars) + 1
     if years is not None:
@@ -204,18 +216,19 @@ def _progress(chosen: Sequence[Plan], *, quiet: bool) -> Iterator[Callable[[Told
         yield told
 
 
-def _show(found: Sequence[Figures], currency: str, verdict: str, out: Path, keep: Path | None) -> None:
+def _show(found: Sequence[Figures], currency: str, verdict: Sequence[str], out: Path, keep: Path | None) -> None:
     console = Console()
-    table = Table(title="The same intents, with and without a gate", show_lines=False)
-    table.add_column("")
+    table = Table(title="The same intents, with and without a gate", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    table.add_column("", no_wrap=True)
     for each in found:
-        table.add_column(each.name, justify="right", style=None if each.gated else "red")
+        table.add_column(each.name, justify="right", no_wrap=True, style="" if each.gated else "red")
     for row in story.rows(found, currency):
         table.add_row(row.label, *row.cells)
     console.print(table)
-    console.print(verdict)
+    for line in verdict:
+        console.print(line, soft_wrap=True)
     if keep is not None:
-        console.print(f"Ledgers: {keep}")
+        console.print(f"Ledgers: {keep.absolute()}", soft_wrap=True)
     console.print(f"Report: {out.absolute()}", soft_wrap=True)
 
 

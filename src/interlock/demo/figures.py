@@ -25,8 +25,8 @@ class Figures:
     """
     One run in numbers; fractions are of equity, money is in account currency.
 
-    ``saved`` is the sum over calendar months of what the run made more (or lost less) than the run without a gate,
-    ``cost`` the sum over the other months of what it made less: ``saved - cost`` is the difference of final equity.
+    Months are compared with those of the run without a gate: in ``months_ahead`` the run's return was larger, on
+    average by ``ahead_frac``; in ``months_behind`` it was smaller, on average by ``behind_frac``.
     """
 
     name: str
@@ -44,10 +44,11 @@ class Figures:
     locks: dict[str, int]
     locked_frac: float
     flattenings: int
-    saved: float
-    cost: float
-    months_better: int
-    months_worse: int
+    equity_gained: float
+    months_ahead: int
+    ahead_frac: float
+    months_behind: int
+    behind_frac: float
     proof: Proof | None
     policy: str
     digest: str
@@ -60,16 +61,17 @@ class Figures:
 
 def figures(outcomes: Sequence[Outcome]) -> tuple[Figures, ...]:
     """The figures of every run; the first of them is the one without a gate."""
-    free = monthly(outcomes[0].journal)
-    return tuple(_figures(outcome, free) for outcome in outcomes)
+    return tuple(_figures(outcome, outcomes[0].journal) for outcome in outcomes)
 
 
-def _figures(outcome: Outcome, free: dict[str, float]) -> Figures:
+def _figures(outcome: Outcome, free: Journal) -> Figures:
     journal, policy = outcome.journal, outcome.plan.policy
     answers = Counter(answer(decision) for _, decision in journal.decisions)
     denied = Counter(decision.headline.value for _, decision in journal.decisions if answer(decision) == "denied")
     locks = spans(journal)
-    better = [gain - free[month] for month, gain in monthly(journal).items()]
+    differences = [mine - theirs for mine, theirs in zip(monthly(journal), monthly(free), strict=True)]
+    ahead = [difference for difference in differences if difference > 0.0]
+    behind = [-difference for difference in differences if difference < 0.0]
     span_ns = journal.at_ns[-1] - journal.at_ns[0]
     return Figures(
         name=outcome.plan.name,
@@ -87,10 +89,11 @@ def _figures(outcome: Outcome, free: dict[str, float]) -> Figures:
         locks=dict(Counter(lock.code for lock in locks).most_common()),
         locked_frac=_locked_ns(locks, journal.at_ns[-1]) / span_ns if span_ns else 0.0,
         flattenings=len(journal.flattenings),
-        saved=sum(gain for gain in better if gain > 0.0),
-        cost=-sum(gain for gain in better if gain < 0.0),
-        months_better=sum(gain > 0.0 for gain in better),
-        months_worse=sum(gain < 0.0 for gain in better),
+        equity_gained=journal.equity[-1] - free.equity[-1],
+        months_ahead=len(ahead),
+        ahead_frac=_mean(ahead),
+        months_behind=len(behind),
+        behind_frac=_mean(behind),
         proof=outcome.proof,
         policy=policy.leaves["policy_version",].text if policy else "",
         digest=policy.digest if policy else "",
@@ -117,18 +120,22 @@ def worst_day(journal: Journal) -> float:
     """The worst change of equity from the beginning of a risk day to its end, as a fraction of that beginning."""
     at_ns = journal.at_ns
     starts = day_calendar("days", ZONE, "17:00", at_ns[0], at_ns[-1] + DAY_NS).instants_ns
-    ends = [at_ns_index for start_ns in starts if (at_ns_index := bisect_left(at_ns, start_ns))]
-    levels = [BALANCE, *(journal.equity[index - 1] for index in ends)]
-    return min(later / earlier - 1.0 for earlier, later in pairwise(levels))
+    closes = {bisect_left(at_ns, start_ns) - 1 for start_ns in starts} - {-1}
+    levels = [BALANCE, *(journal.equity[index] for index in sorted(closes))]
+    return min(later / earlier - 1.0 if earlier > 0.0 else 0.0 for earlier, later in pairwise(levels))
 
 
-def monthly(journal: Journal) -> dict[str, float]:
-    """The change of equity in every calendar month (UTC)."""
-    last: dict[str, float] = {}
+def monthly(journal: Journal) -> list[float]:
+    """The return of every calendar month (UTC) in order, as a fraction of the equity it began with; 0 without any."""
+    last: dict[tuple[int, int], float] = {}
     for at_ns, level in zip(journal.at_ns, journal.equity, strict=True):
-        last[f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%Y-%m}"] = level
-    levels = [BALANCE, *last.values()]
-    return {month: later - earlier for month, (earlier, later) in zip(last, pairwise(levels), strict=True)}
+        day = datetime.fromtimestamp(at_ns // NS_PER_S, UTC)
+        last[day.year, day.month] = level
+    return [later / earlier - 1.0 if earlier > 0.0 else 0.0 for earlier, later in pairwise([BALANCE, *last.values()])]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
 
 
 def spans(journal: Journal) -> list[Lock]:

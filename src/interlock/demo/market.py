@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
-from itertools import groupby, pairwise
+from itertools import groupby
 from math import floor, log10
 from operator import itemgetter
 from typing import Final
@@ -49,7 +49,7 @@ LISTINGS: Final = {
 
 
 def listing_of(symbol: str, price: float) -> Listing:
-    """The symbol's listing; for one that is not known, ticks of a millionth of its price's magnitude and no closing time."""
+    """The symbol's listing; for one that is not known, ticks of six digits of its price and no closing time."""
     known = LISTINGS.get(symbol)
     if known is not None:
         return known

@@ -6,14 +6,13 @@ permits, and carries out what the engine wants done.
 """
 
 from array import array
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import nan
 from typing import Final, Protocol
 
 from interlock.adapters.paper import PaperFill, PaperOrder, PaperVenue
-from interlock.core.codes import AccountKind, CalendarKind, Code, Partial, Scope, TradingState
+from interlock.core.codes import AccountKind, Code, Partial, Scope
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.engine import Engine
 from interlock.core.floors import floor_of
@@ -78,17 +77,19 @@ class Host(Protocol):
     def see(self, at_ns: int, quotes: tuple[Quote, ...], *, deciding: bool) -> None:
         """The quotes are known, and whatever waited for them is done."""
 
-    def is_called(self, at_ns: int) -> bool:
+    def is_called(self, at_ns: int, /) -> bool:
         """Whether it wants to see the open although nothing is wished."""
 
     def ask(self, at_ns: int, intent: Intent, price: float | None = None) -> None:
         """The intent is answered and what it may do is done, at ``price`` instead of the quote where one is given."""
 
-    def close(self, at_ns: int) -> None:
+    def close(self) -> None:
         """The bar is over: floors and the like are noted."""
 
 
-def filled(journal: Journal, venue: PaperVenue, market: Market, at_ns: int, order: PaperOrder, price: float | None) -> PaperFill:
+def filled(
+    journal: Journal, venue: PaperVenue, market: Market, at_ns: int, order: PaperOrder, price: float | None
+) -> PaperFill:
     """The order was executed and noted."""
     fill = venue.execute(order) if price is None else venue.execute_at(order, price)
     if fill.filled_steps:
@@ -108,7 +109,7 @@ class Open:
     def see(self, at_ns: int, quotes: tuple[Quote, ...], *, deciding: bool) -> None:
         """Nothing watches."""
 
-    def is_called(self, at_ns: int) -> bool:
+    def is_called(self, _at_ns: int, /) -> bool:
         """Never."""
         return False
 
@@ -119,7 +120,7 @@ class Open:
         order = PaperOrder(intent.symbol, intent.side, steps, reduce_only=intent.reduce_only)
         filled(self._journal, self._venue, market, at_ns, order, price)
 
-    def close(self, at_ns: int) -> None:
+    def close(self) -> None:
         """There is no floor."""
 
 
@@ -147,7 +148,10 @@ class Gated:
     def _begin(self) -> None:
         start_ns = self._tape.moments[0].open_ns
         span = start_ns - 8 * DAY_NS, self._tape.moments[-1].close_ns + 400 * DAY_NS
-        self._submit(start_ns, AccountOpened(self._plan.name, AccountKind.PAPER, self._policy.leaves["account", "currency"].text, BALANCE))
+        self._submit(
+            start_ns,
+            AccountOpened(self._plan.name, AccountKind.PAPER, self._policy.leaves["account", "currency"].text, BALANCE),
+        )
         for market in self._tape.markets.values():
             self._submit(start_ns, InstrumentSet(market.instrument))
         self._publish(start_ns)
@@ -187,7 +191,7 @@ class Gated:
         if deciding:
             self.review(at_ns)
 
-    def is_called(self, at_ns: int) -> bool:
+    def is_called(self, at_ns: int, /) -> bool:
         """Whether orders wait for the open, or an operator has something to release."""
         return bool(self._waiting) or any(at_ns >= since_ns + REVIEW_NS for since_ns in self._for_operator.values())
 
@@ -203,7 +207,7 @@ class Gated:
         """The intent is decided, and its permits are carried out."""
         self._submit(at_ns, intent, price)
 
-    def close(self, at_ns: int) -> None:
+    def close(self) -> None:
         """Every floor is noted as it is now."""
         state = self.engine.state
         limits = state.account_limits()
@@ -212,7 +216,8 @@ class Gated:
 
     def _send_waiting(self, at_ns: int, symbols: set[str]) -> None:
         for permit in [*self._waiting.values()]:
-            if permit.symbol in symbols and self._waiting.pop(permit.id, None):
+            if permit.symbol in symbols and permit.id in self._waiting:
+                del self._waiting[permit.id]
                 self._carry_out(at_ns, permit, None)
 
     def _submit(self, at_ns: int, event: Input, price: float | None = None) -> None:
@@ -246,7 +251,6 @@ class Gated:
                 self._waiting.pop(output.permit, None)
             elif isinstance(output, FlattenGoal) and output.active and output.attempts == 0:
                 self._journal.flattenings.append((step.at_ns, output.symbol, output.code, self._venue.equity))
-
 
     def _await_operator(self, at_ns: int, lock: LockChanged) -> None:
         name = (lock.scope, lock.scope_key, lock.code)
@@ -369,10 +373,8 @@ class Passage:
             bid, ask = market.close_quote(index)
             self.venue.quote(symbol, bid, ask)
             bars = market.bars
-            quotes.append(
-                Quote(symbol, bid, ask, bars.close[index], moment.close_ns, bars.high[index], bars.low[index])
-            )
+            quotes.append(Quote(symbol, bid, ask, bars.close[index], moment.close_ns, bars.high[index], bars.low[index]))
         self.host.see(moment.close_ns, tuple(quotes), deciding=False)
-        self.host.close(moment.close_ns)
+        self.host.close()
         self.journal.at_ns.append(moment.close_ns)
         self.journal.equity.append(self.venue.equity)

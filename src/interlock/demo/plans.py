@@ -11,7 +11,7 @@ from typing import Any, Final
 from interlock.demo.strategy import TrendParameters
 from interlock.policy import Policy, load_policy
 
-NO_GATE: Final = "no gate"
+UNGATED: Final = "ungated"
 POLICIES: Final = ("crypto-futures", "layered", "tight")
 MARGIN_LEVERAGE: Final = "15 x"
 PARAMETERS: Final = TrendParameters(entry_bars=240, add_ranges=1.0)
@@ -36,9 +36,6 @@ class Plan:
     parties: Parties
 
 
-UNGATED: Final = Parties("trend", "strategy", "controller")
-
-
 class PolicyUnfit(ValueError):
     """The policy cannot be tried on these symbols; the message says what it lacks."""
 
@@ -55,7 +52,7 @@ def plans(symbols: Sequence[str], own: Path | None) -> tuple[Plan, ...]:
         gated = [_plan(name, load_policy(_text(name, symbols))) for name in POLICIES]
     else:
         gated = [_plan(own.stem, _fit(load_policy(own), symbols))]
-    return (Plan(NO_GATE, None, gated[0].parties), *gated)
+    return (Plan(UNGATED, None, gated[0].parties), *gated)
 
 
 def _plan(name: str, policy: Policy) -> Plan:

@@ -8,12 +8,12 @@ start; what they tell while they work goes through one queue.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -130,9 +130,7 @@ def _prove(name: str, steps: int) -> Proof:
     return prove(worker.directory, name, worker.key.public_key(), steps, told)
 
 
-def prove(
-    directory: Path, name: str, public_key: Ed25519PublicKey, steps: int, told: Callable[[int], None]
-) -> Proof:
+def prove(directory: Path, name: str, public_key: Ed25519PublicKey, steps: int, told: Callable[[int], None]) -> Proof:
     """The ledger's chain, heads and anchor were compared and each of its steps was decided again."""
     report = verify(directory / name, public_key=public_key, anchor=directory / f"{name}.anchor")
     problems = [str(problem) for problem in report.problems]
@@ -146,18 +144,6 @@ def prove(
     return Proof(report.records, report.head.hash.hex() if report.head else "", tuple(problems))
 
 
-@dataclass(slots=True)
-class _Pending:
-    """Tasks that are not done, and what they belong to."""
-
-    runs: dict[Future[Outcome], Plan] = field(default_factory=dict)
-    proofs: dict[Future[Proof], str] = field(default_factory=dict)
-
-    @property
-    def all(self) -> set[Future[Outcome] | Future[Proof]]:
-        return {*self.runs, *self.proofs}
-
-
 def run_all(
     tape: Tape, plans: Sequence[Plan], directory: Path, told: Callable[[Progress], None] = lambda _: None
 ) -> tuple[Outcome, ...]:
@@ -165,24 +151,26 @@ def run_all(
     context = get_context("spawn")
     queue: Queue[Progress] = context.Queue()
     secret = Ed25519PrivateKey.generate().private_bytes_raw()
-    outcomes: dict[str, Outcome] = {}
+    runs: list[Future[Outcome]] = []
+    proofs: dict[str, Future[Proof]] = {}
     workers = min(len(plans), os.cpu_count() or 1)
     start = (tape, queue, directory, secret)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=start) as pool:
-        pending = _Pending({pool.submit(_walk, plan): plan for plan in reversed(plans)})
-        while pending.all:
-            done, _ = wait(pending.all, timeout=POLL_S, return_when=FIRST_COMPLETED)
+        runs += [pool.submit(_walk, plan) for plan in reversed(plans)]
+        pending: set[Future[Any]] = {*runs}
+        while pending:
+            done, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
             _hear(queue, told)
-            for future in done:
-                if future in pending.runs:
-                    outcome = future.result()
-                    outcomes[pending.runs.pop(future).name] = outcome
-                    if outcome.plan.policy is not None:
-                        pending.proofs[pool.submit(_prove, outcome.plan.name, outcome.steps)] = outcome.plan.name
-                else:
-                    outcomes[pending.proofs.pop(future)].proof = future.result()
+            for run in done.intersection(runs):
+                outcome: Outcome = run.result()
+                if outcome.plan.policy is not None:
+                    proofs[outcome.plan.name] = pool.submit(_prove, outcome.plan.name, outcome.steps)
+                    pending.add(proofs[outcome.plan.name])
     _hear(queue, told)
     queue.close()
+    outcomes = {run.result().plan.name: run.result() for run in runs}
+    for name, proof in proofs.items():
+        outcomes[name].proof = proof.result()
     return tuple(outcomes[plan.name] for plan in plans)
 
 
