@@ -23,11 +23,12 @@ from interlock.adapters.bars import read_bars
 from interlock.adapters.paper import PaperFill, PaperOrder, PaperVenue
 from interlock.cli import app
 from interlock.core.messages import PermitIssued
+from interlock.demo import run
 from interlock.demo.figures import figures
 from interlock.demo.market import Market, Tape
-from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Journal, Open, Passage
+from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Journal, Passage, Ungated
 from interlock.demo.plans import PARAMETERS, POLICIES, Plan, plans
-from interlock.demo.run import Outcome, Proof, open_gate, prove
+from interlock.demo.run import Outcome, open_gate, prove
 from interlock.demo.story import verdict
 from interlock.ledger import LedgerUnwritable, verify
 from interlock.ledger.fold import fold
@@ -82,7 +83,7 @@ def gated(plan: Plan, over: Tape, directory: Path) -> tuple[Passage, Auditor, Ga
 def ungated(over: Tape) -> Journal:
     venue = PaperVenue(BALANCE, [market.instrument for market in over.markets.values()], fee_bps=FEE_BPS)
     journal = Journal()
-    [*Passage(over, venue, journal, Open(over, venue, journal), plans(SYMBOLS, None)[0].parties).run()]
+    [*Passage(over, venue, journal, Ungated(over, venue, journal), plans(SYMBOLS, None)[0].parties).run()]
     return journal
 
 
@@ -98,7 +99,9 @@ def assert_agreed(venue: PaperVenue, gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_after_every_bar_engine_and_venue_agree_and_nothing_opened_without_a_durable_permit(name: str, tmp_path: Path) -> None:
+def test_after_every_bar_engine_and_venue_agree_and_nothing_opened_without_a_durable_permit(
+    name: str, tmp_path: Path
+) -> None:
     plan = next(plan for plan in plans(SYMBOLS, None) if plan.name == name)
     passage, venue, gate = gated(plan, tape(), tmp_path)
     for _ in passage.run():
@@ -120,12 +123,10 @@ def test_after_every_bar_engine_and_venue_agree_and_nothing_opened_without_a_dur
 
 def test_each_policy_acts_and_the_ungated_account_is_hurt_most(tmp_path: Path) -> None:
     over = tape("2012-01-01", "2012-07-01")
-    outcomes = [Outcome(plans(SYMBOLS, None)[0], ungated(over))]
-    for plan in plans(SYMBOLS, None)[1:]:
-        passage, _, gate = gated(plan, over, tmp_path)
-        [*passage.run()]
-        gate.close()
-        outcomes.append(Outcome(plan, passage.journal))
+    run._start(over, None, tmp_path, KEY.private_bytes_raw())
+    outcomes = [run._walk(plan) for plan in plans(SYMBOLS, None)]
+    for outcome in outcomes[1:]:
+        assert run._prove(outcome.plan.name, outcome.steps).problems == ()
     free, *behind = figures(outcomes)
     assert free.worst_drawdown_frac < -0.3
     for each in behind:
@@ -180,7 +181,7 @@ def test_a_wish_looks_at_nothing_after_its_bar() -> None:
 
 def test_a_damaged_ledger_is_not_proven(tmp_path: Path) -> None:
     plan = plans(SYMBOLS, None)[2]
-    passage, _, gate = gated(plan, tape("2013-04-10", "2013-05-01"), tmp_path)
+    passage, _, gate = gated(plan, tape("2013-04-01", "2013-06-01"), tmp_path)
     [*passage.run()]
     gate.close()
     segment = next((tmp_path / plan.name).glob("*.sqlite"))
@@ -195,7 +196,7 @@ def test_a_damaged_ledger_is_not_proven(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_takes_nothing_stops_the_run_instead_of_opening_unrecorded(tmp_path: Path) -> None:
-    passage, venue, gate = gated(plans(SYMBOLS, None)[2], tape("2013-04-10", "2013-05-01"), tmp_path)
+    passage, venue, gate = gated(plans(SYMBOLS, None)[2], tape("2013-04-01", "2013-06-01"), tmp_path)
     gate.ledger.close()
     with pytest.raises((LedgerUnwritable, TimeoutError)):
         [*passage.run()]
@@ -207,7 +208,9 @@ def test_a_disk_that_takes_nothing_stops_the_run_instead_of_opening_unrecorded(t
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     asked = [sys.executable, "-m", "interlock", "demo", *map(str, arguments)]
-    return subprocess.run(asked, capture_output=True, text=True, check=False, env={"COLUMNS": "80", "PATH": "/usr/bin:/bin"})
+    return subprocess.run(
+        asked, capture_output=True, text=True, check=False, env={"COLUMNS": "80", "PATH": "/usr/bin:/bin"}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -224,22 +227,28 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
 def test_the_command_tells_machines_what_it_found(ran: tuple[Path, dict[str, Any]]) -> None:
     folder, result = ran
     assert result["proven"] is True
-    assert [run["name"] for run in result["runs"]] == ["ungated", *POLICIES]
+    assert [each["name"] for each in result["runs"]] == ["ungated", *POLICIES]
     assert result["report"] == str(folder / "demo.html")
-    for run in result["runs"][1:]:
-        report = verify(folder / "ledgers" / run["name"])
+    for each in result["runs"][1:]:
+        report = verify(folder / "ledgers" / each["name"])
         assert report.head is not None
-        assert (report.problems, report.records, report.head.hash.hex()) == ((), run["proof"]["steps"], run["proof"]["head"])
+        assert (report.problems, report.records, report.head.hash.hex()) == (
+            (),
+            each["proof"]["steps"],
+            each["proof"]["head"],
+        )
 
 
-def test_the_same_bars_give_the_same_ledgers_and_the_table_says_so(ran: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_the_same_bars_give_the_same_ledgers_and_the_table_says_so(
+    ran: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     _, result = ran
     done = command("--from", "2013-04-01", "--to", "2013-06-01", "--quiet", "--out", tmp_path / "again.html")
     assert (done.returncode, done.stderr) == (0, "")
-    for run in result["runs"][1:]:
-        assert f"Verified and decided again  {run['name']}" in done.stdout
-        assert run["proof"]["head"][:16] in done.stdout
-    for told in ("Worst drawdown", "TRADING_REDUCING", "DAILY_LOSS", "Gate saved", str(tmp_path / "again.html")):
+    for each in result["runs"][1:]:
+        assert f"Verified and decided again  {each['name']}" in done.stdout
+        assert each["proof"]["head"][:16] in done.stdout
+    for told in ("Worst drawdown", "lock DAILY_LOSS", "Gate saved", str(tmp_path / "again.html")):
         assert told in done.stdout
     assert max(map(len, done.stdout.split("Verified")[0].splitlines())) <= 80
     assert "…" not in done.stdout
@@ -253,7 +262,7 @@ def test_ledgers_are_never_written_over(ran: tuple[Path, dict[str, Any]], tmp_pa
 
 def bars(path: Path, count: int = 900, *, quotes: bool = False) -> Path:
     """Bars of a wandering price, as a user might have them."""
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     price, lines = 30_000.0, ["ts,open,high,low,close" + (",bid,ask" if quotes else "")]
     for hour in range(count):
         close = price * math.exp(chance.gauss(0.0, 0.006) + 0.004 * math.sin(hour / 60.0))
@@ -288,7 +297,7 @@ def test_ones_own_bars_and_policy(tmp_path: Path) -> None:
     done = command("--data", data, "--policy", policy, "--spread", "2 bps", "--out", out, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     runs = json.loads(done.stdout)["runs"]
-    assert [(run["name"], run["policy"]) for run in runs] == [("ungated", ""), ("mine", "mine")]
+    assert [(each["name"], each["policy"]) for each in runs] == [("ungated", ""), ("mine", "mine")]
     assert runs[0]["fills"] > 10
     assert runs[1]["capped"] + sum(runs[1]["denied"].values()) > 0
     assert runs[1]["fills"] > 0
@@ -297,9 +306,12 @@ def test_ones_own_bars_and_policy(tmp_path: Path) -> None:
 
 def test_ones_own_bars_behind_the_bundled_policies(tmp_path: Path) -> None:
     data = bars(tmp_path / "mine.csv", quotes=True)
-    done = command("--data", data, "--symbol", "ABC", "--out", tmp_path / "own.html", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [run["name"] for run in json.loads(done.stdout)["runs"]] == ["ungated", *POLICIES]
+    arguments = ["--data", str(data), "--symbol", "ABC", "--out", str(tmp_path / "own.html"), "--years", "0.1", "--keep"]
+    done = CliRunner().invoke(app, ["demo", *arguments, str(tmp_path / "kept")])
+    assert done.exit_code == 0
+    assert "Verified and decided again  layered" in done.stdout
+    assert "layered, decided again" in done.stderr
+    assert {path.name for path in (tmp_path / "kept").iterdir()} >= {*POLICIES}
 
 
 HEADER = "ts,open,high,low,close,bid,ask"
@@ -385,5 +397,3 @@ def test_the_page_draws_the_runs_without_complaint(
     assert complaints == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
     context.close()
-
-

@@ -56,13 +56,13 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("interlock-demo.html"),
     keep: Annotated[Path | None, typer.Option(help="Keep the ledgers in this directory, new or empty.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results for machines, and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option(help="Print no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
 ) -> None:
     """
     Put the gate in front of an example strategy, and compare.
 
-    The same intents run without a gate and behind each policy, on several years of hourly gold and euro quotes or on
-    your own bars. Each gated run writes a ledger, which is verified and decided again. A table and a report remain.
+    The same intents run without a gate and behind each policy, on years of hourly gold and euro quotes or on your bars.
+    Each gated run writes a ledger, which is verified and decided again. A table and a report remain.
 
     Examples:
         interlock demo
@@ -92,7 +92,7 @@ def demo(
     if as_json:
         typer.echo(json.dumps(_result(found, out, proven=verdict.proven), indent=2))
     else:
-        _show(found, currency, story.proofs(found), out, keep)
+        _show(found, currency, [*(f"{name}: {source}" for name, _, source in bars), *story.proofs(found)], out, keep)
     raise typer.Exit(0 if verdict.proven else UNPROVEN)
 
 
@@ -119,7 +119,8 @@ def _bars(data: Sequence[Path], symbols: Sequence[str]) -> list[tuple[str, Bars,
     """Symbol, bars and source of each file, the bundled ones where none is given."""
     if not data:
         folder = files("interlock.demo") / "data"
-        return [(name, read_bars(Path(str(folder / f"{name.lower()}_1h.csv.gz"))), ATTRIBUTION) for name in BUNDLED]
+        bundled = [(name, read_bars(Path(str(folder / f"{name.lower()}_1h.csv.gz")))) for name in BUNDLED]
+        return [(name, bars, f"{ATTRIBUTION}; {bars.gaps}") for name, bars in bundled]
     if symbols and len(symbols) != len(data):
         raise InputUnusable(f"{len(data)} --data and {len(symbols)} --symbol: give one symbol for each file, in order")
     names = [*symbols] or [_symbol(path) for path in data]
@@ -129,7 +130,7 @@ def _bars(data: Sequence[Path], symbols: Sequence[str]) -> list[tuple[str, Bars,
     if len({bars.gaps.interval_ns for _, bars in read}) > 1:
         told = ", ".join(f"{name}: {bars.gaps}" for name, bars in read)
         raise InputUnusable(f"the files have bars of different lengths ({told}): give bars of one length")
-    return [(name, bars, f"{path} ({bars.gaps})") for (name, bars), path in zip(read, data, strict=True)]
+    return [(name, bars, f"{path}; {bars.gaps}") for (name, bars), path in zip(read, data, strict=True)]
 
 
 def _symbol(path: Path) -> str:
@@ -216,7 +217,7 @@ def _progress(chosen: Sequence[Plan], *, quiet: bool) -> Iterator[Callable[[Told
         yield told
 
 
-def _show(found: Sequence[Figures], currency: str, verdict: Sequence[str], out: Path, keep: Path | None) -> None:
+def _show(found: Sequence[Figures], currency: str, lines: Sequence[str], out: Path, keep: Path | None) -> None:
     console = Console()
     table = Table(title="The same intents, with and without a gate", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("", no_wrap=True)
@@ -225,7 +226,7 @@ def _show(found: Sequence[Figures], currency: str, verdict: Sequence[str], out: 
     for row in story.rows(found, currency):
         table.add_row(row.label, *row.cells)
     console.print(table)
-    for line in verdict:
+    for line in lines:
         console.print(line, soft_wrap=True)
     if keep is not None:
         console.print(f"Ledgers: {keep.absolute()}", soft_wrap=True)

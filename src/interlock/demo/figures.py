@@ -26,7 +26,8 @@ class Figures:
     One run in numbers; fractions are of equity, money is in account currency.
 
     Months are compared with those of the run without a gate: in ``months_ahead`` the run's return was larger, on
-    average by ``ahead_frac``; in ``months_behind`` it was smaller, on average by ``behind_frac``.
+    average by ``ahead_frac``; in ``months_behind`` it was smaller, on average by ``behind_frac``. ``denied`` counts by
+    reason code, ``denied_by_lock`` the same denials by the lock behind them, where there was one.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Figures:
     granted: int
     capped: int
     denied: dict[str, int]
+    denied_by_lock: dict[str, int]
     locks: dict[str, int]
     locked_frac: float
     flattenings: int
@@ -67,7 +69,7 @@ def figures(outcomes: Sequence[Outcome]) -> tuple[Figures, ...]:
 def _figures(outcome: Outcome, free: Journal) -> Figures:
     journal, policy = outcome.journal, outcome.plan.policy
     answers = Counter(answer(decision) for _, decision in journal.decisions)
-    denied = Counter(decision.headline.value for _, decision in journal.decisions if answer(decision) == "denied")
+    denied = [decision for _, decision in journal.decisions if answer(decision) == "denied"]
     locks = spans(journal)
     differences = [mine - theirs for mine, theirs in zip(monthly(journal), monthly(free), strict=True)]
     ahead = [difference for difference in differences if difference > 0.0]
@@ -85,7 +87,8 @@ def _figures(outcome: Outcome, free: Journal) -> Figures:
         fills=len(journal.fills),
         granted=answers["granted"] if policy else journal.intents,
         capped=answers["capped"],
-        denied=dict(denied.most_common()),
+        denied=dict(Counter(decision.headline.value for decision in denied).most_common()),
+        denied_by_lock=dict(Counter(decision.lock for decision in denied if decision.lock).most_common()),
         locks=dict(Counter(lock.code for lock in locks).most_common()),
         locked_frac=_locked_ns(locks, journal.at_ns[-1]) / span_ns if span_ns else 0.0,
         flattenings=len(journal.flattenings),

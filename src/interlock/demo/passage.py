@@ -1,7 +1,7 @@
 """
 One passage over the tape: wishes become intents, intents become orders, with a gate between them or without.
 
-`Passage` is the same for every run. What differs is its host: `Open` sends every order, `Gated` sends what an engine
+`Passage` is the same for every run. What differs is its host: `Ungated` sends every order, `Gated` sends what an engine
 permits, and carries out what the engine wants done.
 """
 
@@ -49,7 +49,6 @@ BALANCE: Final = 100_000.0
 FEE_BPS: Final = 0.2
 ZONE: Final = "America/New_York"
 DURABLE_S_MAX: Final = 30.0
-RENEWED_NS: Final = 7 * DAY_NS
 OPERATOR: Final = "operator"
 REVIEW_DAYS: Final = 90
 REVIEW_NS: Final = REVIEW_DAYS * DAY_NS
@@ -98,7 +97,7 @@ def filled(
     return fill
 
 
-class Open:
+class Ungated:
     """No gate: every intent becomes an order at the market, as large as it asks."""
 
     def __init__(self, tape: Tape, venue: PaperVenue, journal: Journal) -> None:
@@ -163,9 +162,9 @@ class Gated:
         self._journal.floors = {code: array("d") for code in self._floors}
 
     def _publish(self, at_ns: int) -> None:
-        """The policy is published anew: what it says stays the same, its validity runs from now."""
+        """The policy is published anew, and will be when half its validity is over: what it says stays the same."""
         published = self._policy.publish(at_ns).compile(at_ns)
-        self._valid_until_ns = published.valid_until_ns
+        self._renewal_ns = at_ns + (published.valid_until_ns - at_ns) // 2
         self._submit(at_ns, published)
 
     def see(self, at_ns: int, quotes: tuple[Quote, ...], *, deciding: bool) -> None:
@@ -177,7 +176,7 @@ class Gated:
         """
         if not deciding and not self.engine.state.open_rows:
             return
-        if at_ns > self._valid_until_ns - RENEWED_NS:
+        if at_ns > self._renewal_ns:
             self._publish(at_ns)
         self._executing = deciding
         if deciding:

@@ -22,7 +22,7 @@ from interlock.core.engine import Engine
 from interlock.core.errors import ReplayDiverged
 from interlock.core.messages import SCHEMA
 from interlock.demo.market import Tape
-from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Journal, Open, Passage
+from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Journal, Passage, Ungated
 from interlock.demo.plans import Plan
 from interlock.ledger import Ledger, LedgerBroken, verify
 from interlock.ledger.fold import replay
@@ -94,7 +94,7 @@ def _walk(plan: Plan) -> Outcome:
     venue = PaperVenue(BALANCE, [market.instrument for market in worker.tape.markets.values()], fee_bps=FEE_BPS)
     journal = Journal()
     gate = None if plan.policy is None else open_gate(worker.directory, plan.name, worker.key)
-    host = Open(worker.tape, venue, journal) if gate is None else Gated(worker.tape, venue, journal, gate, plan)
+    host = Ungated(worker.tape, venue, journal) if gate is None else Gated(worker.tape, venue, journal, gate, plan)
     total = len(worker.tape.moments)
     for done, _ in enumerate(Passage(worker.tape, venue, journal, host, plan.parties).run(), 1):
         if done % TOLD_EVERY == 0 or done == total:

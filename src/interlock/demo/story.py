@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import inf
 from typing import Final
 
 from interlock.core.codes import Code
 from interlock.core.constants import NS_PER_S, OPERATOR_NS
 from interlock.core.guards import GUARDS
 from interlock.core.messages import Decision
+from interlock.core.numbers import larger
 from interlock.demo.figures import Figures, answer, peaks, spans
 from interlock.demo.market import Tape
 from interlock.demo.passage import FEE_BPS, REVIEW_DAYS, Journal
@@ -25,6 +27,7 @@ FLOOR_NAMES: Final = {
     Code.EQUITY_GUARD: "Equity guard",
 }
 FLATTENING: Final = "The position is to be closed until it is flat."
+LOCKED: Final = (Code.TRADING_REDUCING, Code.TRADING_HALTED, Code.SYMBOL_VETO)
 INDENT: Final = "· "
 
 CONVENTIONS: Final = tuple(
@@ -37,8 +40,9 @@ that of the close before.
 Inside a bar the adverse extreme comes first: a stop fills at its price, or at the open where the bar opened beyond
 it. Positions are valued at the closing bid or ask; loss limits are judged at each close.
 
-Costs: the spread, and {FEE_BPS:g} bps of notional for each fill. Overnight financing, depth and a broker's margin
-calls are not modelled; an ungated run is not ended by one either.
+All symbols are taken to be quoted in the account's currency. Costs: the spread, and {FEE_BPS:g} bps of notional for
+each fill. Overnight financing, depth and a broker's margin calls are not modelled; an ungated run is not ended by one
+either.
 
 All runs share strategy, prices and wishes. An intent is the wish less the position held, so its size follows each
 run's own equity; ungated, every intent is sent as it is.
@@ -71,7 +75,7 @@ def rows(found: Sequence[Figures], currency: str) -> tuple[Row, ...]:
         Row("Intents", [count(each.intents) for each in found], "openings and exits that were asked for"),
         Row("Capped", [_gated(each, count(each.capped)) for each in found], "let through, smaller than asked"),
         Row("Denied", [_gated(each, count(each.denied_count)) for each in found], "nothing went out"),
-        *_by_code(found, [each.denied for each in found]),
+        *_by_code(found, [_reasons(each) for each in found]),
         Row("Locks", [_gated(each, count(sum(each.locks.values()))) for each in found], "each from its start to its end"),
         *_by_code(found, [each.locks for each in found]),
         Row("Time locked", [_gated(each, percent(each.locked_frac, "")) for each in found], "at least one lock in force"),
@@ -89,6 +93,12 @@ def rows(found: Sequence[Figures], currency: str) -> tuple[Row, ...]:
         ),
         Row("Months behind", [_gated(each, _behind(each)) for each in found], "the gate's cost, and how much"),
     )
+
+
+def _reasons(each: Figures) -> dict[str, int]:
+    """Denials by reason; those of a lock under the lock's own name."""
+    named = {code: number for code, number in each.denied.items() if code not in LOCKED}
+    return {**named, **{f"lock {code}": number for code, number in each.denied_by_lock.items()}}
 
 
 def _by_code(found: Sequence[Figures], counts: Sequence[dict[str, int]]) -> list[Row]:
@@ -239,7 +249,8 @@ def _bound(decision: Decision, code: Code) -> str:
     if code in FLOOR_NAMES:
         return f"equity {facts.equity:,.0f}"
     if code == Code.MARKET_STALE:
-        return f"prices {max(facts.mark_age_s, facts.book_age_s):,.0f} s old"
+        age_s = larger(facts.mark_age_s, facts.book_age_s)
+        return f"oldest price {age_s:,.0f} s" if age_s < inf else "a symbol's session has no price yet"
     return _room(decision)
 
 

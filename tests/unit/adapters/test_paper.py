@@ -23,7 +23,12 @@ def venue(fee_bps: float = 0.0) -> PaperVenue:
 def test_an_order_buys_at_the_ask_and_sells_at_the_bid() -> None:
     v = venue()
     bought = v.execute(PaperOrder("XAU", 1, 50))
-    assert (bought.state, bought.filled_steps, bought.price, bought.filled_value) == (PermitState.FILLED, 50, 2000.1, 10_000.5)
+    assert (bought.state, bought.filled_steps, bought.price, bought.filled_value) == (
+        PermitState.FILLED,
+        50,
+        2000.1,
+        10_000.5,
+    )
     assert v.positions() == (PositionAt("XAU", 50, 2000.1),)
     assert (v.balance, v.equity) == (100_000.0, 99_999.0)
     sold = v.execute(PaperOrder("XAU", -1, 50))
