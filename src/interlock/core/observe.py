@@ -131,7 +131,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         1.0 if a.kind is not AccountKind.LIVE else a.armed * a.rollout * (1.0 - a.environment_kill),
         0.0 if free else order.halted,
         0.0 if free else order.reducing,
-        0.0 if order.symbol_lock is FREE else 1.0,
+        0.0 if order.symbol_lock is FREE and not r.goal else 1.0,
         session,
         1.0 if side > 0 else -1.0,
         steps * instrument.step,
