@@ -469,9 +469,7 @@ def _kill_set(agenda: Agenda, event: KillSet, _before: _Before) -> None:
 
 
 def _kill(agenda: Agenda, event: KillSet, severity: TradingState) -> None:
-    lock_scope(
-        agenda, event.scope, event.scope_key, 0, Code.KILL_SWITCH, OPERATOR_NS, event.reason, event.by, severity
-    )
+    lock_scope(agenda, event.scope, event.scope_key, 0, Code.KILL_SWITCH, OPERATOR_NS, event.reason, event.by, severity)
 
 
 def kill_severity(state: State, scope: Scope, key: str) -> TradingState:
