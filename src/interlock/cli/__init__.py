@@ -7,6 +7,7 @@ import typer
 
 from interlock.cli import ledger, policy
 from interlock.cli.check import check
+from interlock.cli.demo import demo
 from interlock.cli.explain import explain
 from interlock.cli.guards import guards
 from interlock.cli.schema import schema
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+app.command()(demo)
 app.command()(check)
 app.command()(explain)
 app.command()(guards)

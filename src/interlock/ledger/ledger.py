@@ -108,6 +108,7 @@ class Ledger:
         head_every_records: int = 10_000,
         head_every_s: float = 60.0,
         answer_s_max: float = 5.0,
+        segment_days: int = 1,
     ) -> Self:
         """
         The ledger is open to append after its last durable record; nobody else can open it to write.
@@ -119,6 +120,7 @@ class Ledger:
             pending_max: records that may wait for the disk.
             pending_bytes_max: their payloads' bytes.
             answer_s_max: how long the disk may take over one group before ``problem`` says that it hangs.
+            segment_days: days of records in one file, counted from the first; more where years are recorded in minutes.
 
         Raises:
             LedgerLocked: it has a writer.
@@ -127,7 +129,7 @@ class Ledger:
             LedgerTooNew: a newer version wrote it.
         """
         lock: WriterLock | None = None
-        writer = Writer(directory, account, schema, key, anchor)
+        writer = Writer(directory, account, schema, key, anchor, segment_days)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             lock = WriterLock(directory)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from interlock.core.codes import Code, PermitState
+from interlock.core.codes import Code, PermitState, RiskAction
 from interlock.core.engine import Engine
 from interlock.core.messages import (
     BUY,
@@ -26,6 +26,7 @@ from interlock.core.messages import (
     MarketBatch,
     PermitIssued,
     Rebased,
+    RiskEvent,
     Tick,
 )
 from oracle.accounting import LOSSES, NS, broken, exact
@@ -289,7 +290,9 @@ class Books(Pair, RuleBasedStateMachine):
         """What locks is proven at that step; what is proven after it was safe locks where triggers run."""
         for index in range(self.judged, len(self.steps)):
             step, proofs = self.steps[index], self.proofs[index]
-            locked = {o.code for o in step.outputs if isinstance(o, LockChanged) and o.until_ns}
+            acted = (RiskAction.VETO, RiskAction.FLATTEN)
+            locked = {o.trigger for o in step.outputs if isinstance(o, RiskEvent) and o.action in acted}
+            assert locked & set(LOSSES) <= {o.code for o in step.outputs if isinstance(o, LockChanged) and o.until_ns}
             self.armed |= self.safe[index]
             for code in set(LOSSES) & set(self.rules_on):
                 assert code not in locked or proofs[code], (code, "locked without proof")

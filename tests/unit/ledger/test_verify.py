@@ -88,9 +88,7 @@ def test_swapped_records(filled: Shelf, one: int, other: int) -> None:
 
 
 def test_an_extra_record(filled: Shelf) -> None:
-    filled.sql(
-        1, "INSERT INTO records SELECT 3, at_ns, kind, schema, payload, digest, hash FROM records WHERE seq = 15"
-    )
+    filled.sql(1, "INSERT INTO records SELECT 3, at_ns, kind, schema, payload, digest, hash FROM records WHERE seq = 15")
     assert filled.found() == [("RECORD_EDITED", 3)]
 
 
