@@ -19,7 +19,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long test-versions check lint types contracts tests bench sim format docs constraints clean
+.PHONY: help demo test test-long test-versions check lint types contracts tests bench sim format generate docs constraints clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,10 @@ sim: $(DEV)  ## Run one simulated history with faults, every law checked: make s
 format: $(DEV)  ## Format the code and repair what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+generate: $(DEV)  ## Write the code that is made from the rules afresh
+	$(BIN)/python tools/fuse_guards.py
+	PYTHONPATH=tests $(BIN)/python tests/architecture/test_wire.py
 
 docs: $(DEV)  ## Write the generated pages of docs/ afresh
 	$(BIN)/typer interlock.cli utils docs --name interlock --output docs/cli.md

@@ -5,9 +5,9 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import base_import
+from benchmarks import base_import, engine
 
-SUBJECTS = (base_import,)
+SUBJECTS = (base_import, engine)
 
 
 def main() -> int:

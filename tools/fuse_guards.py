@@ -8,6 +8,7 @@ to the guards it came from.
 
 import ast
 import inspect
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -18,7 +19,15 @@ from interlock.core.limits import SWITCHABLE
 
 TARGET = Path(guards.__file__).with_name("fused.py")
 INLINED = {
-    function.__name__: function for function in (numbers.at_least, numbers.above, numbers.floor_if, numbers.loss_floor)
+    function.__name__: function
+    for function in (
+        numbers.at_least,
+        numbers.above,
+        numbers.floor_if,
+        numbers.larger,
+        numbers.loss_floor,
+        numbers.room,
+    )
 }
 HEAD = '''"""
 All guards in one function: generated from them by `make generate`, never edited.
@@ -26,13 +35,12 @@ All guards in one function: generated from them by `make generate`, never edited
 `guard.ask` is what it must equal; a test compares the two on facts of every kind.
 """
 
-from math import inf
+from math import inf, nan
 
 from interlock.core.codes import Code
 from interlock.core.constants import MONEY_SCALE
 from interlock.core.facts import Facts
 from interlock.core.limits import {bits}Limits
-from interlock.core.numbers import larger
 
 Found = list[tuple[Code, float]]
 
@@ -113,6 +121,14 @@ def source() -> str:
     return HEAD.format(bits="".join(f"{name}, " for name in names)) + body
 
 
+def formatted() -> str:
+    """The generated module as it is committed."""
+    ruff = [sys.executable, "-m", "ruff", "format", "--quiet", "--stdin-filename", str(TARGET), "-"]
+    return subprocess.run(ruff, input=source(), capture_output=True, text=True, check=True).stdout
+
+
 if __name__ == "__main__":
-    TARGET.write_text(source())
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(0 if TARGET.read_text() == formatted() else f"{TARGET.name} is not what the guards generate")
+    TARGET.write_text(formatted())
     sys.stdout.write(f"{TARGET.name} written\n")

@@ -5,7 +5,7 @@ import pytest
 
 from repository import PACKAGE, imported, modules
 
-GUARDS_MAY_SEE = ("limits", "facts", "guard", "guards", "numbers", "constants")
+GUARDS_MAY_SEE = ("codes", "constants", "facts", "guard", "guards", "limits", "numbers")
 """Modules of the core; whatever else it holds, no guard may ask for it."""
 
 

@@ -48,7 +48,14 @@ def payload(seq: int) -> bytes:
 
 def kill_one(place: Path, key: Ed25519PrivateKey, chance: random.Random) -> int:
     """Starts a writer, kills it at a random moment, returns the last number it acknowledged."""
-    command = [sys.executable, "-c", WRITER, place / "ledger", place / "anchor.jsonl", key.private_bytes_raw().hex()]
+    command: list[str | Path] = [
+        sys.executable,
+        "-c",
+        WRITER,
+        place / "ledger",
+        place / "anchor.jsonl",
+        key.private_bytes_raw().hex(),
+    ]
     with subprocess.Popen([*command, str(PER_DAY)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         acknowledged = 0

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from interlock.core.codes import CalendarKind, Code, PermitState
 from interlock.core.constants import (
+    EPOCH_BITS,
     MARK_FUTURE_S_MAX,
     MAX_CASH,
     MISMATCH_COUNT,
@@ -45,7 +46,18 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.core.permit import ENDED, IN_FLIGHT
-from interlock.core.state import LOSS_TRIGGERS, CalendarRow, DraftTable, PermitRow, R, State, StrategyRow, SymbolRow, Table
+from interlock.core.state import (
+    LOSS_TRIGGERS,
+    AccountRow,
+    CalendarRow,
+    DraftTable,
+    PermitRow,
+    R,
+    State,
+    StrategyRow,
+    SymbolRow,
+    Table,
+)
 from interlock.core.transitions import (
     confirm,
     micros,
@@ -92,7 +104,7 @@ def _account_opened(state: State, event: AccountOpened) -> None:
         a.balance_known = 1.0
         measure(state)
     a.epoch = event.epoch
-    a.next_id = (event.epoch << 40) + 1
+    a.next_id = (event.epoch << EPOCH_BITS) + 1
 
 
 def table_of(table: Table[R] | DraftTable[R]) -> Table[R]:
@@ -178,7 +190,9 @@ def _policy_set(state: State, event: PolicySet) -> None:
     state.rights = {(right.source, right.strategy): right for right in event.rights}
     complete = [is_complete(limits) for limits in event.limits]
     for index in range(len(state.symbols)):
-        state.symbols.edit(index).limits = -1
+        r = state.symbols.edit(index)
+        r.limits = -1
+        r.policy_complete = complete[0]
     for symbol in event.universe:
         r = state.symbols.edit(symbol_row(state, symbol.symbol))
         r.limits = symbol.limits
@@ -230,6 +244,11 @@ def _lock_released(state: State, event: LockReleased) -> None:
         trust_clock(state.account)
 
 
+def _is_ahead(a: AccountRow, at_ns: int) -> bool:
+    """Whether something claims to be of a time that has not come, beyond what clocks may differ."""
+    return at_ns > a.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT
+
+
 # ---------------------------------------------------------------- prices
 
 
@@ -248,7 +267,7 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
     if quote.at_ns < r.mark_at_ns:
         return False
     r = state.symbols.edit(index)
-    if quote.at_ns > state.account.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT:
+    if _is_ahead(state.account, quote.at_ns):
         r.doubt = 1.0
         return False
     limits = state.limits(r)
@@ -308,7 +327,7 @@ def _on_equity(state: State, *, counts: bool) -> None:
 
 def _equity_marked(state: State, event: EquityMarked) -> None:
     a = state.account
-    if event.at_ns < a.venue_equity_at_ns or event.at_ns > a.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT:
+    if event.at_ns < a.venue_equity_at_ns or _is_ahead(a, event.at_ns):
         return
     if event.equity == event.equity:
         a.venue_equity = event.equity
@@ -392,7 +411,7 @@ def _book_cost(state: State, event: CashFlow) -> None:
 
 def _positions_reported(state: State, event: PositionsReported) -> None:
     a = state.account
-    if event.at_ns < a.reconciled_at_ns or event.at_ns < a.last_fill_ns or event.at_ns > a.now_ns:
+    if event.at_ns < a.reconciled_at_ns or event.at_ns < a.last_fill_ns or _is_ahead(a, event.at_ns):
         return
     at_venue = {position.symbol: position for position in event.positions}
     first = a.reconciled != a.reconciled

@@ -37,6 +37,9 @@ R_NEUTRAL_FRAC: Final = 0.05
 RING: Final = 32
 """Events a sliding window can count; a policy that asks for more is invalid."""
 
+EPOCH_BITS: Final = 40
+"""Ids begin with their epoch; so many bits are left to count within it."""
+
 INTENT_WINDOW: Final = 4096
 """Intent ids remembered for idempotency."""
 

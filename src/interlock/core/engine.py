@@ -19,15 +19,21 @@ and closings go on. A guard that raises vetoes. A broken invariant is an assert.
 once has two writers, and must not.
 """
 
+from typing import Final
+
 import msgspec
 
 from interlock.core.apply import apply
 from interlock.core.codes import TradingState
 from interlock.core.decide import decide
+from interlock.core.errors import InputInvalid
 from interlock.core.inputs import check
 from interlock.core.locks import trading_state
-from interlock.core.messages import Input, Quarantined, Step
+from interlock.core.messages import CashFlow, Executed, Input, PositionsReported, Quarantined, Step
 from interlock.core.state import State
+
+TOLD_BY_VENUE: Final = frozenset({CashFlow, Executed, PositionsReported})
+"""Inputs that cannot be sent back: where one is nonsense, something did happen, and we do not know what."""
 
 
 class Engine:
@@ -51,10 +57,15 @@ class Engine:
             mono_ns: monotonic clock; the wall clock where there is none, as in a back-test.
 
         Raises:
-            InputInvalid: the input cannot be applied to this state (nothing has changed).
+            InputInvalid: a person or a program asked for something that cannot be applied; nothing has changed.
         """
         mono_ns = at_ns if mono_ns is None else mono_ns
-        check(self.state, event, at_ns)
+        try:
+            check(self.state, event, at_ns)
+        except InputInvalid as error:
+            if type(event) not in TOLD_BY_VENUE:
+                raise
+            event = quarantine(event, error)
         try:
             outputs = decide(self.state, at_ns, mono_ns, event)
         except Exception as error:  # noqa: BLE001 (the loop: whatever was wrong, the engine goes on)

@@ -215,11 +215,7 @@ def decide_reducing(
     if not may_close(state, intent.source, intent.strategy, r, agenda.at_ns):
         deny(agenda, intent, Code.NOT_EXIT_OWNER, reducing=True, requested=requested)
         return
-    goal = goal or intent.id
-    for number in tuple(r.permits):
-        p = state.permits.get(number)
-        if p is not None and p.goal == goal and p.reduce_only and p.state == PermitState.ISSUED:
-            agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, Code.NOTHING_TO_REDUCE))
+    _supersede(agenda, r, goal or intent.id)
     decision, permit = agenda.take_id(), agenda.take_id()
     agenda.emit(
         Decision(
@@ -233,36 +229,49 @@ def decide_reducing(
             requested,
             steps,
             inf,
-            Code.ALLOWED,
+            ALLOWED,
             (),
             None,
             lock[0],
             permit=permit,
         )
     )
-    agenda.emit(
-        PermitIssued(
-            permit,
-            state.account.epoch,
-            state.account.fence,
-            decision,
-            intent.id,
-            intent.strategy,
-            intent.symbol,
-            intent.side,
-            steps,
-            intent.limit_price,
-            True,
-            nan,
-            nan,
-            nan,
-            agenda.at_ns,
-            0,
-            0,
-            goal,
-            deferred,
-            intent.source,
-        )
+    agenda.emit(_reducing_permit(agenda, intent, steps, decision, permit, goal or intent.id, deferred))
+
+
+def _supersede(agenda: Agenda, r: SymbolRow, goal: str) -> None:
+    """Unspent closing permits of the same goal are void: the new one takes their place."""
+    for number in tuple(r.permits):
+        p = agenda.state.permits.get(number)
+        if p is not None and p.goal == goal and p.reduce_only and p.state == PermitState.ISSUED:
+            agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, Code.NOTHING_TO_REDUCE))
+
+
+def _reducing_permit(
+    agenda: Agenda, intent: Intent, steps: int, decision: int, permit: int, goal: str, deferred: Intent | None
+) -> PermitIssued:
+    a = agenda.state.account
+    return PermitIssued(
+        permit,
+        a.epoch,
+        a.fence,
+        decision,
+        intent.id,
+        intent.strategy,
+        intent.symbol,
+        intent.side,
+        steps,
+        intent.limit_price,
+        True,
+        nan,
+        nan,
+        nan,
+        agenda.at_ns,
+        0,
+        0,
+        goal,
+        deferred,
+        intent.source,
     )
 
 

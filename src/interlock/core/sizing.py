@@ -31,9 +31,10 @@ def _steps_for(notional: float, unit_notional: float, instrument: Instrument) ->
 
 def asks_nonsense(intent: Intent) -> str:
     """Why the intent's own numbers cannot be meant, or nothing."""
-    if intent.side not in (1, -1):
+    if intent.side != 1 and intent.side != -1:
         return f"side must be 1 (buy) or -1 (sell), found {intent.side!r}"
-    for name, size in (("quantity", intent.quantity), ("notional", intent.notional)):
-        if size == size and not 0.0 < size < inf:
-            return f"{name} must be a finite number > 0, found {size!r}"
+    if not (0.0 < intent.quantity < inf or intent.quantity != intent.quantity):
+        return f"quantity must be a finite number > 0, found {intent.quantity!r}"
+    if not (0.0 < intent.notional < inf or intent.notional != intent.notional):
+        return f"notional must be a finite number > 0, found {intent.notional!r}"
     return ""

@@ -15,7 +15,14 @@ verify     compare everything with everything
 export     JSONL and CSV
 """
 
-from interlock.ledger.errors import LedgerBroken, LedgerError, LedgerLocked, LedgerTooNew, LedgerUnwritable
+from interlock.ledger.errors import (
+    LedgerBroken,
+    LedgerError,
+    LedgerLocked,
+    LedgerMissing,
+    LedgerTooNew,
+    LedgerUnwritable,
+)
 from interlock.ledger.export import to_csv, to_jsonl
 from interlock.ledger.ledger import Ledger
 from interlock.ledger.problems import Code, Problem
@@ -29,6 +36,7 @@ __all__ = [
     "LedgerBroken",
     "LedgerError",
     "LedgerLocked",
+    "LedgerMissing",
     "LedgerTooNew",
     "LedgerUnwritable",
     "Point",

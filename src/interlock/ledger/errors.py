@@ -36,6 +36,13 @@ class LedgerBroken(LedgerError):
         self.seq = seq
 
 
+class LedgerMissing(LedgerError):
+    """There is no ledger where one was looked for."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"{directory} is not a directory", "check the path")
+
+
 class LedgerTooNew(LedgerError):
     """The ledger was written by a newer version."""
 

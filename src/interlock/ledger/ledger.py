@@ -1,13 +1,14 @@
 """
 The ledger as the engine's host sees it: ``append`` never touches the disk and never waits for it.
 
-Theory of operation. The caller's thread numbers a record and queues it. One writer thread takes whatever has queued,
-chains it and commits it in groups; the bigger the backlog, the bigger the group. ``durable_seq`` follows. When the disk
-refuses, the group stays first in line and is tried again with growing pauses, and ``problem`` says at once what is wrong
-and what to do; when the disk is back, everything pending is written in order and ``problem`` clears. When the disk
-*hangs*, only the writer thread hangs with it. The queue is bounded: beyond the bound ``append`` refuses, by name.
+Theory of operation. The caller's thread numbers a record and queues it. One writer thread takes what has queued, chains
+it and commits it in groups; the bigger the backlog, the bigger the group. ``durable_seq`` follows. When the disk
+refuses, the group stays first in line and is tried again with growing pauses, and ``problem`` says at once what is
+wrong and what to do; when it is back, everything pending is written in order and ``problem`` clears. When it *hangs*,
+only the writer thread hangs with it. The queue is bounded: beyond the bound ``append`` refuses, by name.
 """
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -26,6 +27,29 @@ from interlock.ledger.writer import Entry, NewRecord, NewSnapshot, Writer
 _GROUP: Final = 512
 _BACKOFF_FIRST_S: Final = 0.05
 _BACKOFF_LAST_S: Final = 2.0
+
+
+class _Bell:
+    """
+    Wakes the writer thread; ringing neither waits nor makes the ringer share a lock with the one who wakes up.
+
+    A condition would: its sleeper takes the lock back before it may run, the next ``append`` finds it taken and has to
+    hand over, and a group falls apart into small ones.
+    """
+
+    def __init__(self) -> None:
+        self._silence = threading.Lock()
+        self._silence.acquire()
+
+    def ring(self) -> None:
+        """Whoever sleeps, or is about to, wakes up."""
+        if self._silence.locked():
+            with contextlib.suppress(RuntimeError):  # somebody else rang in this moment
+                self._silence.release()
+
+    def sleep(self, timeout_s: float) -> None:
+        """The bell was rung since the last sleep, or the time is over."""
+        self._silence.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX))
 
 
 class Ledger:
@@ -56,13 +80,12 @@ class Ledger:
         self._answer_s_max = answer_s_max
 
         self._mutex = threading.Lock()
-        self._work = threading.Condition(self._mutex)
         self._progress = threading.Condition(self._mutex)
         self._queue: list[Entry] = []
         self._last_seq = self._durable_seq = writer.durable.seq
         self._pending_bytes = 0
-        self._idle = False
-        self._closing = False
+        self._bell = _Bell()
+        self._closing = threading.Event()
         self._stopped = False
         self._busy_since_s: float | None = None
         self._troubles: dict[str, LedgerError] = {}
@@ -112,6 +135,7 @@ class Ledger:
             lock = WriterLock(directory)
             writer.recover()
         except (sqlite3.Error, OSError, LedgerError) as error:
+            writer.abandon()
             if lock is not None:
                 lock.release()
             raise named(error, directory, writer.durable.seq + 1) from error
@@ -171,8 +195,7 @@ class Ledger:
             seq = self._last_seq + 1
             self._queue.append(NewRecord(seq, at_ns, kind, header(seq, at_ns, kind, self._schema), payload))
             self._last_seq = seq
-            if self._idle:
-                self._work.notify()
+        self._bell.ring()
         return seq
 
     def snapshot(self, payload: bytes) -> int:
@@ -188,8 +211,9 @@ class Ledger:
                 raise ValueError("there is no record that a snapshot could follow")
             self._admit(len(payload))
             self._queue.append(NewSnapshot(payload))
-            self._work.notify()
-            return self._last_seq
+            seq = self._last_seq
+        self._bell.ring()
+        return seq
 
     def wait(self, seq: int, timeout_s: float) -> bool:
         """True if record ``seq`` became durable in time."""
@@ -217,8 +241,8 @@ class Ledger:
             LedgerError: the disk did not take everything; the message says how much is lost with this process.
         """
         with self._mutex:
-            self._closing = True
-            self._work.notify()
+            self._closing.set()
+        self._bell.ring()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             raise LedgerUnwritable(f"{self.directory} does not answer, {self._pending()}", "check the disk")
@@ -234,7 +258,7 @@ class Ledger:
         return f"{self._last_seq - self._durable_seq} records are not durable"
 
     def _admit(self, size: int) -> None:
-        if self._closing or self._stopped:
+        if self._closing.is_set() or self._stopped:
             raise LedgerUnwritable("the ledger is closed", "open it again")
         waiting = self._last_seq - self._durable_seq
         if waiting >= self._pending_max or self._pending_bytes + size > self._pending_bytes_max:
@@ -253,6 +277,7 @@ class Ledger:
                 pass
             finished = True
         finally:
+            self._writer.abandon()
             with self._mutex:
                 self._stopped = True
                 if not finished:
@@ -261,13 +286,10 @@ class Ledger:
 
     def _round(self) -> bool:
         """One turn of the writer thread; False when the ledger is closed."""
-        with self._mutex:
-            self._idle = True
-            while not self._queue and not self._closing and (pause_s := self._pause_s()) > 0.0:
-                self._work.wait(min(pause_s, threading.TIMEOUT_MAX))
-            self._idle = False
-            entries, self._queue = self._queue, []
-            closing = self._closing
+        entries, closing = self._take()
+        while not entries and not closing and (pause_s := self._pause_s()) > 0.0:
+            self._bell.sleep(pause_s)
+            entries, closing = self._take()
         if not self._write(entries):
             return False
         self._sign_and_anchor(closing)
@@ -275,20 +297,25 @@ class Ledger:
             self._try("close", self._writer.close)
         return not closing
 
+    def _take(self) -> tuple[list[Entry], bool]:
+        """Everything that is queued, and whether nothing more will come."""
+        with self._mutex:
+            entries, self._queue = self._queue, []
+            return entries, self._closing.is_set()
+
     def _write(self, entries: list[Entry]) -> bool:
         """Writes all entries, however often it takes; False if the ledger closes before that."""
         start, pause_s = 0, _BACKOFF_FIRST_S
         while start < len(entries):
             group = entries[start : start + _GROUP]
-            last_try = self._closing
+            last_try = self._closing.is_set()
             done = self._commit(group)
             if done:
                 start, pause_s = start + done, _BACKOFF_FIRST_S
             elif last_try:
                 return False
             else:
-                with self._mutex:
-                    self._work.wait_for(lambda: self._closing, pause_s)
+                self._closing.wait(pause_s)
                 pause_s = min(2.0 * pause_s, _BACKOFF_LAST_S)
         return True
 

@@ -64,6 +64,7 @@ def read(directory: Path, *, schema: int, after_seq: int = 0) -> Iterator[Record
         LedgerBroken: a record is not the one that was written, or is missing.
         LedgerTooNew: a record's schema is newer than ``schema``.
         LedgerUnwritable: a file cannot be read.
+        LedgerMissing: there is no ledger.
     """
     at: Point | None = None
     for path in _from(directory, after_seq):
@@ -152,7 +153,7 @@ def _point(segment: Segment, start: Point, seq: int) -> Point:
 
 
 def trusted(segment: Segment, stored: StoredSnapshot, account: str, public_key: Ed25519PublicKey | None) -> Snapshot | None:
-    """The snapshot, where it is what was written and belongs to its place in the chain; else None."""
+    """The snapshot, if it is the one that was written for its place in the chain."""
     row = segment.row(stored.seq)
     match row:
         case (int(seq), int(at_ns), _, _, _, _, bytes(hash_)):

@@ -78,6 +78,11 @@ def day_of(at_ns: int) -> int:
     return at_ns // _DAY_NS
 
 
+def start_of(day: int) -> int:
+    """The first nanosecond of a day counted from 1970-01-01 UTC."""
+    return day * _DAY_NS
+
+
 def restore(row: tuple[object, ...], prev: bytes) -> Record:
     """
     The record stored as ``row`` (seq, at_ns, kind, schema, payload, digest, hash), not yet checked against its hash.

@@ -17,11 +17,12 @@ from typing import Final, Self, cast
 
 import msgspec
 
-from interlock.ledger.errors import LedgerBroken, LedgerTooNew
+from interlock.ledger.errors import LedgerBroken, LedgerMissing, LedgerTooNew, LedgerUnwritable
 from interlock.ledger.heads import Head
 from interlock.ledger.record import FORMAT, Point
 
-Row = tuple[int, int, int, int, bytes | None, bytes | None, bytes]
+Row = tuple[int, int, int, int, bytes, bytes]
+"""A new record: seq, at_ns, kind, schema, payload, hash."""
 
 _TABLES: Final = (
     """CREATE TABLE segment (format INTEGER NOT NULL, account TEXT NOT NULL,
@@ -71,7 +72,14 @@ def segment_day(path: Path) -> int:
 
 
 def segment_paths(directory: Path) -> list[Path]:
-    """The segments of a ledger, oldest first."""
+    """
+    The segments of a ledger, oldest first.
+
+    Raises:
+        LedgerMissing: there is no such directory.
+    """
+    if not directory.is_dir():
+        raise LedgerMissing(directory)
     return sorted(directory.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].sqlite"))
 
 
@@ -87,19 +95,17 @@ class Segment:
     def writer(cls, path: Path) -> Self:
         """The segment, created if it is absent, open to write; what its log held is in the file and synced."""
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL").fetchall()
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return cls(path, connection)
-        except BaseException:
-            connection.close()
-            raise
+        segment = cls._prepared(path, connection, "journal_mode=WAL", "synchronous=FULL")
+        ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if busy:
+            segment.close()
+            raise LedgerUnwritable(f"{path} is being read and its log could not be synced", "end the long read")
+        return segment
 
     @classmethod
     def editor(cls, path: Path) -> Self:
         """A closed segment, open to be changed in place."""
-        return cls(path, sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None))
+        return cls._prepared(path, sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None))
 
     @classmethod
     def reader(cls, path: Path) -> Self:
@@ -110,8 +116,17 @@ class Segment:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?{options}", uri=True, timeout=_BUSY_S, isolation_level=None
         )
-        connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
-        return cls(path, connection)
+        return cls._prepared(path, connection, "wal_autocheckpoint=0")
+
+    @classmethod
+    def _prepared(cls, path: Path, connection: sqlite3.Connection, *pragmas: str) -> Self:
+        try:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+            return cls(path, connection)
+        except BaseException:
+            connection.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -130,7 +145,8 @@ class Segment:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise
-        self.close()
+        finally:
+            self.close()
 
     def info(self) -> Info | None:
         """
@@ -300,4 +316,4 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
 
 @functools.cache
 def _insert_statement(size: int) -> str:
-    return f"INSERT INTO records VALUES {','.join(['(?,?,?,?,?,?,?)'] * size)}"
+    return f"INSERT INTO records VALUES {','.join(['(?,?,?,?,?,NULL,?)'] * size)}"

@@ -46,6 +46,9 @@ def verify(directory: Path, *, public_key: Ed25519PublicKey | None = None, ancho
     Everything in the ledger has been compared with its chain, its heads and the anchor; nothing was changed.
 
     Stops after a hundred problems. A ledger may be verified while it is being written.
+
+    Raises:
+        LedgerMissing: there is no ledger.
     """
     walk = _Walk(directory, public_key, anchor)
     problems = tuple(islice(walk.problems(), _PROBLEMS_MAX))

@@ -9,20 +9,21 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from interlock.ledger.errors import LedgerBroken
 from interlock.ledger.heads import Anchor, Head, genuine, sign, snapshot_message
 from interlock.ledger.reader import follow, hash_at
-from interlock.ledger.record import Point, day_of, digest, genesis, link
+from interlock.ledger.record import Point, day_of, digest, genesis, link, start_of
 from interlock.ledger.segment import Info, Row, Segment, StoredSnapshot, segment_day, segment_path, segment_paths
 
 _UNANCHORED_MAX: Final = 4096
 
 
-class NewRecord(NamedTuple):
+class NewRecord(msgspec.Struct, frozen=True, gc=False):
     """A record that waits to be written."""
 
     seq: int
@@ -32,7 +33,7 @@ class NewRecord(NamedTuple):
     payload: bytes
 
 
-class NewSnapshot(NamedTuple):
+class NewSnapshot(msgspec.Struct, frozen=True, gc=False):
     """A snapshot that waits to be written, of the state after the record queued before it."""
 
     payload: bytes
@@ -84,13 +85,13 @@ class Writer:
             LedgerBroken: the end of the ledger is not what was written.
         """
         for path in reversed(segment_paths(self._directory)):
-            segment = Segment.writer(path)
+            self._segment = segment = Segment.writer(path)
             info = segment.info()
             if info is not None:
-                self._segment, self._day = segment, segment_day(path)
+                self._day = segment_day(path)
                 self._check_tail(segment, info)
                 break
-            segment.close()
+            self.abandon()
         with suppress(OSError):  # an anchor that is away stops opening orders, not the engine: ``anchor`` asks again
             self._read_anchor()
 
@@ -106,13 +107,13 @@ class Writer:
         if isinstance(first, NewRecord) and (self._day is None or day_of(first.at_ns) > self._day):
             self._begin_segment(first)
         rows, snapshots, count = self._chain(entries)
-        end = Point(rows[-1][0], rows[-1][6]) if rows else self.durable
+        end = Point(rows[-1][0], rows[-1][5]) if rows else self.durable
         try:
             segment, found = self._connect(end)
             if snapshots or found != end:
                 segment.write([] if found == end else rows, snapshots)
         except BaseException:
-            self._disconnect()
+            self.abandon()
             raise
         self.durable = end
         self._at_ns = rows[-1][1] if rows else self._at_ns
@@ -130,7 +131,7 @@ class Writer:
             if stored is None or stored.seq < head.seq:
                 segment.write_head(head)
         except BaseException:
-            self._disconnect()
+            self.abandon()
             raise
         self._signed_seq = head.seq
         self._unanchored.append(head)
@@ -151,6 +152,12 @@ class Writer:
         if self._segment is not None:
             segment, self._segment = self._segment, None
             segment.seal()
+
+    def abandon(self) -> None:
+        """No file is open; what is durable stays so."""
+        if self._segment is not None:
+            segment, self._segment = self._segment, None
+            segment.close()
 
     def _begin_segment(self, first: NewRecord) -> None:
         self.sign()
@@ -174,15 +181,16 @@ class Writer:
         snapshots: list[StoredSnapshot] = []
         seq, prev = self.durable.seq, self.durable.hash
         assert self._day is not None
+        day_end_ns = start_of(self._day + 1)
         for count, entry in enumerate(entries):
             if isinstance(entry, NewSnapshot):
                 snapshots.append(self._seal_snapshot(entry, Point(seq, prev)))
                 continue
-            if day_of(entry.at_ns) > self._day:
+            at_ns, payload = entry.at_ns, entry.payload
+            if at_ns >= day_end_ns:
                 return rows, snapshots, count
-            seq, at_ns, kind, header, payload = entry
-            prev = link(prev, header, digest(payload))
-            rows.append((seq, at_ns, kind, self._schema, payload, None, prev))
+            seq, prev = entry.seq, link(prev, entry.header, digest(payload))
+            rows.append((seq, at_ns, entry.kind, self._schema, payload, prev))
         return rows, snapshots, len(entries)
 
     def _seal_snapshot(self, snapshot: NewSnapshot, at: Point) -> StoredSnapshot:
@@ -203,11 +211,6 @@ class Writer:
         if found not in (self.durable, end):
             raise LedgerBroken(self.durable.seq, f"{path} ends at record {found.seq}, not where it was left")
         return self._segment, found
-
-    def _disconnect(self) -> None:
-        if self._segment is not None:
-            segment, self._segment = self._segment, None
-            segment.close()
 
     def _check_tail(self, segment: Segment, info: Info) -> None:
         """Checks what no signed head covers yet: the next head would vouch for it."""
@@ -232,7 +235,12 @@ class Writer:
     def _read_anchor(self) -> None:
         if self._anchor is None:
             return
-        last = self._anchor.last()
+        try:
+            last = self._anchor.last()
+        except OSError:
+            raise
+        except ValueError as error:
+            raise LedgerBroken(self.durable.seq, f"the last line of {self._anchor.path} is {error}") from None
         if last is None:
             self._anchor.create()
         elif last.account != self._account:

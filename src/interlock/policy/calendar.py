@@ -21,6 +21,9 @@ from interlock.core.messages import CalendarSet
 
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
+HORIZON_NS: Final = 400 * 86_400 * NS_PER_S
+"""A live account's calendars reach at least this far ahead."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)

@@ -17,6 +17,9 @@ from interlock.policy.problems import Path
 MARGIN_LEVERAGE_X_MAX: Final = 15.0
 """Largest margin leverage that a policy may name, from the source values of 6 to 15."""
 
+VALID_FOR_S_MAX: Final = 366.0 * 86_400.0
+"""Longest time for which a policy may be used without being published anew."""
+
 UNTIL_OPERATOR: Final = {"until operator": inf}
 SINCE_RESET: Final = {"since reset": inf}
 NEXT_RISK_DAY: Final = {"next risk day": 0.0, "until operator": inf}

@@ -12,12 +12,11 @@ from math import inf, nan
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 from pydantic import PlainValidator, ValidationInfo
-from pydantic_core import PydanticCustomError
 
 from interlock.core.codes import Code
 from interlock.core.constants import NS_PER_S
 from interlock.core.limits import SWITCHABLE, Unit
-from interlock.policy.layout import Slot
+from interlock.policy.layout import VALID_FOR_S_MAX, Slot
 from interlock.policy.units import EXPECTED, Measure, UnitInvalid, format_measure, parse_measure
 
 OFF: Final = "off"
@@ -55,10 +54,13 @@ class Leaf:
         return self.written
 
 
-class _Refused(ValueError):
-    def __init__(self, expected: str, remedy: str) -> None:
+class LeafInvalid(ValueError):
+    """A leaf cannot be read: what was expected in its place, what to do, and, once it is known, what was found."""
+
+    def __init__(self, expected: str, remedy: str, found: object = None) -> None:
         self.expected = expected
         self.remedy = remedy
+        self.found = found
         super().__init__(expected)
 
 
@@ -82,7 +84,7 @@ def choice(*words: str) -> Parse:
     def read(raw: object) -> Reading:
         if raw in words and isinstance(raw, str):
             return Reading(raw)
-        raise _Refused(expected, "choose one of them")
+        raise LeafInvalid(expected, "choose one of them")
 
     return read
 
@@ -91,7 +93,7 @@ def name(raw: object) -> Reading:
     """Printable text of at most 500 characters that is not blank."""
     if isinstance(raw, str) and raw.strip() and raw.isprintable() and len(raw) <= _TEXT_MAX:
         return Reading(raw)
-    raise _Refused("text on one line", "write it in quotes")
+    raise LeafInvalid("text on one line", "write it in quotes")
 
 
 def flag(raw: object) -> Reading:
@@ -99,11 +101,11 @@ def flag(raw: object) -> Reading:
     return _measure(raw, "flag")
 
 
-def duration(raw: object) -> Reading:
-    """A duration longer than nothing, in seconds."""
+def validity(raw: object) -> Reading:
+    """How long a policy may be used, in seconds."""
     reading = _measure(raw, "s")
-    if reading.number <= 0.0:
-        raise _Refused("a duration longer than nothing", "a policy that never was valid helps nobody")
+    if not 0.0 < reading.number <= VALID_FOR_S_MAX:
+        raise LeafInvalid('more than nothing and at most "366 d"', "a person signs anew at least once a year")
     return reading
 
 
@@ -113,7 +115,7 @@ def leverage(most: float) -> Parse:
     def read(raw: object) -> Reading:
         reading = _measure(raw, "x")
         if not 0.0 < reading.number <= most:
-            raise _Refused(f'more than 0 and at most "{most:g} x"', "lower the leverage; smaller orders need no more")
+            raise LeafInvalid(f'more than 0 and at most "{most:g} x"', "lower the leverage; smaller orders need no more")
         return reading
 
     return read
@@ -121,15 +123,18 @@ def leverage(most: float) -> Parse:
 
 def instant(raw: object) -> Reading:
     """An instant with its UTC offset; the number is not used, the written form is UTC."""
-    moment = raw
-    if isinstance(raw, str):
-        try:
-            moment = datetime.fromisoformat(raw)
-        except ValueError:
-            moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise _Refused("an instant such as 2026-01-31T12:00:00Z", "write date, time and offset from UTC")
-    return Reading(moment.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+    try:
+        moment = datetime.fromisoformat(raw) if isinstance(raw, str) else raw
+        if isinstance(moment, datetime) and moment.tzinfo is not None:
+            return Reading(utc_text(moment))
+    except (ValueError, OverflowError):
+        pass
+    raise LeafInvalid("an instant such as 2026-01-31T12:00:00Z", "write date, time and offset from UTC")
+
+
+def utc_text(moment: datetime) -> str:
+    """The moment as a policy writes it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def instant_ns(written: str) -> int:
@@ -142,7 +147,7 @@ def rights(raw: object) -> Reading:
     """A list of the words open and close, at least one of them, neither twice."""
     if isinstance(raw, list) and raw and all(raw.count(word) == 1 and word in ("open", "close") for word in raw):
         return Reading(tuple(raw))
-    raise _Refused('a list of "open", "close" or both', 'write what the source may do, such as ["open", "close"]')
+    raise LeafInvalid('a list of "open", "close" or both', 'write what the source may do, such as ["open", "close"]')
 
 
 def switch(rule: Code, *, has_numbers: bool) -> Parse:
@@ -153,14 +158,14 @@ def switch(rule: Code, *, has_numbers: bool) -> Parse:
         if word == ON and not has_numbers and not why:
             return Reading(ON)
         if word != OFF or not isinstance(raw, str):
-            raise _Refused(_switch_forms(rule, has_numbers=has_numbers), "write one of these forms")
+            raise LeafInvalid(_switch_forms(rule, has_numbers=has_numbers), "write one of these forms")
         if rule not in SWITCHABLE:
-            raise _Refused(
+            raise LeafInvalid(
                 "its numbers",
                 f"{rule} is structural and cannot be off: without it an opening order would pass unproven",
             )
         if not why.strip() or len(raw) > _TEXT_MAX or not raw.isprintable():
-            raise _Refused('"off: <why>"', "say in one line why the rule is off; the reason is recorded")
+            raise LeafInvalid('"off: <why>"', "say in one line why the rule is off; the reason is recorded")
         return Reading(raw)
 
     return read
@@ -180,9 +185,8 @@ def _read_leaf(parse: Parse, raw: object, info: ValidationInfo) -> Leaf:
         if isinstance(raw, dict):
             value, why, origin = _unfold(raw, frozen=frozen)
         reading = parse(value)
-    except (_Refused, UnitInvalid) as error:
-        detail = {"found": value, "expected": error.expected, "remedy": error.remedy}
-        raise PydanticCustomError("leaf", "{expected}", detail) from error
+    except (LeafInvalid, UnitInvalid) as error:
+        raise LeafInvalid(error.expected, error.remedy, value) from error
     return Leaf(reading.written, reading.number, reading.unit, why, origin)
 
 
@@ -191,9 +195,9 @@ def _unfold(raw: dict[str, object], *, frozen: bool) -> tuple[object, str, str]:
     why = raw.get("why", "")
     origin = raw.get("from", FROM_FILE)
     if "value" not in raw or raw.keys() - allowed:
-        raise _Refused("a value, or a table of value and why", 'write { value = "...", why = "..." }')
+        raise LeafInvalid("a value, or a table of value and why", 'write { value = "...", why = "..." }')
     if not isinstance(why, str) or not isinstance(origin, str) or len(why) > _TEXT_MAX:
-        raise _Refused(f"a why of at most {_TEXT_MAX} characters of text", "shorten the reason")
+        raise LeafInvalid(f"a why of at most {_TEXT_MAX} characters of text", "shorten the reason")
     return raw["value"], why, origin
 
 
@@ -210,7 +214,7 @@ def _read_number(slot: Slot, raw: object) -> Reading:
         reading = _measure(raw, kind)
     except UnitInvalid as error:
         words = "".join(f', or "{word}"' for word in slot.words)
-        raise _Refused(error.expected + words, error.remedy) from error
+        raise LeafInvalid(error.expected + words, error.remedy) from error
     _check_range(slot, reading.number, kind)
     return reading
 
@@ -224,4 +228,4 @@ def _check_range(slot: Slot, value: float, kind: Unit) -> None:
         bounds.append(f"at most {format_measure(slot.most, kind)}")
     if slot.under < inf:
         bounds.append(f"less than {format_measure(slot.under, kind)}")
-    raise _Refused(f"{EXPECTED[kind]}, {' and '.join(bounds)}", "move the number into this range")
+    raise LeafInvalid(f"{EXPECTED[kind]}, {' and '.join(bounds)}", "move the number into this range")

@@ -7,7 +7,7 @@ A policy from its file: read, expanded, checked.
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -23,6 +23,10 @@ from interlock.policy.rules import crossed, missing
 
 _ENVELOPE: Final = ("extends", "expanded_from", "digest", "preset")
 """Keys that speak about the file and are no part of what it says about trading."""
+
+
+_DEPTH_MAX: Final = 16
+"""Far more than a policy needs, far less than recursion has."""
 
 
 def load_policy(source: FilePath | str, *, presets: Mapping[str, str] | None = None) -> Policy:
@@ -136,9 +140,20 @@ def _text(source: FilePath | str) -> str | Problem:
 def _parse(text: str) -> Raw | Problem:
     try:
         raw = _parse_json(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+        if _is_deeper(raw, _DEPTH_MAX):
+            raise ValueError(f"tables or lists nested more than {_DEPTH_MAX} deep")
     except (ValueError, RecursionError) as error:
         return _unreadable(str(error), "TOML or JSON in which each key stands once", "put the named line right")
     return raw
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inner: Iterable[object] = ()
+    if isinstance(value, dict):
+        inner = value.values()
+    elif isinstance(value, list):
+        inner = value
+    return levels < 0 or any(_is_deeper(item, levels - 1) for item in inner)
 
 
 def _parse_json(text: str) -> Raw:

@@ -24,12 +24,24 @@ from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
-from pydantic_core import ErrorDetails
 
 from interlock.core.codes import Code
 from interlock.core.ids import Symbol
 from interlock.policy.layout import MARGIN_LEVERAGE_X_MAX, RULES, SLOTS, SYMBOL_RULES, slots_of
-from interlock.policy.leaf import Leaf, choice, duration, flag, instant, leaf, leverage, name, number, rights, switch
+from interlock.policy.leaf import (
+    Leaf,
+    LeafInvalid,
+    choice,
+    flag,
+    instant,
+    leaf,
+    leverage,
+    name,
+    number,
+    rights,
+    switch,
+    validity,
+)
 from interlock.policy.problems import Path, Problem
 
 Raw = dict[str, Any]
@@ -103,7 +115,7 @@ PolicyFile = _table(
         "expanded_from": leaf(name),
         "created_at": leaf(instant),
         "published_at": leaf(instant),
-        "valid_for": leaf(duration),
+        "valid_for": leaf(validity),
         "digest": leaf(name),
         "generator": _Generator,
         "account": _table("Account", {"currency": leaf(name), **_numbers("account")}),
@@ -134,13 +146,16 @@ def read_leaves(raw: Raw) -> tuple[Leaves, list[Problem], set[Path]]:
     try:
         model = PolicyFile.model_validate(raw, context=frozen)
     except ValidationError as refused:
-        raw = _copy(raw)
+        readable = _copy(raw)
         for error in refused.errors(include_url=False):
             problem, places = _translate(error)
             problems.append(problem)
             broken.update(places)
-            _remove(raw, problem.path)
-        model = PolicyFile.model_validate(raw, context=frozen)
+            _remove(readable, problem.path)
+        model = PolicyFile.model_validate(readable, context=frozen)
+    empty = list(_empty_tables(raw, (), broken))
+    problems += empty
+    broken.update(problem.path for problem in empty)
     return dict(_walk(model, ())), problems, broken
 
 
@@ -155,14 +170,24 @@ def _walk(node: object, path: Path) -> Iterator[tuple[Path, Leaf]]:
             yield from _walk(value, (*path, key))
 
 
-def _translate(error: ErrorDetails) -> tuple[Problem, set[Path]]:
+def _translate(error: Mapping[str, Any]) -> tuple[Problem, set[Path]]:
     path = tuple(str(part) for part in error["loc"] if part != SWITCH)
-    if error["type"] == "leaf":
-        detail = error["ctx"]
-        return Problem(path, _shown(detail["found"]), detail["expected"], detail["remedy"]), {path}
     if error["type"] == "extra_forbidden":
         return _unknown_key(path)
+    refused = error.get("ctx", {}).get("error")
+    if isinstance(refused, LeafInvalid):
+        return Problem(path, _shown(refused.found), refused.expected, refused.remedy), {path}
     return Problem(path, _shown(error["input"]), "a table", "write its keys under this name"), {path}
+
+
+def _empty_tables(table: Mapping[str, Any], path: Path, broken: set[Path]) -> Iterator[Problem]:
+    for key, value in table.items():
+        place = (*path, key)
+        if place in broken or not isinstance(value, dict):
+            continue
+        if not value:
+            yield Problem(place, "an empty table", "what it should say", "write it, or remove the table")
+        yield from _empty_tables(value, place, broken)
 
 
 def _unknown_key(path: Path) -> tuple[Problem, set[Path]]:

@@ -17,7 +17,7 @@ from interlock.core.limits import SWITCHABLE, Limits
 from interlock.core.messages import PolicySet, SourceRight, SymbolPolicy
 from interlock.policy.canonical import Document, digest_of
 from interlock.policy.layout import SLOTS, Slot
-from interlock.policy.leaf import FROM_FILE, Leaf, Written, instant_ns
+from interlock.policy.leaf import FROM_FILE, Leaf, Written, instant_ns, utc_text
 from interlock.policy.model import Leaves
 from interlock.policy.overlay import account_part, by_symbol, limits_part, overlay
 from interlock.policy.problems import Path, Problem
@@ -46,8 +46,9 @@ class Policy:
 
     @property
     def verified(self) -> bool:
-        """Whether the digest that the file stated, if any, is the policy's."""
-        return self.stated_digest in ("", self.digest)
+        """Whether the digest that the file stated is the policy's; only one never published need not state any."""
+        unstated = not self.stated_digest and ("published_at",) not in self.leaves
+        return unstated or self.stated_digest == self.digest
 
     @property
     def since_ns(self) -> int:
@@ -78,8 +79,9 @@ class Policy:
     def publish(self, at_ns: int) -> "Policy":
         """The same policy published at `at_ns`, to the microsecond: its validity runs from then, its digest is new."""
         at = _EPOCH + timedelta(microseconds=at_ns // 1000)
-        stamp = Leaf(at.isoformat().replace("+00:00", "Z"), nan, "")
-        return replace(self, leaves={**self.leaves, ("published_at",): stamp}, stated_digest="")
+        stamp = Leaf(utc_text(at), nan, "")
+        published = replace(self, leaves={**self.leaves, ("published_at",): stamp})
+        return replace(published, stated_digest=published.digest)
 
     def compile(self, now_ns: int) -> PolicySet:
         """
@@ -131,7 +133,9 @@ def unusable(policy: Policy, now_ns: int) -> Iterator[Problem]:
     """What keeps a sound policy from letting anything open now: a digest that is not its own, or its age."""
     if not policy.verified:
         remedy = "it was changed after it was published: restore it, or publish the change"
-        yield Problem(("digest",), policy.stated_digest, f"{policy.digest}, the digest of what it says", remedy)
+        yield Problem(
+            ("digest",), policy.stated_digest or "nothing", f"{policy.digest}, the digest of what it says", remedy
+        )
     future = from_the_future(policy, now_ns)
     if future:
         yield future

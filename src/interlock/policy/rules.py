@@ -11,14 +11,12 @@ from typing import Final
 
 from interlock.core.codes import Code
 from interlock.core.limits import SWITCHABLE
-from interlock.policy.layout import RULES, SLOTS, Slot, slots_of
+from interlock.policy.layout import RULES, SLOT_AT, SLOTS, Slot, slots_of
 from interlock.policy.leaf import OFF, instant_ns
 from interlock.policy.model import Leaves
 from interlock.policy.overlay import account_part, by_symbol, limits_part, overlay
 from interlock.policy.problems import Path, Problem, dotted
 from interlock.policy.units import EXPECTED
-
-ANY_OWNER: Final = "any"
 
 _HEAD: Final[dict[Path, str]] = {
     ("policy_version",): 'a name for this policy, such as "2026-01"',
@@ -49,6 +47,9 @@ _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
     ("rules.NET_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("exits.retry_first", "exits.retry_max"),
 )
+_LEVERAGE: Final = SLOT_AT["account", "margin_leverage"]
+_NAMES: Final = {"universe": (2,), "sources": (2, 3)}
+"""How many parts of a path end in a name that the writer chose."""
 
 
 def is_on(leaves: Leaves, rule: Code) -> bool:
@@ -65,11 +66,7 @@ def is_needed(leaves: Leaves, slot: Slot) -> bool:
         return is_on(leaves, slot.rule)
     if slot.path in _ALWAYS:
         return True
-    owner = leaves.get(("exits", "owner"))
-    readers = [
-        rule for rule in slot.limit.rules if rule is not Code.NOT_EXIT_OWNER or owner is None or owner.text != ANY_OWNER
-    ]
-    return any(is_on(leaves, rule) for rule in readers)
+    return any(is_on(leaves, rule) for rule in slot.limit.rules)
 
 
 def missing(leaves: Leaves, broken: set[Path]) -> Iterator[Problem]:
@@ -93,9 +90,8 @@ def missing(leaves: Leaves, broken: set[Path]) -> Iterator[Problem]:
 def _missing_in_symbol(account: Leaves, symbol: str, own: Leaves, broken: set[Path]) -> Iterator[Problem]:
     inside = ("universe", symbol)
     broken_here = broken | {place[2:] for place in broken if place[:2] == inside}
-    if is_on(account, Code.POLICY_MISSING_LEVERAGE) and _lacks(own, ("margin_leverage",), broken_here):
-        remedy = "write it: POLICY_MISSING_LEVERAGE denies every opening without it"
-        yield _absent((*inside, "margin_leverage"), EXPECTED["x"], remedy)
+    if is_needed(account, _LEVERAGE) and _lacks(own, ("margin_leverage",), broken_here):
+        yield _absent((*inside, "margin_leverage"), EXPECTED["x"], _read_by(account, _LEVERAGE))
     rules = {Code(path[1]): None for path in own if path[0] == "rules"}
     around = overlay(account, limits_part(own)) if rules else account
     for rule in rules:
@@ -129,6 +125,7 @@ def crossed(leaves: Leaves) -> Iterator[Problem]:
     yield from _leverages(leaves)
     yield from _symbols(leaves)
     yield from _instants(leaves)
+    yield from _names(leaves)
 
 
 def _in_order(leaves: Leaves, chain: Iterable[str], *, equal: bool) -> Iterator[Problem]:
@@ -196,6 +193,13 @@ def _instants(leaves: Leaves) -> Iterator[Problem]:
     if created and published and instant_ns(published.text) < instant_ns(created.text):
         expected = f"created_at = {created.text} or later"
         yield Problem(("published_at",), published.text, expected, "publish it again")
+
+
+def _names(leaves: Leaves) -> Iterator[Problem]:
+    named = {path[:end] for path in leaves for end in _NAMES.get(path[0], ())}
+    for path in sorted(named):
+        if not path[-1].strip() or not path[-1].isprintable():
+            yield Problem(path, repr(path[-1]), "a name of printable characters", "name it as the venue or the source does")
 
 
 def _lacks(leaves: Leaves, path: Path, broken: set[Path]) -> bool:

@@ -178,9 +178,7 @@ cells = st.one_of(
 
 
 @given(st.lists(good_bars, min_size=2, max_size=30))
-def test_plausible_bars_come_back_to_the_bit(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float]]
-) -> None:
+def test_plausible_bars_come_back_to_the_bit(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float]]) -> None:
     lines = [f"{1_365_771_600 + 60 * i},{','.join(map(repr, row))}" for i, row in enumerate(rows)]
     bars = read_bars(written(tmp_path_factory.mktemp("bars"), HEADER, *lines))
     assert list(zip(bars.open, bars.high, bars.low, bars.close, bars.bid, bars.ask, strict=True)) == rows

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 
 import msgspec
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 
+from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import Record, read, to_csv, to_jsonl
+from unit.ledger.shelf import DAY_NS, SCHEMA, START_NS, Shelf
 
 
 class Leg(msgspec.Struct, array_like=True):

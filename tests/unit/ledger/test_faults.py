@@ -5,19 +5,18 @@ import os
 import resource
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 
+from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import Ledger, LedgerBroken, LedgerError, LedgerUnwritable, read
 from interlock.ledger.errors import named
 from interlock.ledger.record import header
 from interlock.ledger.writer import NewRecord, NewSnapshot, Writer
-
-Until = Callable[[Callable[[], bool]], None]
+from unit.ledger.shelf import DAY_NS, SCHEMA, START_NS, Shelf, until
 
 
 def stored(directory: Path) -> list[bytes | None]:
@@ -44,7 +43,7 @@ def file_size_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_disk_that_takes_no_more(shelf: Shelf, until: Until) -> None:
+def test_a_disk_that_takes_no_more(shelf: Shelf) -> None:
     with shelf.open() as ledger:
         append(ledger, 1, 10)
         assert ledger.wait(10, 10.0)
@@ -61,7 +60,7 @@ def test_a_disk_that_takes_no_more(shelf: Shelf, until: Until) -> None:
     assert shelf.verify().problems == ()
 
 
-def test_a_full_database(shelf: Shelf, until: Until) -> None:
+def test_a_full_database(shelf: Shelf) -> None:
     with shelf.open() as ledger:
         append(ledger, 1, 10)
         assert ledger.wait(10, 10.0)
@@ -74,7 +73,7 @@ def test_a_full_database(shelf: Shelf, until: Until) -> None:
     assert stored(shelf.directory) == [*numbers(10), bytes(200_000)]
 
 
-def test_another_program_holds_the_file(shelf: Shelf, until: Until) -> None:
+def test_another_program_holds_the_file(shelf: Shelf) -> None:
     with shelf.open() as ledger:
         append(ledger, 1, 5)
         assert ledger.wait(5, 10.0)
@@ -92,7 +91,7 @@ def test_another_program_holds_the_file(shelf: Shelf, until: Until) -> None:
     assert shelf.verify().problems == ()
 
 
-def test_the_file_is_moved_away_and_back(shelf: Shelf, until: Until, tmp_path: Path) -> None:
+def test_the_file_is_moved_away_and_back(shelf: Shelf, tmp_path: Path) -> None:
     with shelf.open() as ledger:
         append(ledger, 1, 5)
         assert ledger.wait(5, 10.0)
@@ -106,7 +105,7 @@ def test_the_file_is_moved_away_and_back(shelf: Shelf, until: Until, tmp_path: P
     assert stored(shelf.directory) == numbers(7)
 
 
-def test_an_older_copy_of_the_file_is_not_continued(shelf: Shelf, until: Until, tmp_path: Path) -> None:
+def test_an_older_copy_of_the_file_is_not_continued(shelf: Shelf, tmp_path: Path) -> None:
     shelf.fill(days=1, per_day=3)
     path = shelf.segments()[0]
     shutil.copy(path, tmp_path / "older")
@@ -124,7 +123,7 @@ def test_an_older_copy_of_the_file_is_not_continued(shelf: Shelf, until: Until, 
         ledger.append(START_NS, 1, b"late")
 
 
-def test_the_next_day_waits_for_the_disk_too(shelf: Shelf, until: Until) -> None:
+def test_the_next_day_waits_for_the_disk_too(shelf: Shelf) -> None:
     tomorrow = shelf.directory / "2024-10-05.sqlite"
     with shelf.open() as ledger:
         append(ledger, 1, 3)
@@ -153,7 +152,7 @@ def hanging(shelf: Shelf) -> Iterator[None]:
         os.close(both_ends)
 
 
-def test_a_disk_that_hangs_holds_only_the_writer_thread(shelf: Shelf, until: Until) -> None:
+def test_a_disk_that_hangs_holds_only_the_writer_thread(shelf: Shelf) -> None:
     with shelf.open(head_every_records=1, answer_s_max=0.05) as ledger:
         with hanging(shelf):
             append(ledger, 1, 1)
@@ -168,7 +167,7 @@ def test_a_disk_that_hangs_holds_only_the_writer_thread(shelf: Shelf, until: Unt
     assert shelf.verify().vouched_seq == 50
 
 
-def test_closing_does_not_wait_for_a_disk_that_hangs(shelf: Shelf, until: Until) -> None:
+def test_closing_does_not_wait_for_a_disk_that_hangs(shelf: Shelf) -> None:
     ledger = shelf.open(head_every_records=1)
     with hanging(shelf):
         append(ledger, 1, 1)
@@ -181,7 +180,7 @@ def test_closing_does_not_wait_for_a_disk_that_hangs(shelf: Shelf, until: Until)
     assert stored(shelf.directory) == numbers(50)
 
 
-def test_an_anchor_on_a_full_disk_stops_no_records(shelf: Shelf, until: Until) -> None:
+def test_an_anchor_on_a_full_disk_stops_no_records(shelf: Shelf) -> None:
     shelf.anchor.symlink_to("/dev/full")
     ledger = shelf.open()
     append(ledger, 1, 5)
@@ -197,7 +196,7 @@ def test_an_anchor_on_a_full_disk_stops_no_records(shelf: Shelf, until: Until) -
     assert shelf.verify().vouched_seq == 9
 
 
-def test_an_anchor_that_is_away_at_the_start_is_read_when_it_is_back(shelf: Shelf, until: Until) -> None:
+def test_an_anchor_that_is_away_at_the_start_is_read_when_it_is_back(shelf: Shelf) -> None:
     shelf.fill(days=1, per_day=3)
     away = shelf.anchor.parent.rename(shelf.anchor.parent.with_name("away"))
     shelf.anchor.parent.write_text("not a directory")
@@ -217,6 +216,29 @@ def test_the_anchor_of_another_account_is_refused(shelf: Shelf) -> None:
         Ledger.open(shelf.directory.with_name("second"), account="second", schema=SCHEMA, anchor=shelf.anchor)
 
 
+def test_an_anchor_whose_end_is_no_head_is_refused(shelf: Shelf) -> None:
+    shelf.fill(days=1, per_day=3)
+    with shelf.anchor.open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(LedgerBroken, match="not a head"):
+        shelf.open()
+
+
+def test_a_log_that_a_crash_left_is_synced_before_it_counts(shelf: Shelf) -> None:
+    shelf.directory.mkdir()
+    writer = Writer(shelf.directory, "main", SCHEMA, None, None)
+    writer.commit([NewRecord(1, START_NS, 1, header(1, START_NS, 1, SCHEMA), b"1")])
+    with closing(sqlite3.connect(shelf.segments()[0], isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM records").fetchall()
+        with pytest.raises(LedgerUnwritable, match="being read"):
+            Ledger.open(shelf.directory, account="main", schema=SCHEMA)
+        reader.execute("ROLLBACK")
+    writer.abandon()
+    with shelf.open() as ledger:
+        assert ledger.durable_seq == 1
+
+
 def test_a_commit_that_got_through_although_it_failed_is_not_repeated(shelf: Shelf) -> None:
     shelf.directory.mkdir()
     writer = Writer(shelf.directory, "main", SCHEMA, shelf.key, None)
@@ -224,14 +246,14 @@ def test_a_commit_that_got_through_although_it_failed_is_not_repeated(shelf: She
     start = writer.durable
     assert writer.commit(entries) == 2
     end = writer.durable
-    writer._disconnect()
+    writer.abandon()
     writer.durable = start
     assert writer.commit([*entries, NewSnapshot(b"state")]) == 3
     assert writer.durable == end
     writer.sign()
     signed = writer._signed_seq
     writer._signed_seq = 0
-    writer._disconnect()
+    writer.abandon()
     writer.sign()
     assert writer._signed_seq == signed == 2
     writer.close()
@@ -262,11 +284,11 @@ def test_a_segment_that_was_begun_is_continued_and_a_foreign_one_is_not(shelf: S
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_writer_that_stops_for_a_fault_of_its_own_says_so(shelf: Shelf, until: Until) -> None:
+def test_a_writer_that_stops_for_a_fault_of_its_own_says_so(shelf: Shelf) -> None:
     ledger = shelf.open()
     with ledger._mutex:
         ledger._queue.append("no entry")  # type: ignore[arg-type]
-        ledger._work.notify()
+    ledger._bell.ring()
     until(lambda: ledger.problem is not None)
     assert "stopped unexpectedly" in str(ledger.problem)
     assert not ledger.wait(1, 3600.0)
@@ -276,7 +298,7 @@ def test_a_writer_that_stops_for_a_fault_of_its_own_says_so(shelf: Shelf, until:
         ledger.close()
 
 
-def test_the_reason_for_refusing_is_in_the_refusal(shelf: Shelf, until: Until) -> None:
+def test_the_reason_for_refusing_is_in_the_refusal(shelf: Shelf) -> None:
     with shelf.open(pending_max=3) as ledger:
         assert ledger.wait(ledger.append(START_NS, 1, b""), 10.0)
         with closing(sqlite3.connect(shelf.segments()[0], isolation_level=None)) as other:
@@ -284,7 +306,7 @@ def test_the_reason_for_refusing_is_in_the_refusal(shelf: Shelf, until: Until) -
             for _ in range(3):
                 ledger.append(START_NS, 1, b"")
             until(lambda: ledger.problem is not None)
-            with pytest.raises(LedgerUnwritable, match="3 records are waiting for the disk .*other program"):
+            with pytest.raises(LedgerUnwritable, match=r"3 records are waiting for the disk .*other program"):
                 ledger.append(START_NS, 1, b"")
             with pytest.raises(LedgerUnwritable):
                 ledger.snapshot(b"")

@@ -1,14 +1,24 @@
 """Appending, reopening, one writer, snapshots: the ledger on a disk that works."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 
-from interlock.ledger import Ledger, LedgerLocked, LedgerTooNew, LedgerUnwritable, latest_snapshot, read
+from interlock.ledger import (
+    Ledger,
+    LedgerBroken,
+    LedgerLocked,
+    LedgerMissing,
+    LedgerTooNew,
+    LedgerUnwritable,
+    latest_snapshot,
+    read,
+)
 from interlock.ledger.ledger import _GROUP
+from unit.ledger.shelf import DAY_NS, SCHEMA, START_NS, Shelf
 
 
 def payloads(directory: Path, after_seq: int = 0) -> list[bytes | None]:
@@ -82,12 +92,10 @@ def test_waiting_ends_at_the_timeout_and_at_the_close(shelf: Shelf) -> None:
 
 def test_a_second_writer_is_refused_by_name_of_the_first(shelf: Shelf) -> None:
     program = (
-        "import sys; from pathlib import Path; from interlock.ledger import Ledger, LedgerLocked\n"
+        "import sys; from pathlib import Path; from interlock.ledger import Ledger, LedgerBroken, LedgerLocked\n"
         "try: Ledger.open(Path(sys.argv[1]), account='main', schema=1)\n"
         "except LedgerLocked as error: print(error.pid)"
     )
-    import os
-
     with shelf.open():
         other = subprocess.run([sys.executable, "-c", program, shelf.directory], capture_output=True, check=True)
         assert int(other.stdout) == os.getpid()
@@ -237,8 +245,6 @@ def test_readers_follow_a_ledger_that_is_being_written(shelf: Shelf) -> None:
 
 
 def test_the_ledger_of_another_account_is_not_continued(filled: Shelf) -> None:
-    from interlock.ledger import LedgerBroken
-
     with pytest.raises(LedgerBroken, match="account main"):
         Ledger.open(filled.directory, account="other", schema=SCHEMA)
 
@@ -255,3 +261,12 @@ def test_a_file_that_a_crash_left_empty_is_no_segment(filled: Shelf) -> None:
 def test_reading_starts_in_the_middle(filled: Shelf) -> None:
     for after in range(31):
         assert len(payloads(filled.directory, after_seq=after)) == 30 - after
+
+
+def test_a_wrong_path_is_not_an_empty_ledger(shelf: Shelf) -> None:
+    with pytest.raises(LedgerMissing, match="check the path"):
+        payloads(shelf.directory)
+    with pytest.raises(LedgerMissing):
+        shelf.verify()
+    with pytest.raises(LedgerMissing):
+        latest_snapshot(shelf.directory, schema=SCHEMA)

@@ -1,12 +1,14 @@
 """Retention empties what it may and nothing else; the chain still verifies and replay can start at a snapshot."""
 
+import hashlib
 import sqlite3
 from contextlib import closing
 
 import pytest
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 
+from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import LedgerUnwritable, latest_snapshot, read
+from unit.ledger.shelf import DAY_NS, SCHEMA, START_NS, Shelf
 
 MARK, DECISION = 1, 2
 
@@ -64,8 +66,6 @@ def test_the_segment_being_written_is_left_alone(shelf: Shelf) -> None:
 
 
 def test_a_mark_does_not_cover_younger_records_or_other_kinds(shelf: Shelf) -> None:
-    import hashlib
-
     fill(shelf)
     with shelf.open() as ledger:
         ledger.prune(START_NS + DAY_NS + 10, [MARK])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from interlock.core.codes import CalendarKind
 from interlock.core.instrument import Instrument
-from interlock.policy.calendar import CalendarInvalid, day_calendar, instant_ns, sessions, week_calendar
+from interlock.policy.calendar import HORIZON_NS, CalendarInvalid, day_calendar, instant_ns, sessions, week_calendar
 
 NS = 10**9
 HOUR = 3600 * NS
@@ -39,6 +39,12 @@ def test_boundary_clocks_of_the_firms(zone: str, clock: str, expected: list[str]
     for boundary in expected:
         assert f"2026-{boundary}" in days
         assert sum(day.startswith(f"2026-{boundary[:5]}") for day in days) == 1
+
+
+def test_a_calendar_reaches_its_horizon() -> None:
+    starts = day_calendar("day", "Europe/Prague", "00:00", YEAR[0], YEAR[0] + HORIZON_NS).instants_ns
+    assert len(starts) == 400
+    assert starts[-1] >= YEAR[0] + 399 * 24 * HOUR
 
 
 def test_prague_has_a_day_of_23_and_one_of_25_hours() -> None:
@@ -86,9 +92,7 @@ def test_the_span_includes_its_start_and_not_its_end() -> None:
         ("Australia/Lord_Howe", date(2026, 10, 4), time(2, 15), "2026-10-03 15:30"),
     ],
 )
-def test_skipped_times_are_the_jump_and_repeated_ones_the_first(
-    zone: str, day: date, clock: time, expected: str
-) -> None:
+def test_skipped_times_are_the_jump_and_repeated_ones_the_first(zone: str, day: date, clock: time, expected: str) -> None:
     assert text(instant_ns(ZoneInfo(zone), day, clock)) == expected
 
 
@@ -156,9 +160,7 @@ def test_sessions_always_make_a_sound_instrument(zone: str, week: str, start_ns:
     assert intervals[-1][1] <= end_ns
 
 
-@given(
-    st.sampled_from(["Europe/Prague", "America/Sao_Paulo", "Asia/Tehran", "Pacific/Apia"]), st.integers(0, 23 * 60 + 59)
-)
+@given(st.sampled_from(["Europe/Prague", "America/Sao_Paulo", "Asia/Tehran", "Pacific/Apia"]), st.integers(0, 23 * 60 + 59))
 def test_each_day_begins_once_and_lasts_about_a_day(zone: str, minute: int) -> None:
     clock = f"{minute // 60:02}:{minute % 60:02}"
     starts = day_calendar("day", zone, clock, ns("2015-01-01"), ns("2017-01-01")).instants_ns

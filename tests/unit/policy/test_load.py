@@ -26,6 +26,8 @@ DAY_NS = 86_400 * 10**9
         ("{" * 100_000, "line 1"),
         ('{"a":' * 100_000, "recursion"),
         ("x = " + "[" * 100_000, "recursion"),
+        ('{"a":' * 500 + "1" + "}" * 500, "nested more than 16"),
+        ('{"a":' + "[" * 500 + "1" + "]" * 500 + "}", "nested more than 16"),
     ],
 )
 def test_what_cannot_be_parsed_is_one_problem_with_its_line(text: str, words: str) -> None:
@@ -186,6 +188,15 @@ def test_validity_runs_from_when_it_was_made_or_published() -> None:
     assert (again.verified, again.since_ns) == (True, published.since_ns)
 
 
+def test_a_published_policy_states_its_digest() -> None:
+    published = load_policy(HEAD).publish(NOW_NS)
+    assert published.verified
+    document = json.loads(published.to_json())
+    del document["digest"]
+    assert not load_policy(json.dumps(document)).verified
+    assert [problem.found for problem in policy_problems(json.dumps(document), NOW_NS)] == ["nothing"]
+
+
 def test_publishing_a_change_verifies_it() -> None:
     tampered = load_policy(load_policy(ALL_ON).to_json().replace('"2.5 %"', '"2.6 %"'))
     assert tampered.publish(NOW_NS).verified
@@ -240,6 +251,4 @@ def test_symbols_may_have_any_name() -> None:
         changed({"universe": {"BTC/USDT:USDT": {"margin_leverage": "2 x"}, "EUR.USD": {"margin_leverage": "3 x"}}})
     )
     assert policy.symbols == ("BTC/USDT:USDT", "EUR.USD")
-    assert paths_of(changed({"universe": {"EUR.USD": {"margin_leverage": "3"}}})) == [
-        'universe."EUR.USD".margin_leverage'
-    ]
+    assert paths_of(changed({"universe": {"EUR.USD": {"margin_leverage": "3"}}})) == ['universe."EUR.USD".margin_leverage']

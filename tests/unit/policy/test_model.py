@@ -224,7 +224,7 @@ def test_rights_of_sources() -> None:
         assert paths_of(changed({"sources.bot.trend": wrong})) == ["sources.bot.trend"]
 
 
-@pytest.mark.parametrize("raw", ["0 s", "0 d", "until operator", 90, "-1 d"])
+@pytest.mark.parametrize("raw", ["0 s", "0 d", "366.1 d", "until operator", 90, "-1 d"])
 def test_a_policy_is_valid_for_some_time(raw: Any) -> None:
     assert paths_of(changed({"valid_for": raw})) == ["valid_for"]
 
@@ -234,8 +234,53 @@ def test_margin_leverage_is_above_0_and_at_most_15(raw: Any) -> None:
     assert paths_of(changed({"universe.BTCUSDT.margin_leverage": raw})) == ["universe.BTCUSDT.margin_leverage"]
 
 
+@pytest.mark.parametrize(
+    "path", ["universe.SOLUSDT", "universe.BTCUSDT.rules", "rules.WEEKLY_LOSS", "sources.agent", "sizing"]
+)
+def test_an_empty_table_is_refused_because_it_would_say_nothing(path: str) -> None:
+    assert paths_of(changed({path: {}})) == [path]
+
+
+@pytest.mark.parametrize("name", ["", " ", "BTC\nUSDT"])
+def test_names_can_be_printed(name: str) -> None:
+    (symbol,) = problems_of(changed({"universe": {name: {"margin_leverage": "2 x"}}}))
+    assert symbol.path == ("universe", name)
+    (source,) = problems_of(changed({"sources": {name: {"trend": ["open"]}}}))
+    assert source.path == ("sources", name)
+    (strategy,) = problems_of(changed({"sources": {"bot": {name: ["open"]}}}))
+    assert strategy.path == ("sources", "bot", name)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(["2 %", "off: x", "on"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["value", "why", "x", "rules"]), inner, max_size=2)
+    ),
+)
+PLACES = [dotted(slot.path) for slot in SLOTS] + TABLES[1:] + ["universe", "sources", "sources.bot", "preset", "digest"]
+
+
+@given(st.dictionaries(st.sampled_from(PLACES), JSON, max_size=3))
+def test_whatever_is_written_is_a_policy_or_a_list_of_problems(changes: dict[str, Any]) -> None:
+    document: dict[str, Any] = json.loads(changed({}))
+    for path, value in changes.items():
+        *parents, key = path.split(".")
+        node: Any = document
+        for part in parents:
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node[key] = value
+    for problem in problems_of(json.dumps(document)):
+        assert all(str(problem).count(word) for word in (": found ", ", expected "))
+
+
 def test_bounds_include_what_they_say() -> None:
-    compiled(changed({"exits.close_patience": "5 s"}))
+    compiled(changed({"exits.close_patience": "5 s", "valid_for": "366 d"}))
     compiled(changed({"rules.API_ERRORS.errors": 32, "rules.RUNAWAY.orders": 32}))
     compiled(changed({"universe.BTCUSDT.margin_leverage": "15 x"}))
     assert paths_of(changed({"rules.DRAWDOWN.lock": "0 s"})) == ["rules.DRAWDOWN.lock"]
@@ -248,7 +293,7 @@ def test_a_table_in_place_of_a_table_of_tables() -> None:
     assert paths_of(changed({"rules": []})) == ["rules"]
 
 
-@pytest.mark.parametrize("raw", ["yesterday", "2027-01-15", "2027-01-15T08:00:00", 1_800_000_000, None])
+@pytest.mark.parametrize("raw", ["yesterday", "2027-01-15", "2027-01-15T08:00:00", "0001-01-01T00:00:00+14:00", 1, None])
 def test_an_instant_has_its_offset_from_utc(raw: Any) -> None:
     assert paths_of(json.dumps({**json.loads(changed({})), "created_at": raw})) == ["created_at"]
 

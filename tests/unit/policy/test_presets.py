@@ -4,6 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from interlock.core.absorb import is_complete
 from interlock.core.codes import Code, KillMode
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, is_on
 from interlock.policy.layout import SLOT_AT
@@ -106,12 +107,12 @@ def test_a_preset_carries_the_figures_of_its_document(preset: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_gives_every_number_that_its_rules_read(preset: str) -> None:
-    limits = compiled(HEAD.replace("crypto-futures@1", preset)).limits[0]
+    policy = compiled(HEAD.replace("crypto-futures@1", preset))
+    limits = policy.limits[0]
+    assert [is_complete(each) for each in policy.limits] == [1.0] * len(policy.limits)
     given = {name for name in LIMIT_FIELDS if not isnan(getattr(limits, name))}
     read = {name for name, limit in LIMIT_FIELDS.items() if any(is_on(limits, rule) for rule in limit.rules)}
-    assert read - given == {"size_quantity", "size_frac"} | (
-        {"controller_age_s_max"} if preset == "layered@1" else set()
-    )
+    assert read - given == {"size_quantity", "size_frac"}
     assert given - read == ({"flatten_retry_s_min", "flatten_retry_s_max"} if preset == "layered@1" else set())
 
 

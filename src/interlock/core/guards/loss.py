@@ -40,24 +40,22 @@ def total_drawdown(f: Facts, p: Limits) -> float:
 @guard("EQUITY_GUARD", remedy="have an operator review the account")
 def equity_guard(f: Facts, p: Limits) -> float:
     """Equity is above its floor; exactly at the floor is a breach."""
-    return open_if(above(f.equity, f.initial_balance * p.equity_floor_frac_min))
+    return open_if(f.initial_balance > 0.0 and above(f.equity, f.initial_balance * p.equity_floor_frac_min))
 
 
 @guard("LOSS_HEADROOM", remedy="take less risk: the nearest loss floor is closer than this order's stop")
 def loss_headroom(f: Facts, p: Limits) -> float:
     """All stops, this order's included, can be hit without touching the nearest active loss floor."""
-    floor = larger(
-        larger(
-            floor_if(p.active, DAILY_LOSS_BIT, loss_floor(f.day_open_equity, p.day_loss_frac_max)),
-            floor_if(p.active, WEEKLY_LOSS_BIT, loss_floor(f.week_open_equity, p.week_loss_frac_max)),
-        ),
-        larger(
-            floor_if(p.active, DRAWDOWN_BIT, loss_floor(f.drawdown_ref, p.drawdown_frac_max)),
-            larger(
-                floor_if(p.active, TOTAL_DRAWDOWN_BIT, loss_floor(f.equity_peak, p.total_drawdown_frac_max)),
-                floor_if(p.active, EQUITY_GUARD_BIT, f.initial_balance * p.equity_floor_frac_min),
-            ),
-        ),
-    )
-    room = f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops
-    return room / (f.stop_frac + p.cost_frac) if f.stop_frac + p.cost_frac > 0.0 else 0.0
+    day = floor_if(p.active, DAILY_LOSS_BIT, loss_floor(f.day_open_equity, p.day_loss_frac_max))
+    week = floor_if(p.active, WEEKLY_LOSS_BIT, loss_floor(f.week_open_equity, p.week_loss_frac_max))
+    recent = floor_if(p.active, DRAWDOWN_BIT, loss_floor(f.drawdown_ref, p.drawdown_frac_max))
+    total = floor_if(p.active, TOTAL_DRAWDOWN_BIT, loss_floor(f.equity_peak, p.total_drawdown_frac_max))
+    floor = floor_if(p.active, EQUITY_GUARD_BIT, f.initial_balance * p.equity_floor_frac_min)
+    floor = larger(floor, day)
+    floor = larger(floor, week)
+    floor = larger(floor, recent)
+    floor = larger(floor, total)
+    lost_frac = f.stop_frac + p.cost_frac
+    known = f.stop_frac >= 0.0 and lost_frac > 0.0 and f.risk_at_stops >= 0.0 and f.initial_balance > 0.0
+    left = f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops
+    return left / lost_frac if known else 0.0
