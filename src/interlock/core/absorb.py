@@ -162,11 +162,12 @@ def _revalue(r: SymbolRow, instrument: Instrument) -> None:
     r.unit_notional = instrument.unit_value(r.mark, r.rate) if r.mark > 0.0 else nan
 
 
-def is_complete(limits: Limits) -> float:
-    """Whether every limit that a rule switched on reads is given."""
+def is_complete(limits: Limits, *, owned: bool) -> float:
+    """Whether every limit that a rule switched on reads is given; who owns exits matters only where somebody does."""
     for name, limit in LIMIT_FIELDS.items():
         value = getattr(limits, name)
-        if value != value and any(is_on(limits, code) for code in limit.rules) and name not in OPTIONAL:
+        readers = (code for code in limit.rules if owned or code is not Code.NOT_EXIT_OWNER)
+        if value != value and name not in OPTIONAL and any(is_on(limits, code) for code in readers):
             return 0.0
     return 1.0
 
@@ -188,7 +189,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
         strategy_row(state, right.strategy)
         source_number(state, right.source)
     state.rights = {(right.source, right.strategy): right for right in event.rights}
-    complete = [is_complete(limits) for limits in event.limits]
+    complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
         r = state.symbols.edit(index)
         r.limits = -1

@@ -318,7 +318,7 @@ def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
     if p.reduce_only and before.position != 0 and r.position == 0 and _at_stop(state, p, before):
         stop_hit(agenda, p.symbol, 1 if before.position > 0 else -1, before.stop_price)
     if p.deferred is not None and p.filled == p.steps:
-        decide_opening(agenda, p.deferred, p.symbol)
+        decide_opening(agenda, p.deferred, p.symbol, rest=True)
 
 
 def _at_stop(state: State, p: PermitRow, before: _Before) -> bool:

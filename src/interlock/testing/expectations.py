@@ -72,8 +72,9 @@ def _deny(run: "Run", words: Words) -> Matcher:
 def _objects(run: "Run", words: Words) -> Matcher:
     code = run.code(words)
     allowance = words.number("an allowance") if words else None
-    return lambda output: isinstance(output, Decision) and any(
-        each.code == code and (allowance is None or same(each.allowance, allowance)) for each in output.objections
+    return lambda output: (
+        isinstance(output, Decision)
+        and any(each.code == code and (allowance is None or same(each.allowance, allowance)) for each in output.objections)
     )
 
 
@@ -104,15 +105,13 @@ def _revoked(state: PermitState) -> Callable[["Run", Words], Matcher]:
 def _cancel(run: "Run", words: Words) -> Matcher:
     permit = run.permit(words)
     code = run.code(words) if words else None
-    return lambda output: (
-        isinstance(output, CancelOrders) and permit in output.permits and code in (None, output.code)
-    )
+    return lambda output: isinstance(output, CancelOrders) and permit in output.permits and code in (None, output.code)
 
 
 def _lock(run: "Run", words: Words) -> Matcher:
     code = run.code(words)
     severity = TradingState[words.next("a severity")] if words.peek() in TradingState.__members__ else None
-    where = _where(run, words)
+    where = _where(words)
     until_ns = instant_ns(words.line, words.next("a time"), run.bench.clock.true_ns) if words.take("until") else None
     words.options("")
     return lambda output: (
@@ -127,7 +126,7 @@ def _lock(run: "Run", words: Words) -> Matcher:
 
 def _unlock(run: "Run", words: Words) -> Matcher:
     code = run.code(words)
-    where = _where(run, words)
+    where = _where(words)
     return lambda output: (
         isinstance(output, LockChanged)
         and output.until_ns == 0
@@ -136,10 +135,10 @@ def _unlock(run: "Run", words: Words) -> Matcher:
     )
 
 
-def _where(run: "Run", words: Words) -> tuple[Scope, str, int] | None:
+def _where(words: Words) -> tuple[Scope, str, int] | None:
     if not words.take("on"):
         return None
-    place = scope(run, words)
+    place = scope(words)
     return (*place, 1 if words.take("buy") else -1 if words.take("sell") else 0)
 
 
@@ -156,7 +155,7 @@ def _goal(run: "Run", words: Words) -> Matcher:
     )
 
 
-def _baseline(run: "Run", words: Words) -> Matcher:
+def _baseline(_run: "Run", words: Words) -> Matcher:
     name = words.next("a baseline's name")
     equity = words.number("equity")
     how = words.next("how") if words else None
@@ -209,18 +208,21 @@ OUTPUTS: Final[dict[str, Callable[["Run", Words], Matcher]]] = {
 }
 """Outputs that a line may expect, or with `no` before it must not see, by the first word of the clause."""
 
-KINDS: Final[dict[str, type]] = {
-    "decision": Decision,
-    "permit": PermitIssued,
-    "lock": LockChanged,
-    "goal": FlattenGoal,
-    "baseline": BaselineSet,
-    "event": RiskEvent,
-    "alert": Alert,
-    "fence": FenceRaised,
-    "cancel": CancelOrders,
+SHARED: Final = ("objects", "cancel", "fence")
+"""Outputs of which one can meet several expectations: the objections of one decision, the orders of one cancellation."""
+
+KINDS: Final[dict[str, Matcher]] = {
+    "decision": lambda output: isinstance(output, Decision),
+    "permit": lambda output: isinstance(output, PermitIssued),
+    "lock": lambda output: isinstance(output, LockChanged) and output.until_ns != 0,
+    "goal": lambda output: isinstance(output, FlattenGoal) and output.active,
+    "baseline": lambda output: isinstance(output, BaselineSet),
+    "event": lambda output: isinstance(output, RiskEvent),
+    "alert": lambda output: isinstance(output, Alert),
+    "fence": lambda output: isinstance(output, FenceRaised),
+    "cancel": lambda output: isinstance(output, CancelOrders),
 }
-"""What `no KIND` alone excludes."""
+"""What `no KIND` alone excludes; the end of a lock or goal is none."""
 
 
 def _period(name: str) -> Callable[["Run"], float]:

@@ -13,8 +13,8 @@ from interlock.core.messages import (
     ClockChecked,
     EquityMarked,
     Heartbeat,
-    InstrumentSet,
     Instruction,
+    InstrumentSet,
     KillReset,
     KillSet,
     LockReleased,
@@ -73,9 +73,9 @@ def _clock(run: "Run", words: Words) -> None:
         run.bench.clock.jump(seconds)
         run.bench.send(Tick())
     elif what == "check":
-        ahead = words.peek()
-        told_ns = 0 if words.take("alone") else run.bench.clock.true_ns + (length_ns(words.next("how far")) or 0 if ahead else 0)
-        run.bench.send(ClockChecked(told_ns))
+        alone = words.take("alone")
+        ahead_ns = length_ns(words.next("how far")) or 0 if words else 0
+        run.bench.send(ClockChecked(0 if alone else run.bench.clock.true_ns + ahead_ns))
     else:
         raise words.line.invalid(f"the clock can jump or check, not {what!r}")
     words.options("")
@@ -149,7 +149,7 @@ def _intent(run: "Run", words: Words) -> None:
         raise words.line.invalid(f"a size has a sign, + to buy and - to sell, found {size!r}")
     side = 1 if size[0] == "+" else -1
     told = words.options("at stop target leverage by for age", "reduce-only scale")
-    changes: dict[str, object] = {"id": name, **_size(run, words, size[1:])}
+    changes: dict[str, object] = {"id": name, **_size(words, size[1:])}
     changes["limit_price"] = run.price(words.line, symbol, told.get("at", "nan"))
     if "stop" in told:
         changes["stop_price"] = run.price(words.line, symbol, told["stop"].replace("none", "nan"))
@@ -167,7 +167,7 @@ def _intent(run: "Run", words: Words) -> None:
     run.bench.send(run.bench.intent(symbol, side, **changes))
 
 
-def _size(run: "Run", words: Words, size: str) -> dict[str, object]:
+def _size(words: Words, size: str) -> dict[str, object]:
     """`policy` asks for the policy's size, `3u` is base units, a plain number is account currency."""
     if size == "policy":
         return {}
@@ -190,7 +190,7 @@ def _close(run: "Run", words: Words) -> None:
     told = words.options("size by for id at")
     row = run.row(symbol)
     side = -1 if row.position > 0 else 1
-    size = run.bench.book.instruments[symbol].quantity(abs(row.position))
+    size = run.bench.book.instruments[symbol].quantity(abs(row.position)) or 1.0
     owner = run.bench.engine.state.account.exit_owner
     changes: dict[str, object] = {"reduce_only": True, "source": "bot" if owner == "any" else owner, "quantity": size}
     changes |= {field: told[key] for key, field in (("by", "source"), ("for", "strategy"), ("id", "id")) if key in told}
@@ -208,9 +208,9 @@ def _rebalance(run: "Run", words: Words) -> None:
         symbol, _, target = words.next("a target").partition("=")
         action = {"close": Action.CLOSE, "veto": Action.VETO}.get(target)
         weight = nan if action else number(words.line, target.removeprefix("open:"))
-        stop = run.bench.book.prices[symbol].mark * (0.95 if weight > 0 else 1.05) if symbol in run.bench.book.prices else nan
+        stop = run.price(words.line, symbol, "-5%" if weight > 0 else "5%" if weight < 0 else "nan")
         action = action or (Action.OPEN if target.startswith("open:") else Action.SCALE)
-        instructions.append(Instruction(symbol, action, weight, nan if action is Action.CLOSE else stop))
+        instructions.append(Instruction(symbol, action, weight, stop))
     told = words.options("by for", "refuse")
     partial = Partial.REFUSE if "refuse" in told else Partial.SCALE
     source, strategy = told.get("by", "bot"), told.get("for", "trend")
@@ -300,7 +300,7 @@ def _quarantine(run: "Run", words: Words) -> None:
 # ---------------------------------------------------------------- operators
 
 
-def scope(run: "Run", words: Words) -> tuple[Scope, str]:
+def scope(words: Words) -> tuple[Scope, str]:
     """The scope that the next words name; the account where they name none."""
     if words.take("strategy"):
         return Scope.STRATEGY, words.next("a strategy")
@@ -321,19 +321,19 @@ def _by(words: Words) -> tuple[str, str]:
 def _kill(run: "Run", words: Words) -> None:
     modes = {"flatten": KillMode.FLATTEN, "freeze": KillMode.FREEZE, "reduce-only": KillMode.REDUCE_ONLY}
     mode = modes[words.next("a mode")] if words.peek() in modes else KillMode.REDUCE_ONLY
-    where = scope(run, words)
+    where = scope(words)
     by, reason = _by(words)
     run.bench.send(KillSet(mode, *where, reason, by))
 
 
 def _reset(run: "Run", words: Words) -> None:
-    where = scope(run, words)
+    where = scope(words)
     by, reason = _by(words)
     run.bench.send(KillReset(*where, by, reason))
 
 
 def _lock(run: "Run", words: Words) -> None:
-    where = scope(run, words)
+    where = scope(words)
     side = 1 if words.take("buy") else -1 if words.take("sell") else 0
     if not words.take("until"):
         raise words.line.invalid("a lock ends: until 11:00, until +1h or until OPERATOR")
@@ -344,7 +344,7 @@ def _lock(run: "Run", words: Words) -> None:
 
 def _release(run: "Run", words: Words) -> None:
     code = run.code(words)
-    where = scope(run, words)
+    where = scope(words)
     by, reason = _by(words)
     run.bench.send(LockReleased(*where, Code(code), by, reason))
 
@@ -360,8 +360,8 @@ def _owner(run: "Run", words: Words) -> None:
 
 def _mode(run: "Run", words: Words) -> None:
     told = words.options("armed rollout kill")
-    values = (number(words.line, told.get(name, "nan")) for name in ("armed", "rollout", "kill"))
-    run.bench.send(ModeSet(*values))
+    armed, rollout, kill = (number(words.line, told.get(name, "nan")) for name in ("armed", "rollout", "kill"))
+    run.bench.send(ModeSet(armed, rollout, kill))
 
 
 def _policy(run: "Run", words: Words) -> None:

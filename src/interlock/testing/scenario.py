@@ -1,4 +1,4 @@
-'''
+"""
 Stories: tests of the whole engine as a table of times, happenings and expectations that reads aloud.
 
     story: a losing day
@@ -7,7 +7,7 @@ Stories: tests of the whole engine as a table of times, happenings and expectati
     09:00  equity 10000
     09:01  intent i1 BTC +3000 at mark stop -2%      -> permit p1 3000
     09:02  filled p1                                 -> position BTC 30
-    10:00  funding -600                              -> lock DAILY_LOSS until +14h, goal BTC
+    10:00  funding -600                              -> lock DAILY_LOSS until +14h
     10:01  intent i2 ETH +1000                       -> deny TRADING_REDUCING lock DAILY_LOSS
     10:02  close BTC by exit                         -> permit p2 reduce-only
 
@@ -75,16 +75,17 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     goal BTC [reached] [CODE], fence [CODE]
     baseline day|week|drawdown_ref|equity_peak N [exact|pending|shadow|rebase]
     event CODE [VETO|FLATTEN|WARN|REARM] [of CODE], alert CODE ["text"]
-    no EXPECTATION                           none such; also `no permit|lock|goal|event|alert|fence|decision|baseline|cancel`
+    no EXPECTATION                           none such; also `no permit`, `no lock` and so on for any kind of output
     invalid ["text"]                         the input was refused as InputInvalid
 
 and figures afterwards: `state ACTIVE|REDUCING|HALTED`, `peak N`, `drawdown-ref N`, `initial N`, `own N`, `day-open N`,
 `week-open N`, `streak N`, `position BTC N`, `pending BTC N` (base units). What a line does not mention may happen too,
 unless it says `only`: then every decision, permit, lock, goal, baseline, event, alert and cancellation must be mentioned.
+An input that could not be processed fails its line unless that expects `alert QUARANTINED`.
 
 **Never trapped.** After every line the runner asks, without doing it, whether each open position could be closed in whole:
 by an operator always, and by whoever owns the exits unless a freeze is on or a close is under way. If not, the story fails.
-'''
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -99,12 +100,12 @@ from interlock.core.decide import decide
 from interlock.core.errors import InputInvalid
 from interlock.core.legs import closing_steps
 from interlock.core.locks import strategy_lock, symbol_lock, trading_state
-from interlock.core.messages import Decision, EquityMarked, FenceRaised, Intent, Output, PermitIssued, Spent
+from interlock.core.messages import Alert, Decision, EquityMarked, FenceRaised, Intent, Output, PermitIssued, Spent
 from interlock.core.state import SymbolRow
 from interlock.policy.calendar import sessions
 from interlock.testing.bench import FEEDS, Bench
 from interlock.testing.builders import CALENDAR_DAYS, PRICES, START_NS, make_instrument, make_policy, open_bench
-from interlock.testing.expectations import FIGURES, KINDS, OUTPUTS, code_named, figure_of_symbol, same, state_is
+from interlock.testing.expectations import FIGURES, KINDS, OUTPUTS, SHARED, code_named, figure_of_symbol, same, state_is
 from interlock.testing.happenings import VERBS
 from interlock.testing.words import UNITS_NS, Line, StoryFailed, StoryInvalid, Words, clauses, instant_ns, number
 
@@ -151,6 +152,7 @@ class Run:
         self.outputs: list[Output] = []
         self.proven_closes = 0
         self.last_proven = 0
+        self.bench: Bench
         self._head = Line(story.where, f"story: {story.title}", "=", (), ())
         self.bench = self._open()
 
@@ -167,7 +169,7 @@ class Run:
         self.prices = {name: price for name, price, _, _ in told} or dict(PRICES)
         day = tuple(head.get("day", "00:00 UTC").split())
         week = tuple(head.get("week", "Mon 00:00 UTC").split())
-        bench = open_bench(
+        return open_bench(
             balance=balance,
             start_ns=start_ns,
             policy=self._policy(start_ns, {}),
@@ -180,7 +182,6 @@ class Run:
             feeds=FEEDS - set(head.get("silent", "").split()),
             rates={name: rate for name, _, _, rate in told},
         )
-        return bench
 
     def _symbol(self, text: str, start_ns: int) -> tuple[str, float, dict[str, Any], float]:
         words = Words(self._head, clauses(text)[0])
@@ -221,6 +222,9 @@ class Run:
             self._happen(line, words)
         self.outputs = [output for step in self.bench.steps[first:] for output in step.outputs]
         self._expect(line)
+        if Code.QUARANTINED in (each.code for each in self.outputs if isinstance(each, Alert)):
+            told = any(words[:2] == ("alert", "QUARANTINED") for words in line.expected)
+            self._require(line, ("no", "alert", "QUARANTINED"), told)
         self._prove_exits(line)
 
     def _happen(self, line: Line, clause: tuple[str, ...]) -> None:
@@ -272,7 +276,8 @@ class Run:
             self._require(line, clause, not self._unwanted(line, words))
         elif what in OUTPUTS:
             matches = OUTPUTS[what](self, words)
-            found = next((each for each in self.outputs if id(each) not in met and matches(each)), None)
+            seen = set[int]() if what in SHARED else met
+            found = next((each for each in self.outputs if id(each) not in seen and matches(each)), None)
             self._require(line, clause, found is not None)
             met |= {id(found)} | {id(each) for each in self.outputs if _same_decision(found, each)}
         else:
@@ -283,7 +288,7 @@ class Run:
     def _unwanted(self, line: Line, words: Words) -> bool:
         what = words.next("what must not be")
         if not words and what in KINDS:
-            return any(isinstance(each, KINDS[what]) for each in self.outputs)
+            return any(map(KINDS[what], self.outputs))
         if what not in OUTPUTS:
             raise line.invalid(f"{what!r} cannot be expected")
         matches = OUTPUTS[what](self, words)
@@ -382,7 +387,8 @@ class Run:
         instrument = self.bench.book.instruments[permit.symbol]
         if size.endswith("u"):
             return permit.steps == instrument.steps_down(number(line, size[:-1]))
-        price = permit.limit_price if permit.limit_price == permit.limit_price else self.bench.book.prices[permit.symbol].mark
+        limit = permit.limit_price
+        price = limit if limit == limit else self.bench.book.prices[permit.symbol].mark
         unit = instrument.unit_value(price, self.bench.book.rate(permit.symbol))
         worth = permit.reserved / 1e6 if permit.reserved else permit.steps * unit
         return same(worth, number(line, size), unit)

@@ -16,7 +16,7 @@ UNITS_NS: Final = {
     "h": 3600 * NS_PER_S,
     "d": 86_400 * NS_PER_S,
 }
-_TOKEN: Final = re.compile(r'"[^"]*"|[^\s,]+|,')
+_WORD: Final = re.compile(r'"[^"]*"|[^\s,]+|,')
 _LENGTH: Final = re.compile(r"([+-]?)(\d+(?:\.\d+)?)(ns|ms|s|m|h|d)", re.ASCII)
 _CLOCK: Final = re.compile(r"(?:(\d{4}-\d\d-\d\d)T)?(\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?", re.ASCII)
 
@@ -97,12 +97,12 @@ def clauses(text: str) -> tuple[tuple[str, ...], ...]:
 
 def _clauses(text: str) -> Iterator[tuple[str, ...]]:
     words: list[str] = []
-    for token in _TOKEN.findall(text):
-        if token == ",":
+    for word in _WORD.findall(text):
+        if word == ",":
             yield tuple(words)
             words = []
         else:
-            words.append(token.strip('"'))
+            words.append(word.strip('"'))
     if words:
         yield tuple(words)
 
@@ -128,7 +128,8 @@ def instant_ns(line: Line, text: str, now_ns: int) -> int:
     """
     The instant that a word names.
 
-    `+90s` counts from `now_ns`, `=` is now, `09:30` is on the same UTC day, `2027-03-28T09:30` on that one, `OPERATOR` never.
+    `+90s` counts from `now_ns`, `=` is now, `09:30` is on the same UTC day, `2027-03-28T09:30` on that one, `OPERATOR`
+    never.
     """
     if text == "OPERATOR":
         return OPERATOR_NS
