@@ -71,7 +71,7 @@ def closing_steps(state: State, r: SymbolRow, now_ns: int) -> int:
         if p is None or not p.reduce_only or p.state == PermitState.UNKNOWN or p.limit_price == p.limit_price:
             continue
         heard_ns = max(p.issued_ns, p.working_ns)
-        if now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
+        if 0.0 <= now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
             steps += p.steps - p.filled
     return steps
 
@@ -113,9 +113,7 @@ def _decide_closing(agenda: Agenda, intent: Intent, index: int, instrument: Inst
         deny(agenda, intent, Code.MALFORMED, reducing=True, note=note)
         return
     if r.known != 1.0:
-        if not intent.reduce_only:
-            decide_opening(agenda, intent, index)
-        elif steps:
+        if steps:
             decide_reducing(agenda, intent, index, steps, steps, None)
         else:
             deny(agenda, intent, Code.NOTHING_TO_REDUCE, reducing=True, note="less than one step of the venue")

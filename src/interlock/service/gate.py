@@ -8,6 +8,7 @@ full too, only what reduces and what has happened already is still taken.
 """
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -147,7 +148,8 @@ class Gate:
         self._backlog.append(step)
         self._drain()
         if step.seq % self._snapshot_every == 0 and not self._backlog:
-            self.ledger.snapshot(snapshot.encode(self.engine.state))
+            with suppress(LedgerUnwritable):  # without it a restart folds more; what the step handed out must leave
+                self.ledger.snapshot(snapshot.encode(self.engine.state))
 
     def _drain(self) -> None:
         """As many waiting steps as the ledger has room for are on their way to the disk."""

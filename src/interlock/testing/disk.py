@@ -86,6 +86,6 @@ class _Writer(Writer):
         try:
             self._disk.obey()
         except OSError:
-            self._disconnect()
+            self.abandon()
             raise
         return super().commit(entries)

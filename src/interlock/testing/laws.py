@@ -14,7 +14,7 @@ from typing import Final
 from interlock.core import snapshot
 from interlock.core.authority import ALWAYS, EMERGENCY, OPERATOR
 from interlock.core.codes import Code, KillMode, PermitState, RiskAction, Scope, TradingState
-from interlock.core.constants import OPERATOR_NS
+from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.decide import decide
 from interlock.core.limits import NO_LIMITS
 from interlock.core.locks import account_lock, strategy_lock, symbol_lock
@@ -124,10 +124,11 @@ def reducing_never_flips(look: Look) -> str:
     return f"a reducing order took {before} steps to {after.position}" if flipped and after.known == 1.0 else ""
 
 
-def core_time_is_never_lost(look: Look) -> str:
-    """While the clock is trusted before and after a step, core time does not run backwards."""
-    one, other = look.before.account, look.state.account
-    if one.clock_trusted == other.clock_trusted == 1.0 and other.now_ns < one.now_ns:
+def core_time_goes_on(look: Look) -> str:
+    """Core time does not run backwards by more than clocks may differ, and never while the clock is not trusted."""
+    one, other, limits = look.before.account, look.state.account, look.state.account_limits()
+    room_s = limits.clock_venue_gap_s_max + 2.0 * limits.clock_step_s_max if other.clock_trusted == 1.0 else 0.0
+    if one.now_ns - other.now_ns > room_s * NS_PER_S_FLOAT:
         return f"core time went back by {one.now_ns - other.now_ns} ns"
     return ""
 
@@ -336,7 +337,7 @@ LAWS: Final[tuple[Law, ...]] = (
     deciding_again_gives_the_same,
     steps_are_conserved,
     reducing_never_flips,
-    core_time_is_never_lost,
+    core_time_goes_on,
     record_first,
     nothing_opens_under_a_lock,
     an_opening_needs_every_proof,
