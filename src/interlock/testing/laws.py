@@ -294,7 +294,7 @@ def every_lock_ends(look: Look) -> str:
     """Every lock that was set has an end in the future, or is an operator's to end."""
     for output in look.step.outputs:
         if isinstance(output, LockChanged) and output.until_ns and output.until_ns <= look.step.at_ns:
-            if output.until_ns <= look.state.account.now_ns:
+            if output.until_ns <= look.state.account.now_ns and look.state.account.clock_trusted == 1.0:
                 return f"{output.code} was set to end {look.state.account.now_ns - output.until_ns} ns ago"
     return ""
 
