@@ -360,7 +360,7 @@ def _reconcile_balance(state: State, venue_balance: float) -> None:
     if a.reconciled == 1.0 and a.reconciled_at_ns >= a.unexplained_since_ns:
         if a.joint_read_ns == 0:
             a.joint_read_ns = a.now_ns
-        elif a.now_ns - a.joint_read_ns >= UNEXPLAINED_READS_S * NS_PER_S_FLOAT:
+        elif a.reconciled_at_ns - a.joint_read_ns >= UNEXPLAINED_READS_S * NS_PER_S_FLOAT:
             _take_balance(state, venue)
 
 
