@@ -255,6 +255,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     reorder_messages,
     delay_a_message,
     garble_a_message,
+    garble_a_message,
+    garble_a_message,
     an_unreadable_message,
     step_the_clock,
     set_the_clock_right,
