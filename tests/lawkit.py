@@ -1,13 +1,13 @@
 """What tests of laws start from: an engine with every rule on, and a gate before a disk that can be made to fail."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import rulekit
 
+import rulekit
 from interlock.core.engine import Engine
 from interlock.core.limits import Limits
 from interlock.core.messages import SCHEMA, Decision, FlattenGoal, LockChanged, PermitIssued, PolicySet, Step
@@ -77,7 +77,5 @@ def gate_on_disk(place: Path, bench: Bench, **options: Any) -> Iterator[tuple[Ga
         yield gate, disk
     finally:
         disk.die()
-        try:
+        with suppress(LedgerError):
             ledger.close()
-        except LedgerError:
-            pass

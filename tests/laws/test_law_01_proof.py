@@ -13,20 +13,22 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lawkit import bench_under, decision
 
 from interlock.core import legs
+from interlock.core import observe as observing
+from interlock.core.codes import Code
 from interlock.core.facts import Facts
 from interlock.core.guard import Guard
 from interlock.core.guards import GUARDS
 from interlock.core.limits import Limits
+from lawkit import bench_under, decision
 
 READ = sorted({fact for guard in GUARDS for fact in guard.reads})
 
 
 def allowance(**changes: Any) -> tuple[float, int]:
     """What an order of 1 000 is allowed, and the steps it is granted, when these facts are seen otherwise."""
-    observe = legs.observe
+    observe = observing.observe
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(legs, "observe", lambda *args: msgspec.structs.replace(observe(*args), **changes))
         bench = bench_under()
@@ -75,12 +77,12 @@ def test_a_guard_that_cannot_be_evaluated_allows_nothing(index: int, broken: Cal
 
 
 def test_control_a_guard_that_vetoes_only_what_it_sees_broken_lets_the_unknown_pass() -> None:
-    index = [guard.code for guard in GUARDS].index("SPREAD_SPIKE")
+    index = [guard.code for guard in GUARDS].index(Code.SPREAD_SPIKE)
 
     def fails_open(f: Facts, p: Limits) -> float:
         return 0.0 if f.spread_bps > p.spread_bps_max else inf
 
-    observe = legs.observe
+    observe = observing.observe
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(legs, "observe", lambda *args: msgspec.structs.replace(observe(*args), spread_bps=nan))
         assert asked_one_by_one(index, fails_open)[1] > 0

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lawkit import bench_under, decision, hold, permits, policy_of
 
 from interlock.core import decide as deciding
 from interlock.core import legs
+from interlock.core.agenda import Agenda
 from interlock.core.codes import Action, Code, KillMode, Scope
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.limits import NO_LIMITS
@@ -23,6 +23,7 @@ from interlock.core.messages import (
     ClockChecked,
     EquityMarked,
     Instruction,
+    Intent,
     KillSet,
     LockSet,
     MarketBatch,
@@ -38,6 +39,7 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.testing import Bench
+from lawkit import bench_under, decision, hold, permits, policy_of
 
 ANSWERS = {Code.NOT_EXIT_OWNER, Code.NOTHING_TO_REDUCE, Code.TRADING_HALTED, Code.MALFORMED}
 ENTITLED = ("bot", "exit", "operator", "emergency", "reconciler")
@@ -240,7 +242,7 @@ def test_a_kill_with_a_position_in_a_symbol_that_nobody_defined_still_kills() ->
 def test_control_a_gate_that_asks_guards_about_closes_is_found_out() -> None:
     reducing = legs.decide_reducing
 
-    def guarded(agenda: legs.Agenda, intent: legs.Intent, index: int, *rest: object) -> None:
+    def guarded(agenda: Agenda, intent: Intent, index: int, *rest: object) -> None:
         if agenda.state.symbols[index].doubt != 0.0:
             legs.deny(agenda, intent, Code.MARKET_STALE, reducing=True)
         else:
@@ -253,4 +255,3 @@ def test_control_a_gate_that_asks_guards_about_closes_is_found_out() -> None:
         hold(bench)
         dark_quote(bench)
         assert "MARKET_STALE" in trapped(bench, "bot", 1, reduce_only=True)
-

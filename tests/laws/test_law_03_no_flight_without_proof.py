@@ -10,12 +10,13 @@ from math import inf, nan
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lawkit import bench_under, flights, hold
 
-from interlock.core import triggers
+from interlock.core import floors, triggers
+from interlock.core.codes import Code
 from interlock.core.messages import EquityMarked, MarketBatch, PositionsReported, Quote, Step
 from interlock.core.state import LOSS_TRIGGERS
 from interlock.testing import Bench
+from lawkit import bench_under, flights, hold
 
 GARBAGE = (nan, 0.0, -1.0, inf, -inf)
 
@@ -82,7 +83,9 @@ def test_bad_data_closes_nothing(story: list[Moment], garbage: float, side: int)
     assert not state.account.equity_peak > 10_200.0
 
 
-@pytest.mark.parametrize(("apart_s", "positions", "believed"), [(70.0, True, True), (70.0, False, False), (20.0, True, False)])
+@pytest.mark.parametrize(
+    ("apart_s", "positions", "believed"), [(70.0, True, True), (70.0, False, False), (20.0, True, False)]
+)
 def test_a_balance_that_nothing_explains_takes_two_joint_reads_a_minute_apart(
     apart_s: float, positions: bool, believed: bool
 ) -> None:
@@ -114,9 +117,9 @@ def test_a_true_loss_is_acted_upon() -> None:
 
 
 def test_control_a_trigger_that_believes_the_venue_alone_is_found_out() -> None:
-    is_broken = triggers.is_broken
+    is_broken = floors.is_broken
 
-    def gullible(code: triggers.Code, equity: float, floor: float) -> bool:
+    def gullible(code: Code, equity: float, floor: float) -> bool:
         return is_broken(code, equity, floor) or floor > bench.engine.state.account.venue_equity
 
     bench = bench_under()

@@ -7,15 +7,15 @@ Tightening is what the limit's own annotation says it is.
 from math import isnan
 
 import pytest
-import rulekit
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
-from rulekit import ALL_ON, Case
 
+import rulekit
 from interlock.core.guards import GUARDS
 from interlock.core.legs import ask_guards
 from interlock.core.limits import LIMIT_FIELDS
 from interlock.core.state import AccountRow
+from rulekit import ALL_ON, Case
 
 ORDERED = sorted(
     name

@@ -3,15 +3,16 @@
 from math import inf
 from random import Random
 
-import rulekit
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
-from rulekit import Case
 
-from interlock.core.guard import active_guards, ask
+import rulekit
+from interlock.core.codes import Code
+from interlock.core.guard import GuardFunction, active_guards, ask
 from interlock.core.guards import GUARDS
 from interlock.core.legs import ask_guards
 from interlock.core.state import AccountRow
+from rulekit import Case
 
 
 @settings(max_examples=40)
@@ -26,8 +27,8 @@ def test_the_order_of_guards_changes_nothing(order: Case, chance: Random) -> Non
 
 
 def test_control_the_first_objection_wins_is_found_out() -> None:
-    def first(order: Case, guards: tuple[object, ...]) -> float:
-        allowances = (guard(order.facts, order.limits) for _, guard in guards)  # type: ignore[attr-defined]
+    def first(order: Case, guards: tuple[tuple[Code, GuardFunction], ...]) -> float:
+        allowances = (guard(order.facts, order.limits) for _, guard in guards)
         return next((allowed for allowed in allowances if allowed < inf), inf)
 
     def differs(order: Case) -> bool:

@@ -8,13 +8,13 @@ disk is back it leaves once, unless a lock, its end or a crash came first.
 from pathlib import Path
 
 import pytest
-from lawkit import bench_under, gate_on_disk, permits
 
 from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import KillSet, Tick
 from interlock.service.gate import Gate, PermitSpent, PermitVoid
 from interlock.testing import Bench
 from interlock.testing.disk import Disk
+from lawkit import bench_under, gate_on_disk, permits
 
 
 def opening(gate: Gate, bench: Bench, wait_s: float = 0.0):  # type: ignore[no-untyped-def]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from lawkit import bench_under, gate_on_disk, hold
 
 from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import Input, KillSet, Tick
@@ -19,6 +18,7 @@ from interlock.service import gate as gates
 from interlock.service.gate import Gate, Handed
 from interlock.testing import Bench
 from interlock.testing.disk import Disk
+from lawkit import bench_under, gate_on_disk, hold
 
 DISK_CALLS_BEFORE_A_REDUCING_PERMIT: Final = 0
 PENDING_MAX: Final = 8
@@ -69,9 +69,10 @@ def test_closes_leave_when_ledger_and_memory_are_full(tmp_path: Path) -> None:
         patch.setattr(gates, "BACKLOG_MAX", 5)
         patch.setattr(gate.ledger, "_pending_max", PENDING_MAX)
         disk.hang()
+        for _ in range(PENDING_MAX + 5):
+            submit(gate, bench, Tick())
         with pytest.raises(LedgerUnwritable):
-            for _ in range(PENDING_MAX + 6):
-                submit(gate, bench, Tick())
+            submit(gate, bench, Tick())
         assert len(close(gate, bench).permits) == 1
         with pytest.raises(LedgerUnwritable):
             submit(gate, bench, Tick())

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lawkit import bench_under, gate_on_disk, hold, permits
 
 from interlock.core.codes import AccountKind, KillMode, PermitState, Scope
-from interlock.core.messages import AccountOpened, Executed, KillSet, OrderAt, OrdersReported, PermitIssued, Tick
+from interlock.core.messages import AccountOpened, Executed, Input, KillSet, OrderAt, OrdersReported, PermitIssued, Tick
 from interlock.service.gate import Gate, PermitSpent, PermitVoid
 from interlock.testing import Bench
+from lawkit import bench_under, gate_on_disk, hold, permits
 
 EVENTS = ("spend", "result", "time", "lock", "restart")
 
@@ -50,16 +50,13 @@ def happens(gate: Gate, bench: Bench, event: str, permit: PermitIssued) -> int:
     bench.clock.advance(7.0)
     epoch = gate.engine.state.account.epoch
     now_ns = bench.clock.true_ns
-    gate.submit(
-        {
-            "result": Executed(permit.id, PermitState.REJECTED, 0, 0.0, 0.0, now_ns),
-            "time": Tick(),
-            "lock": KillSet(KillMode.REDUCE_ONLY, Scope.ACCOUNT, "", "", ""),
-            "restart": AccountOpened("test", AccountKind.PAPER, "USDT", 10_000.0, epoch=epoch + 1),
-        }[event],
-        bench.clock.wall_ns,
-        bench.clock.mono_ns,
-    )
+    events: dict[str, Input] = {
+        "result": Executed(permit.id, PermitState.REJECTED, 0, 0.0, 0.0, now_ns),
+        "time": Tick(),
+        "lock": KillSet(KillMode.REDUCE_ONLY, Scope.ACCOUNT, "", "", ""),
+        "restart": AccountOpened("test", AccountKind.PAPER, "USDT", 10_000.0, epoch=epoch + 1),
+    }
+    gate.submit(events[event], bench.clock.wall_ns, bench.clock.mono_ns)
     return 0
 
 

@@ -10,13 +10,13 @@ from math import nan
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lawkit import bench_under, permits
 
 from interlock.core import absorb, snapshot
 from interlock.core.codes import KillMode, PermitState, Scope
 from interlock.core.messages import Executed, Input, KillReset, KillSet, OrderAt, OrdersReported, Spent, Tick
 from interlock.testing import Bench
 from interlock.testing.laws import Look, steps_are_conserved
+from lawkit import bench_under, permits
 
 RESULTS = tuple(state for state in PermitState if state not in (PermitState.ISSUED, PermitState.SPENT))
 
@@ -73,7 +73,9 @@ def event_of(bench: Bench, happening: Happening) -> Input | None:
     if happening.kind == "tick":
         return Tick()
     if happening.kind == "kill":
-        return KillReset(Scope.ACCOUNT, "", "a") if happening.order else KillSet(KillMode.FLATTEN, Scope.ACCOUNT, "", "", "a")
+        return (
+            KillReset(Scope.ACCOUNT, "", "a") if happening.order else KillSet(KillMode.FLATTEN, Scope.ACCOUNT, "", "", "a")
+        )
     if not issued:
         return None
     permit = issued[happening.order % len(issued)]

@@ -10,7 +10,6 @@ from typing import Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lawkit import bench_under, decision, limits_of_everything, permits
 
 from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.constants import NS_PER_S, OPERATOR_NS
@@ -30,6 +29,7 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.testing import Bench
+from lawkit import bench_under, decision, limits_of_everything, permits
 
 DAYS_MAX: Final = 9
 """A week's limit is over when the next week has opened."""
@@ -117,7 +117,6 @@ def kill(bench: Bench) -> None:
 
 def wrong_report(bench: Bench) -> None:
 
-
     for _ in range(2):
         bench.clock.advance(1.0)
         bench.send(PositionsReported((PositionAt("BTC", 5, 100.0),), bench.clock.true_ns))
@@ -185,7 +184,9 @@ def test_opening_becomes_possible_again(trouble: list[Callable[[Bench], None]], 
     assert way_back(bench) in ("open", "operator")
 
 
-@pytest.mark.parametrize("happens", [small_loss, stale, clock_step, bad_marks, bad_equity, lock_for_an_hour, denials, errors])
+@pytest.mark.parametrize(
+    "happens", [small_loss, stale, clock_step, bad_marks, bad_equity, lock_for_an_hour, denials, errors]
+)
 def test_what_time_heals_needs_no_operator(happens: Callable[[Bench], None]) -> None:
     bench = bench_under()
     happens(bench)
@@ -220,5 +221,3 @@ def test_control_a_streak_that_only_a_win_ends_is_found_out() -> None:
             bench.refresh()
             round_trip(bench, 99.0)
         assert way_back(bench).startswith("never")
-
-

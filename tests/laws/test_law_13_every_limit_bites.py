@@ -12,9 +12,8 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-import rulekit
-from lawkit import bench_under, hold, limits_of_everything, permits, policy_of
 
+import rulekit
 from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE
 from interlock.core.messages import (
@@ -31,6 +30,7 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.testing import Bench
+from lawkit import bench_under, hold, limits_of_everything, permits, policy_of
 
 TICK_FRAC: Final = 1e-4
 """Two values this close, as a share of the range they were searched in, are one tick apart."""
@@ -347,7 +347,9 @@ def an_open_breaker(bench: Bench) -> None:
     ask(bench)
 
 
-@bites("breaker_trip_count_max", low=1.5, high=5.0, api_error_count_max=2.0, breaker_lock_s=10.0, breaker_trip_window_s=1_000.0)
+@bites(
+    "breaker_trip_count_max", low=1.5, high=5.0, api_error_count_max=2.0, breaker_lock_s=10.0, breaker_trip_window_s=1_000.0
+)
 @bites(
     "breaker_trip_window_s",
     low=10.0,
@@ -458,5 +460,3 @@ def test_every_story_is_of_a_limit() -> None:
 def test_control_a_limit_that_nothing_reads_is_found_out() -> None:
     idle = Bite(an_order, 1.0, 300.0, {})
     assert happened(idle, "emergency_lock_s", 1.0) == happened(idle, "emergency_lock_s", 300.0)
-
-

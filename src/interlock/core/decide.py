@@ -205,7 +205,11 @@ def _pursue_goals(agenda: Agenda) -> None:
         if session == 0.0:
             agenda.emit(FlattenGoal(symbol, code, active=True, next_attempt_ns=edge_ns, attempts=r.goal_attempts))
             continue
-        if r.position != 0 and state.instruments[index] is not None and account_lock(state.account, agenda.at_ns, agenda.trusted)[0] < TradingState.HALTED:
+        if (
+            r.position != 0
+            and state.instruments[index] is not None
+            and account_lock(state.account, agenda.at_ns, agenda.trusted)[0] < TradingState.HALTED
+        ):
             _attempt_flat(agenda, index)
         delay_ns = _retry_ns(agenda, index)
         agenda.emit(

@@ -138,7 +138,7 @@ class Gate:
             raise LedgerUnwritable(f"{len(self._backlog)} steps were not written", "check the disk")
 
     def _is_urgent(self, event: Input, at_ns: int, mono_ns: int | None) -> bool:
-        """Whether the input must be taken even when nothing can be recorded: a result, a lock, or something that reduces."""
+        """Whether the input is taken even when nothing can be recorded: a result, a lock, or something that reduces."""
         if type(event) in (Spent, Executed, KillSet, LockSet):
             return True
         outputs = decide(self.engine.state, at_ns, at_ns if mono_ns is None else mono_ns, event)

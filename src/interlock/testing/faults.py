@@ -28,7 +28,8 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
-from interlock.testing.simulator import PRICES, Fault, Letter, Simulation
+from interlock.testing.builders import PRICES
+from interlock.testing.simulator import Fault, Letter, Simulation
 
 # ---------------------------------------------------------------- the wire
 
@@ -241,7 +242,8 @@ def an_operator_names_an_owner(sim: Simulation) -> None:
 
 def the_mode_changes(sim: Simulation) -> None:
     """Arming, rollout and the environment's switch change, or are unknown."""
-    sim.feed(ModeSet(*(sim.chance.choice((0.0, 1.0, nan)) for _ in range(3))))
+    armed, rollout, kill = (sim.chance.choice((0.0, 1.0, nan)) for _ in range(3))
+    sim.feed(ModeSet(armed, rollout, kill))
 
 
 def a_flow_without_sense(sim: Simulation) -> None:

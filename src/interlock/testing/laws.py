@@ -106,7 +106,9 @@ def steps_are_conserved(look: Look) -> str:
         if (r.pending_buy, r.pending_sell) != (buy, sell):
             return f"{state.names.symbols[index]}: pending {r.pending_buy}/{r.pending_sell}, its permits {buy}/{sell}"
         if r.issued != buy + sell + r.settled + r.released:
-            return f"{state.names.symbols[index]}: {r.issued} issued, {buy + sell} + {r.settled} + {r.released} accounted for"
+            return (
+                f"{state.names.symbols[index]}: {r.issued} issued, {buy + sell} + {r.settled} + {r.released} accounted for"
+            )
     a = state.account
     if [a.pending_buy_reserved, a.pending_sell_reserved] != reserved:
         return f"the account reserves {a.pending_buy_reserved}/{a.pending_sell_reserved}, its permits {reserved}"
@@ -257,7 +259,13 @@ def _blinded(state: State) -> State:
         kept = {"close_patience_s": account.close_patience_s, "controller_age_s_max": account.controller_age_s_max}
         limits = type(account)(0, *[kept.get(name, nan) for name in NO_LIMITS.__struct_fields__[1:]])
         changed = type(twin.policy)(
-            twin.policy.policy_id, "", 0, False, tuple(limits for _ in twin.policy.limits), (), twin.policy.rights,
+            twin.policy.policy_id,
+            "",
+            0,
+            False,
+            tuple(limits for _ in twin.policy.limits),
+            (),
+            twin.policy.rights,
             twin.policy.exit_owner,
         )
         twin.policy = changed
@@ -280,7 +288,9 @@ def no_flight_without_proof(look: Look) -> str:
 
 def a_flatten_has_a_cause(look: Look) -> str:
     """A position starts being flattened only by a loss trigger of the same step or by an operator's kill."""
-    fired = {each.trigger for each in look.step.outputs if isinstance(each, RiskEvent) and each.action == RiskAction.FLATTEN}
+    fired = {
+        each.trigger for each in look.step.outputs if isinstance(each, RiskEvent) and each.action == RiskAction.FLATTEN
+    }
     for output in look.step.outputs:
         if isinstance(output, FlattenGoal) and output.active and output.attempts == 0:
             index = look.before.names.symbol_index[output.symbol]
@@ -291,11 +301,13 @@ def a_flatten_has_a_cause(look: Look) -> str:
 
 
 def every_lock_ends(look: Look) -> str:
-    """Every lock that was set has an end in the future, or is an operator's to end."""
+    """Every lock that was set has an end in the future, as far as time is known, or is an operator's to end."""
+    a = look.state.account
     for output in look.step.outputs:
-        if isinstance(output, LockChanged) and output.until_ns and output.until_ns <= look.step.at_ns:
-            if output.until_ns <= look.state.account.now_ns and look.state.account.clock_trusted == 1.0:
-                return f"{output.code} was set to end {look.state.account.now_ns - output.until_ns} ns ago"
+        if not isinstance(output, LockChanged) or output.until_ns == 0 or a.clock_trusted != 1.0:
+            continue
+        if output.until_ns <= a.now_ns:
+            return f"{output.code} was set to end {a.now_ns - output.until_ns} ns ago"
     return ""
 
 

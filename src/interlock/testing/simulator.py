@@ -9,10 +9,12 @@ is lost, and at the end the faults stop, everything is reconciled and truth and 
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from interlock.core import snapshot
 from interlock.core.codes import AccountKind, Action, CalendarKind, Code, Partial, PermitState, Scope
@@ -29,8 +31,8 @@ from interlock.core.messages import (
     Executed,
     Heartbeat,
     Input,
-    InstrumentSet,
     Instruction,
+    InstrumentSet,
     Intent,
     LockReleased,
     MarketBatch,
@@ -39,6 +41,7 @@ from interlock.core.messages import (
     Step,
     Tick,
 )
+from interlock.core.state import ACCOUNT_LOCKS, STRATEGY_LOCKS
 from interlock.ledger import Ledger, LedgerError, LedgerUnwritable, verify
 from interlock.ledger.fold import fold, replay
 from interlock.policy.calendar import day_calendar, week_calendar
@@ -88,7 +91,7 @@ class Simulation:
         self, seed: int, directory: Path, *, faults: tuple["Fault", ...] = (), laws: tuple[Law, ...] = LAWS
     ) -> None:
         self.seed = seed
-        self.chance = random.Random(seed)
+        self.chance = random.Random(seed)  # noqa: S311 (the seed is the point)
         self.directory = directory / "ledger"
         self.faults = faults
         self.laws = laws
@@ -168,7 +171,7 @@ class Simulation:
         before = snapshot.encode(engine.state)
         try:
             check(engine.state, event, wall_ns)
-            looked = self._look(event, wall_ns, mono_ns)
+            looked = decide(engine.state, wall_ns, mono_ns, event)
             looked_state = snapshot.encode(engine.state)
             handed = self.gate.submit(event, wall_ns, mono_ns)
         except InputInvalid as error:
@@ -190,18 +193,26 @@ class Simulation:
                         self.venue.cancel(permit)
                         self.send(self.venue.result(permit, self.clock.true_ns))
         durable_seq = self.ledger.durable_seq
-        self._judge(Look(
-            before, looked_state, looked, step, engine.state, handed.permits, durable_seq, self._equity_low(),
-            self.decided_at, self.venue.placements, step.seq % PROBE_EVERY == 0,
-        ))
+        self._judge(
+            Look(
+                before,
+                looked_state,
+                looked,
+                step,
+                engine.state,
+                handed.permits,
+                durable_seq,
+                self._equity_low(),
+                self.decided_at,
+                self.venue.placements,
+                step.seq % PROBE_EVERY == 0,
+            )
+        )
         self.inbox.extend(handed.permits)
-        self._settle_disk(step)
+        self.settle_disk(step)
         return step
 
-    def _look(self, event: Input, wall_ns: int, mono_ns: int) -> tuple[object, ...]:
-        return decide(self.gate.engine.state, wall_ns, mono_ns, event)
-
-    def _settle_disk(self, step: Step) -> None:
+    def settle_disk(self, step: Step) -> None:
         """Where the disk is well everything is durable before time goes on: histories do not depend on threads."""
         if self.disk.well:
             while self.ledger.durable_seq < step.seq:
@@ -473,14 +484,8 @@ def say_again(sim: Simulation) -> None:
     if seen:
         intent = sim.chance.choice(seen[-20:]).intent
         if sim.chance.random() < 0.3:
-            intent = replace_intent(intent, quantity=0.5 + sim.chance.random(), notional=nan)
-        sim.feed(replace_intent(intent, created_at_ns=sim.clock.wall_ns))
-
-
-def replace_intent(intent: Intent, **changes: float | int) -> Intent:
-    """The intent with other fields."""
-    fields = {name: getattr(intent, name) for name in Intent.__struct_fields__}
-    return Intent(**{**fields, **changes})
+            intent = msgspec.structs.replace(intent, quantity=0.5 + sim.chance.random(), notional=nan)
+        sim.feed(msgspec.structs.replace(intent, created_at_ns=sim.clock.wall_ns))
 
 
 def rebalance(sim: Simulation) -> None:
@@ -513,7 +518,7 @@ def execute(sim: Simulation) -> None:
         sim.tell(f"{handed.step.seq:>5} {_short(handed.step.input)}")
         sim.count += 1
         sim.inbox.extend(handed.permits)
-        sim._settle_disk(handed.step)  # noqa: SLF001 (the executor stands on the same disk)
+        sim.settle_disk(handed.step)
         _place(sim, permit)
 
 
@@ -548,20 +553,15 @@ def long_idle(sim: Simulation) -> None:
     sim.pass_time(15.0)
     sim.refresh()
     state = sim.gate.engine.state
-    for scope, key, row, codes in _lock_rows(sim):
-        for slot, code in enumerate(codes):
-            if row.lock_until[slot] == OPERATOR_NS and code not in (Code.KILL_SWITCH, Code.RECONCILE_MISMATCH):
-                sim.feed(LockReleased(scope, key, code, "alice", "reviewed"))
-    assert state is sim.gate.engine.state
-
-
-def _lock_rows(sim: Simulation):  # type: ignore[no-untyped-def]
-    from interlock.core.state import ACCOUNT_LOCKS, STRATEGY_LOCKS
-
-    state = sim.gate.engine.state
-    yield Scope.ACCOUNT, "", state.account, ACCOUNT_LOCKS
+    operators: list[tuple[Scope, str, list[int], tuple[Code, ...]]] = [
+        (Scope.ACCOUNT, "", state.account.lock_until, ACCOUNT_LOCKS)
+    ]
     for name, row in zip(state.names.strategies, state.strategies, strict=True):
-        yield Scope.STRATEGY, name, row, STRATEGY_LOCKS
+        operators.append((Scope.STRATEGY, name, row.lock_until, STRATEGY_LOCKS))
+    for scope, key, until, codes in operators:
+        for slot, code in enumerate(codes):
+            if until[slot] == OPERATOR_NS and code not in (Code.KILL_SWITCH, Code.RECONCILE_MISMATCH):
+                sim.feed(LockReleased(scope, key, code, "alice", "reviewed"))
 
 
 ACTIONS: Final[tuple[tuple[Act, int], ...]] = (
@@ -577,4 +577,3 @@ ACTIONS: Final[tuple[tuple[Act, int], ...]] = (
     (long_idle, 1),
 )
 """What happens without anybody being at fault, and how often."""
-_ = replace

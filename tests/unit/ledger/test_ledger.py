@@ -55,6 +55,15 @@ def test_an_empty_ledger_can_be_opened_closed_read_and_verified(shelf: Shelf) ->
     assert payloads(shelf.directory) == [b""]
 
 
+def test_a_segment_may_hold_more_days(shelf: Shelf) -> None:
+    with shelf.open(segment_days=30) as ledger:
+        for day in (0, 29, 30, 70):
+            ledger.append(START_NS + day * DAY_NS, 1, b"%d" % day)
+    assert [path.name for path in shelf.segments()] == ["2024-10-04.sqlite", "2024-11-03.sqlite", "2024-12-13.sqlite"]
+    assert payloads(shelf.directory) == [b"0", b"29", b"30", b"70"]
+    assert shelf.verify().problems == ()
+
+
 def test_a_segment_per_day_and_none_when_time_steps_back(shelf: Shelf) -> None:
     with shelf.open() as ledger:
         for day in (0, 1, 0, 1, 4):
