@@ -83,10 +83,14 @@ class Substitute(ast.NodeTransformer):
         return self.values.get(node.id, node)
 
 
+ENOUGH = ast.unparse(Inline().visit(ast.parse("at_least(allowed, requested)", mode="eval")))
+
+
 def statements(guard: Guard) -> list[str]:
     """The lines that ask one guard."""
     *before, last = Inline().visit(definition(guard.function)).body[1:]
     assert isinstance(last, ast.Return) and last.value is not None
+    assert all(isinstance(each, ast.Assign) for each in before), f"{guard.code}: a guard returns once, at its end"
     lines = [ast.unparse(each) for each in before]
     on = "" if guard.structural else f"active & {1 << SWITCHABLE.index(guard.code)} and "
     value = last.value
@@ -96,7 +100,7 @@ def statements(guard: Guard) -> list[str]:
     inside = [
         *lines,
         f"allowed = {ast.unparse(value)}",
-        "if allowed >= requested and allowed > 0.0:",
+        f"if allowed > 0.0 and (allowed >= requested or {ENOUGH}):",
         "    if allowed < allowance:",
         "        allowance = allowed",
         "else:",

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interlock.core.codes import Code
 from interlock.core.guard import Guard, active_guards, ask
 from interlock.core.guards import GUARDS
+from interlock.core.guards.fused import ask_all
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE
 from interlock.core.numbers import at_least
-from rulekit import ALL_ON, Case, any_facts, any_limits, around, disturbed
+from rulekit import ALL_ON, Case, admissible, any_facts, any_limits, around, disturbed
 
 BELIEVABLE = st.floats(-1e12, 1e12) | st.sampled_from((nan, inf, -inf, 0.0, -0.0, 1.0, -1.0, 0.1, 100.0, 1e4))
 FINITE = st.floats(0.0, 1e12) | st.sampled_from((0.0, 0.1, 0.5, 1.0, 2.0, 10.0))
@@ -63,6 +65,15 @@ def test_what_is_allowed_is_a_number_not_below_zero(order: Case) -> None:
     assert allowance >= 0.0
     assert all(0.0 <= allowed < order.requested for _, allowed in objections)
     assert bool(objections) == (not allowance > 0.0 or not at_least(allowance, order.requested))
+
+
+@given(disturbed() | admissible(), st.sampled_from((-1e-3, -1e-6, -1e-9, 0.0, 1e-9, 4e-7, 1e-6, 1e-3)))
+def test_the_fused_guards_say_the_same_at_the_very_allowance(order: Case, beyond: float) -> None:
+    at_the_line = order.asking(order.allowance() + beyond)
+    guards = active_guards(GUARDS, order.limits.active)
+    found: list[tuple[Code, float]] = []
+    allowance = ask_all(at_the_line.facts, order.limits, order.limits.active, at_the_line.requested, found)
+    assert (allowance, found) == ask(guards, at_the_line.facts, order.limits, at_the_line.requested)
 
 
 def test_only_a_switchable_rule_can_be_off() -> None:

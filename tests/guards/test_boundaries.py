@@ -88,6 +88,7 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
     ),
     ("EQUITY_STALE", "equity_age_s"): within(lambda f, p: p.equity_age_s_max),
     ("EQUITY_IMPLAUSIBLE", "equity"): KNOWN,
+    ("EQUITY_IMPLAUSIBLE", "equity_unexplained"): within(zero),
     ("EQUITY_IMPLAUSIBLE", "equity_gap_frac"): (
         NOT_NEGATIVE,
         at_most("exact", lambda f, p: p.equity_gap_frac_max),

@@ -11,7 +11,6 @@ from interlock.core.limits import LIMIT_FIELDS
 RECORDED_FOR_THE_READER = {
     "equity_venue": "one half of equity and of equity_gap_frac",
     "equity_own": "the other half",
-    "equity_unexplained": "counted in equity_own once patience with it has run out",
     "balance": "what equity is made of",
 }
 """Facts that no guard reads: they explain others in a recorded decision."""

@@ -281,6 +281,7 @@ class Account:
     factors: dict[int, Fraction] = field(default_factory=dict)
     answers: dict[tuple[object, ...], object] = field(default_factory=dict)
     verdicts: list[dict[Code, Verdict]] = field(default_factory=list)
+    references: list[dict[Code, Fraction | None]] = field(default_factory=list)
 
     def record(self, at_ns: int, event: Message) -> None:
         """
@@ -292,6 +293,7 @@ class Account:
         if isinstance(event, CashFlow) and event.kind in CAPITAL:
             self.factors[len(self.history) - 1] = self.factor(len(self.history) - 1, event)
         self.known.append(self.figure_at(len(self.history)))
+        self.references.append(self.reference_of_each())
         self.verdicts.append(self.verdict())
 
     def seen(self, upto: int | None) -> Sequence[Entry]:
@@ -543,6 +545,10 @@ class Account:
         report = self.venue_report(upto)
         if report is None or not self.age_ok(report.at_ns, at_ns, self.limits.equity_age_s_max):
             return False
+        return self.book_fresh(at_ns, upto)
+
+    def book_fresh(self, at_ns: int, upto: int) -> bool:
+        """The mark of everything held is young enough."""
         held = [symbol for symbol in self.instruments() if self.position(symbol, upto)]
         return all(self.age_ok(self.marks(s, upto)[-1][0], at_ns, self.limits.mark_age_s_max) for s in held)
 
@@ -623,15 +629,23 @@ class Account:
             return opening.equity if opening is not None else None
         return self.initial_reference() if code is Code.EQUITY_GUARD else self.peak()
 
-    def verdict(self) -> dict[Code, Verdict]:
-        """What each source says of each loss limit now."""
+    def reference_of_each(self) -> dict[Code, Fraction | None]:
+        """What each loss limit is measured against now, None while it is unknown."""
         if not any(isinstance(entry.event, AccountOpened) for entry in self.history):
-            return {}
-        own, venue = self.own_equity(), self.venue_equity()
-        references = {code: self.reference(code) for code in LOSSES}
+            return dict.fromkeys(LOSSES)
+        return {code: self.reference(code) for code in LOSSES}
+
+    def verdict(self) -> dict[Code, Verdict]:
+        """What each source says of each loss limit now; the own one is silent while a mark it needs is stale."""
+        if not any(isinstance(entry.event, AccountOpened) for entry in self.history):
+            return dict.fromkeys(LOSSES, Verdict(None, None))
+        own, venue = (
+            self.own_equity() if self.book_fresh(self.history[-1].at_ns, len(self.history)) else None,
+            self.venue_equity(),
+        )
         return {
             code: Verdict(broken(code, own, reference, self.limits), broken(code, venue, reference, self.limits))
-            for code, reference in references.items()
+            for code, reference in self.references[-1].items()
         }
 
     def proven(self, code: Code) -> bool:
@@ -640,7 +654,7 @@ class Account:
 
         The venue's figure alone proves nothing.
         """
-        now = self.verdicts[-1].get(code, Verdict(None, None))
+        now = self.verdicts[-1][code]
         if now.own is not True:
             return False
         return now.venue is True or self.own_alone(code)
@@ -649,7 +663,7 @@ class Account:
         """The own estimate has been beyond the limit on enough accepted marks, over enough time, without a break."""
         marks: list[int] = []
         for index in range(len(self.history) - 1, -1, -1):
-            if self.verdicts[index].get(code, Verdict(None, None)).own is not True:
+            if self.verdicts[index][code].own is not True:
                 break
             if self.accepts(index):
                 marks.append(self.history[index].at_ns)
@@ -678,16 +692,23 @@ class Account:
     # -------------------------------------------------------- exposure
 
     def pending(self, upto: int | None = None) -> list[tuple[PermitIssued, Fraction]]:
-        """Opening permits with something reserved, and its notional at the worst price."""
+        """
+        Opening permits with something reserved, and its notional at the worst price.
+
+        Worst is what makes the most notional of the limit price and the mark at issue: an order may fill at either.
+        """
         found: list[tuple[PermitIssued, Fraction]] = []
-        for permit in self.permits(upto).values():
-            steps = self.reservation(permit.id, upto).reserved
-            if permit.reduce_only or not steps:
+        for index, entry in enumerate(self.seen(upto)):
+            permit = entry.event
+            if not isinstance(permit, PermitIssued) or permit.reduce_only:
                 continue
-            instrument, rate = self.instruments()[permit.symbol], self.rate(permit.symbol, upto)
-            assert rate is not None
-            quantity = steps * exact(instrument.step)
-            found.append((permit, abs(worth(instrument, permit.limit_price)) * quantity * rate))
+            steps = self.reservation(permit.id, upto).reserved
+            marks, rate = self.marks(permit.symbol, index), self.rate(permit.symbol, index)
+            if steps and rate is not None:
+                instrument = self.instruments()[permit.symbol]
+                prices = [exact(permit.limit_price), *[mark for _, mark in marks[-1:]]]
+                worst = max(abs(worth(instrument, price)) for price in prices)
+                found.append((permit, worst * steps * exact(instrument.step) * rate))
         return found
 
     def held(self, upto: int | None = None) -> dict[str, Fraction]:

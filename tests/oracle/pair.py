@@ -29,7 +29,7 @@ from interlock.core.messages import (
     Step,
     SymbolPolicy,
 )
-from oracle.accounting import NS, Account, exact, worth
+from oracle.accounting import LOSSES, NS, Account, exact, worth
 
 DAY = 86_400
 START_NS = 20_000 * DAY * NS + 3_600 * NS
@@ -66,6 +66,9 @@ GENEROUS = {
     "day_loss_frac_max": 0.025,
     "week_loss_frac_max": 0.10,
     "drawdown_frac_max": 0.08,
+    "drawdown_lock_s": 30.0,
+    "drawdown_rebase": 0.0,
+    "emergency_lock_s": 60.0,
     "emergency_drawdown_frac_max": 0.10,
     "total_drawdown_frac_max": 0.20,
     "equity_floor_frac_min": 0.90,
@@ -107,6 +110,8 @@ class Pair:
         self.intents = 0
         self.steps: list[Step] = []
         self.marks = dict(PRICES)
+        self.proofs: list[dict[Code, bool]] = []
+        self.safe: list[set[Code]] = []
 
     # ------------------------------------------------------------ telling both
 
@@ -114,9 +119,15 @@ class Pair:
         step = self.engine.step(event, self.at, self.mono)
         self.steps.append(step)
         self.model.record(self.at, event)
+        self.proofs.append({code: self.model.proven(code) for code in LOSSES})
+        verdicts = self.model.verdicts[-1]
+        self.safe.append({code for code in LOSSES if verdicts[code].own is False and verdicts[code].venue is False})
         for output in step.outputs:
             if isinstance(output, PermitIssued | PermitRevoked):
                 self.model.record(self.at, output)
+        for output in step.outputs:
+            if isinstance(output, PermitIssued):
+                self.tell(Spent(output.id, EPOCH))
         return step
 
     def wait(self, seconds: float) -> None:
@@ -161,9 +172,6 @@ class Pair:
                 created_at_ns=self.at,
             )
         )
-        for output in step.outputs:
-            if isinstance(output, PermitIssued):
-                self.tell(Spent(output.id, EPOCH))
         return next(output for output in step.outputs if isinstance(output, Decision))
 
     # ------------------------------------------------------------ the beginning

@@ -549,11 +549,11 @@ def test_held_counts_at_the_mark_and_reserved_at_the_worst_price() -> None:
     story.permit("GER", -1, 1, 15_900.0, strategy="t")
     story.permit("BTC", -1, 1_000, nan, reduce_only=True)
     exposure = story.account.exposure()
-    assert exposure.symbol == {"BTC": 220 + 112, "GER": 15_900 * 25 * Fraction("1.1")}
-    assert exposure.strategy == {"s": 332, "t": 437_250}
-    assert exposure.gross == 332 + 437_250
+    assert exposure.symbol == {"BTC": 220 + 112, "GER": 16_000 * 25 * Fraction("1.1")}
+    assert exposure.strategy == {"s": 332, "t": 440_000}
+    assert exposure.gross == 332 + 440_000
     assert exposure.net == 220
-    assert (exposure.pending_buy, exposure.pending_sell) == (Fraction(112), Fraction(437_250))
+    assert (exposure.pending_buy, exposure.pending_sell) == (Fraction(112), Fraction(440_000))
     assert exposure.position_count == 2
     story.result(permit, PermitState.PARTIAL, 400, 44.4)
     assert story.account.exposure().symbol["BTC"] == 2_400 * Fraction("0.11") + 600 * Fraction("0.112")

@@ -194,11 +194,9 @@ class _Reading:
             ts_ns = instant_ns(cells[0])
             values = [float(cell) for cell in cells[1:]]
         except ValueError:
-            plausible = False
-        else:
-            latest_ns = self.ts_ns[-1] if self.ts_ns else -1
-            plausible = ts_ns > latest_ns and _plausible(values) and _plain("".join(cells[1:]))
-        if not plausible:
+            ts_ns, values = -1, []
+        latest_ns = self.ts_ns[-1] if self.ts_ns else -1
+        if not (ts_ns > latest_ns and _plausible(values) and _plain("".join(cells[1:]))):
             known = self.problem_count
             self._diagnose(line, cells)
             assert self.problem_count > known, "a bar is read or reported, never dropped"

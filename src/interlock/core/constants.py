@@ -61,6 +61,9 @@ UNEXPLAINED_READS_S: Final = 60.0
 MARK_FUTURE_S_MAX: Final = 5.0
 """A quote stamped later than this after core time is not believed."""
 
+FREEZE_ALERT_NS: Final = 300 * NS_PER_S
+"""How often a freeze of exits is announced again while a position is open."""
+
 JITTER_STEP: Final = 2654435761
 """Knuth's multiplicative constant: spreads retry delays without chance."""
 

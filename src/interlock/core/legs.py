@@ -14,7 +14,7 @@ import msgspec
 from interlock.core.agenda import Agenda
 from interlock.core.authority import IMPATIENT, OPERATOR, may_close
 from interlock.core.codes import AccountKind, Code, Partial, PermitState, TradingState
-from interlock.core.constants import CLOSE_PATIENCE_S_MAX, NS_PER_S_FLOAT
+from interlock.core.constants import CLOSE_PATIENCE_S_MAX, MAX_STEPS, NS_PER_S_FLOAT
 from interlock.core.facts import Facts
 from interlock.core.guard import active_guards, ask
 from interlock.core.guards import GUARDS
@@ -71,7 +71,7 @@ def closing_steps(state: State, r: SymbolRow, now_ns: int) -> int:
         if p is None or not p.reduce_only or p.state == PermitState.UNKNOWN or p.limit_price == p.limit_price:
             continue
         heard_ns = max(p.issued_ns, p.working_ns)
-        if 0.0 <= now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
+        if 0 <= now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
             steps += p.steps - p.filled
     return steps
 
@@ -408,6 +408,8 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits) -> Orde
             unit = r.unit_notional
     sized = intent.quantity == intent.quantity or intent.notional == intent.notional
     steps = requested_steps(intent, instrument, unit, nan if sized else _equity(agenda), limits)
+    if abs(r.position) + r.pending_buy + r.pending_sell + steps > MAX_STEPS:
+        steps = 0
     leverage = intent.margin_leverage
     strategy = state.names.strategy_index.get(intent.strategy, -1)
     right = state.rights.get((intent.source, intent.strategy))

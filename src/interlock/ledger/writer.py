@@ -46,7 +46,13 @@ class Writer:
     """The open end of a ledger."""
 
     def __init__(
-        self, directory: Path, account: str, schema: int, key: Ed25519PrivateKey | None, anchor: Path | None
+        self,
+        directory: Path,
+        account: str,
+        schema: int,
+        key: Ed25519PrivateKey | None,
+        anchor: Path | None,
+        segment_days: int = 1,
     ) -> None:
         self._directory = directory
         self._account = account
@@ -56,6 +62,7 @@ class Writer:
         self._anchor = Anchor(anchor) if anchor else None
         self._segment: Segment | None = None
         self._day: int | None = None
+        self._segment_days = segment_days
         self._at_ns = 0
         self._unanchored: deque[Head] = deque(maxlen=_UNANCHORED_MAX)
         self._signed_seq = 0
@@ -97,14 +104,14 @@ class Writer:
 
     def commit(self, entries: Sequence[Entry]) -> int:
         """
-        The first entries, as many as returned, are durable; they end where the next day's segment begins.
+        The first entries, as many as returned, are durable; they end where the next segment begins.
 
         Raises:
             LedgerBroken: the file does not hold what was acknowledged.
             sqlite3.Error, OSError: the disk did not take them.
         """
         first = entries[0]
-        if isinstance(first, NewRecord) and (self._day is None or day_of(first.at_ns) > self._day):
+        if isinstance(first, NewRecord) and (self._day is None or first.at_ns >= start_of(self._day + self._segment_days)):
             self._begin_segment(first)
         rows, snapshots, count = self._chain(entries)
         end = Point(rows[-1][0], rows[-1][5]) if rows else self.durable
@@ -181,13 +188,13 @@ class Writer:
         snapshots: list[StoredSnapshot] = []
         seq, prev = self.durable.seq, self.durable.hash
         assert self._day is not None
-        day_end_ns = start_of(self._day + 1)
+        end_ns = start_of(self._day + self._segment_days)
         for count, entry in enumerate(entries):
             if isinstance(entry, NewSnapshot):
                 snapshots.append(self._seal_snapshot(entry, Point(seq, prev)))
                 continue
             at_ns, payload = entry.at_ns, entry.payload
-            if at_ns >= day_end_ns:
+            if at_ns >= end_ns:
                 return rows, snapshots, count
             seq, prev = entry.seq, link(prev, entry.header, digest(payload))
             rows.append((seq, at_ns, entry.kind, self._schema, payload, prev))

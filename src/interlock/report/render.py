@@ -23,6 +23,7 @@ from interlock.report.thin import Axis, differences, scaled_differences
 DATA_LENGTH_MAX: Final = 1_350_000  # with the library and the page's own parts below 1.5 MB
 DETAIL_MIN: Final = 1 / 64
 POINTS_MAX: Final = 12_000
+EVENT_RESERVE: Final = 8  # lines lose this much detail before an event is left out
 EVENTS_MAX: Final = 6_000  # of all runs together, like the following
 LOCKS_MAX: Final = 3_000
 FILLS_MAX: Final = 12_000
@@ -92,7 +93,7 @@ def _fitting(report: Report) -> str:
 def _data(report: Report, detail: float) -> dict[str, object]:
     columns = [*(run.at_ns for run in report.runs), *(prices.at_ns for prices in report.prices)]
     axis = Axis.over(columns, int(POINTS_MAX * detail))
-    share = detail / len(report.runs)
+    share = min(1.0, EVENT_RESERVE * detail) / len(report.runs)
     return {
         "currency": report.currency,
         "bucketCount": axis.bucket_count,

@@ -8,7 +8,7 @@ side of the story, `scenario` runs stories written as text. Nothing here replace
 from interlock.testing.bench import Bench
 from interlock.testing.builders import make_instrument, make_policy, open_bench
 from interlock.testing.clock import FakeClock
-from interlock.testing.scenario import Story, StoryFailed, StoryInvalid, read_stories
+from interlock.testing.scenario import Story, StoryFailed, StoryInvalid, read_stories, tell
 
 __all__ = [
     "Bench",
@@ -20,4 +20,5 @@ __all__ = [
     "make_policy",
     "open_bench",
     "read_stories",
+    "tell",
 ]

@@ -91,13 +91,24 @@ class Bench:
             self.send(EquityMarked(self.book.equity, self.book.balance, self.clock.true_ns))
 
     def pass_until(self, true_ns: int) -> None:
-        """Time has passed, and the feeds were alive a second before each calendar's boundary on the way and at the end."""
-        edges = {edge - NS_PER_S for row in self.engine.state.calendars for edge in row.instants_ns}
-        for edge in sorted(edge for edge in edges if self.clock.true_ns < edge < true_ns):
+        """
+        Time has passed. The feeds spoke at the end, and whenever on the way the passing of time could matter.
+
+        That is a second before each calendar's boundary, and when the engine itself would look again.
+        """
+        while (edge := self._edge_before(true_ns)) < true_ns:
             self.clock.advance_to(edge)
             self.refresh()
         self.clock.advance_to(true_ns)
         self.refresh()
+
+    def _edge_before(self, true_ns: int) -> int:
+        """The next instant at which the feeds had better speak, `true_ns` at the latest."""
+        state = self.engine.state
+        wake_ns = state.account.wake_ns
+        following = (row.instants_ns[row.next] for row in state.calendars if row.next < len(row.instants_ns))
+        edges = (wake_ns - NS_PER_S, wake_ns, *(edge - NS_PER_S for edge in following))
+        return min((edge for edge in edges if edge > self.clock.true_ns), default=true_ns)
 
     def mark(self, symbol: str, mark: float, **changes: float) -> Step:
         """The market has moved: the quote is told, and so is equity unless that feed is silent."""

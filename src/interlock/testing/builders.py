@@ -88,16 +88,20 @@ def open_bench(
     week: tuple[str, str, str] = ("Mon", "00:00", "UTC"),
     feeds: frozenset[str] = FEEDS,
     rates: Mapping[str, float] = MappingProxyType({}),
+    holdings: Mapping[str, tuple[float, float]] = MappingProxyType({}),
 ) -> Bench:
     """
     An engine that has been told everything it needs: opening is possible at once.
 
     Symbols without an instrument in `instruments` get `make_instrument`'s. Without `policy` it has none; without
-    "marks", "equity", "positions", "clock" or "heartbeat" in `feeds` that is not told.
+    "marks", "equity", "positions", "clock" or "heartbeat" in `feeds` that is not told. `holdings` are positions that the
+    venue holds already: signed base units and their entry.
     """
     own = {instrument.symbol: instrument for instrument in instruments}
     defined = {symbol: own.get(symbol) or make_instrument(symbol) for symbol in prices}
     book = Book(balance, defined, {symbol: around(mark, rates.get(symbol, nan)) for symbol, mark in prices.items()})
+    for symbol, (units, entry) in holdings.items():
+        book.place(symbol, round(units / defined[symbol].step), entry)
     bench = Bench(FakeClock(start_ns), book, set(feeds))
     bench.send(AccountOpened("test", kind, "USDT", balance, nominal_base=nominal_base))
     for instrument in defined.values():

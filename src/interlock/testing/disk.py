@@ -3,9 +3,7 @@
 import errno
 import threading
 from collections.abc import Sequence
-from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typing import Any
 
 from interlock.ledger.writer import Entry, Writer
 
@@ -45,11 +43,9 @@ class Disk:
         with self._changed:
             return self._changed.wait_for(lambda: self._arrived > 0, timeout_s)
 
-    def writer(
-        self, directory: Path, account: str, schema: int, key: Ed25519PrivateKey | None, anchor: Path | None
-    ) -> Writer:
-        """The writer of a ledger on this disk."""
-        return _Writer(self, directory, account, schema, key, anchor)
+    def writer(self, *place: Any) -> Writer:
+        """The writer of a ledger on this disk, which is made as every writer is."""
+        return _Writer(self, *place)
 
     def obey(self) -> None:
         """The write may go on. Raises OSError when the disk fails; blocks while it hangs."""
@@ -70,16 +66,8 @@ class Disk:
 class _Writer(Writer):
     """The real writer behind the disk's fault point."""
 
-    def __init__(
-        self,
-        disk: Disk,
-        directory: Path,
-        account: str,
-        schema: int,
-        key: Ed25519PrivateKey | None,
-        anchor: Path | None,
-    ) -> None:
-        super().__init__(directory, account, schema, key, anchor)
+    def __init__(self, disk: Disk, *place: Any) -> None:
+        super().__init__(*place)
         self._disk = disk
 
     def commit(self, entries: Sequence[Entry]) -> int:

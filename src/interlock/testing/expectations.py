@@ -157,12 +157,12 @@ def _goal(run: "Run", words: Words) -> Matcher:
 
 def _baseline(_run: "Run", words: Words) -> Matcher:
     name = words.next("a baseline's name")
-    equity = words.number("equity")
+    equity = words.number("equity") if words else None
     how = words.next("how") if words else None
     return lambda output: (
         isinstance(output, BaselineSet)
         and output.name == name
-        and same(output.equity, equity)
+        and (equity is None or same(output.equity, equity))
         and how in (None, output.how)
     )
 
@@ -215,6 +215,8 @@ KINDS: Final[dict[str, Matcher]] = {
     "decision": lambda output: isinstance(output, Decision),
     "permit": lambda output: isinstance(output, PermitIssued),
     "lock": lambda output: isinstance(output, LockChanged) and output.until_ns != 0,
+    "unlock": lambda output: isinstance(output, LockChanged) and output.until_ns == 0,
+    "revoked": lambda output: isinstance(output, PermitRevoked),
     "goal": lambda output: isinstance(output, FlattenGoal) and output.active,
     "baseline": lambda output: isinstance(output, BaselineSet),
     "event": lambda output: isinstance(output, RiskEvent),

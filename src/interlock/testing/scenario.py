@@ -23,6 +23,7 @@ A file holds any number of stories. `#` starts a comment. Each story has a head 
     day: 00:00 UTC                         when risk days begin (clock and IANA zone)
     week: Mon 00:00 UTC
     silent: FEED...                        feeds that say nothing from the start
+    holds: BTC=+10@100 ...                 positions that the venue holds already
 
 The account is in USDT. Without symbols there are BTC at 100, ETH at 50 and SOL at 20, in steps of 0.0001, at 10x.
 Sources are `bot` (opens and closes for the strategy `trend`), `exit` (closes for it) and `rival` (for `mean`).
@@ -31,8 +32,9 @@ Sources are `bot` (opens and closes for the strategy `trend`), `exit` (closes fo
 starts with `->` goes on with the expectations of the line above. A time is `09:30`, `09:30:00.5` (UTC, the same day),
 `2027-03-28T09:30`, `+90s` (also ns, ms, m, h, d) or `=` for no time at all.
 
-**The market keeps itself fresh.** Before each line, and a second before each risk day and week, the feeds speak: `clock`
-(compared with the venue's), `positions`, `marks`, `equity` and the exit owner's `heartbeat`, all as the venue has them.
+**The market keeps itself fresh.** Before each line, and on the way to it whenever time alone could matter, the feeds
+speak: `clock` (compared with the venue's), `positions`, `marks`, `equity` and the exit owner's `heartbeat`, all as the
+venue has them.
 After a move, a fill or a flow equity is told at once. `silent FEED...` or `silent all` stops that until `live FEED...`.
 
 **What happens**:
@@ -50,8 +52,8 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     rebalance ID BTC=0.2 ETH=open:-0.1 SOL=close XRP=veto [refuse] [by SOURCE] [for STRATEGY]
     cancel p1 [by SOURCE], amend p1 [by SOURCE]
     again                                    the last input a second time
-    spent p1, working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign], cancelled p1 [Nu], unknown p1
-                                             `Nu` is the total filled so far, in base units
+    spent p1|permit:99, working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign], cancelled p1 [Nu],
+    unknown p1                               `Nu` is the total filled so far, in base units
     positions none | positions BTC +30@100 ...    what the venue holds from now on, told at once
     orders p1 ...                            open at the venue
     error [reducing]                         a call to the venue failed
@@ -91,6 +93,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Final
 
 import msgspec
@@ -109,7 +112,7 @@ from interlock.testing.expectations import FIGURES, KINDS, OUTPUTS, SHARED, code
 from interlock.testing.happenings import VERBS
 from interlock.testing.words import UNITS_NS, Line, StoryFailed, StoryInvalid, Words, clauses, instant_ns, number
 
-__all__ = ["Line", "Run", "Story", "StoryFailed", "StoryInvalid", "read_stories"]
+__all__ = ["Line", "Run", "Story", "StoryFailed", "StoryInvalid", "read_stories", "tell"]
 
 CLOSERS: Final = {"trend": "bot", "mean": "rival"}
 """Who may close for each strategy where nobody owns the exits."""
@@ -180,6 +183,7 @@ class Run:
             day=(day[0], day[1]),
             week=(week[0], week[1], week[2]),
             feeds=FEEDS - set(head.get("silent", "").split()),
+            holdings=dict(map(self._holding, head.get("holds", "").split())),
             rates={name: rate for name, _, _, rate in told},
         )
 
@@ -195,6 +199,11 @@ class Run:
             day_ns = UNITS_NS["d"]
             changes["sessions"] = sessions(told["sessions"], start_ns - 8 * day_ns, start_ns + CALENDAR_DAYS * day_ns)
         return name, price, changes, number(self._head, told.get("rate", "nan"))
+
+    def _holding(self, text: str) -> tuple[str, tuple[float, float]]:
+        symbol, _, rest = text.partition("=")
+        units, _, entry = rest.partition("@")
+        return symbol, (number(self._head, units), number(self._head, entry))
 
     def _policy(self, at_ns: int, changes: dict[str, Any]) -> Any:
         name = self.story.head.get("policy", "crypto-futures@1")
@@ -318,13 +327,11 @@ class Run:
                 continue
             symbol = state.names.symbols[index]
             closers = ["operator"]
-            halted = max(
-                trading_state(state),
-                strategy_lock(state.strategies[max(r.owner, 0)], state.account.now_ns, 1.0)[0],
-                symbol_lock(r, -r.position, state.account.now_ns, 1.0)[0],
-            )
-            if halted < TradingState.HALTED and closing_steps(state, r, self.bench.clock.true_ns) == 0:
-                closers.append(self.closer(r))
+            locks = [trading_state(state), symbol_lock(r, -r.position, state.account.now_ns, 1.0)[0]]
+            if r.owner >= 0:
+                locks.append(strategy_lock(state.strategies[r.owner], state.account.now_ns, 1.0)[0])
+            if max(locks) < TradingState.HALTED and closing_steps(state, r, state.account.now_ns) == 0:
+                closers += self.closers(r)
             for source in closers:
                 self._prove_close(line, symbol, r, source)
 
@@ -341,11 +348,13 @@ class Run:
         self.proven_closes += 1
         self.last_proven += 1
 
-    def closer(self, r: SymbolRow) -> str:
-        """Who may close the position besides the built-in sources."""
+    def closers(self, r: SymbolRow) -> list[str]:
+        """Who may close the position besides the built-in sources; nobody else where there is no policy."""
         state = self.bench.engine.state
         owner = state.account.exit_owner
-        return CLOSERS[state.names.strategies[r.owner] if r.owner >= 0 else "trend"] if owner == "any" else owner
+        if owner != "any":
+            return [owner]
+        return [CLOSERS[state.names.strategies[r.owner] if r.owner >= 0 else "trend"]] if state.rights else []
 
     # ---------------------------------------------------------------- reading words
 
@@ -359,8 +368,10 @@ class Run:
         return state.symbols[state.names.symbol_index[symbol]]
 
     def permit(self, words: Words) -> int:
-        """The permit that the next word names."""
+        """The permit that the next word names; `permit:99` is that number, whatever it stands for."""
         name = words.next("a permit's name")
+        if name.startswith("permit:"):
+            return int(number(words.line, name.removeprefix("permit:")))
         if name not in self.names:
             raise words.line.invalid(f"no permit was called {name!r} before: `-> permit {name}` names one")
         return self.names[name]
@@ -431,6 +442,21 @@ def read_stories(source: Path | str) -> list[Story]:
     return stories
 
 
+def tell(text: str) -> Run:
+    """
+    The one story in the text has been told, and every expectation was met; its `story:` line may be left out.
+
+    Raises:
+        StoryFailed: one was not met.
+        StoryInvalid: the text is not one story.
+    """
+    lines = dedent(text).strip("\n")
+    stories = read_stories(lines if lines.startswith("story:") else f"story: told\n{lines}")
+    if len(stories) != 1:
+        raise StoryInvalid(f"one story is told at a time, found {len(stories)}")
+    return stories[0].run()
+
+
 def _without_comment(text: str) -> str:
     quoted = False
     for at, sign in enumerate(text):
@@ -440,7 +466,7 @@ def _without_comment(text: str) -> str:
     return text
 
 
-HEAD: Final = ("starts", "account", "policy", "day", "week", "silent")
+HEAD: Final = ("holds", "starts", "account", "policy", "day", "week", "silent")
 
 
 def _read_line(stories: list[Story], line: Line) -> None:

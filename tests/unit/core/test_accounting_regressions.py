@@ -25,7 +25,7 @@ def opened(pair: Pair, symbol: str, steps: int) -> PermitIssued:
 def test_an_inverse_contract_quoted_in_account_currency_is_settled_in_base_currency(pair: Pair) -> None:
     """20 contracts of 10 USD are 200 USD, whatever the price: the rate turns the base currency into USD."""
     permit = opened(pair, "DOT", 20)
-    assert permit.reserved / 1e6 == pytest.approx(10 * 20 * 8.0 / permit.limit_price)
+    assert permit.reserved / 1e6 == pytest.approx(200.0)  # at the mark, where it is worth more than at the limit
     pair.send_fill(permit, 20, 8.0, PermitState.FILLED)
     assert pair.engine.state.account.held_notional == pytest.approx(200.0)
     pair.marks["DOT"] = 8.8

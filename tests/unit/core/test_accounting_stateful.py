@@ -5,6 +5,7 @@ Both see the same inputs; the permits and revocations that the engine puts out a
 step every number that both know must be the same.
 """
 
+from fractions import Fraction
 from math import nan
 
 import msgspec
@@ -12,29 +13,39 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from interlock.core.codes import Code, PermitState
+from interlock.core.codes import Code, PermitState, RiskAction
 from interlock.core.engine import Engine
 from interlock.core.messages import (
     BUY,
     SELL,
     CashFlow,
+    Decision,
     EquityMarked,
+    Executed,
+    LockChanged,
+    MarketBatch,
     PermitIssued,
     Rebased,
+    RiskEvent,
     Tick,
 )
-from oracle.accounting import NS
+from oracle.accounting import LOSSES, NS, broken, exact
 from oracle.pair import DAY, PRICES, STEPS, Pair, close, limits
+
+GUARDED = (Code.DAILY_LOSS, Code.WEEKLY_LOSS, Code.DRAWDOWN, Code.TOTAL_DRAWDOWN, Code.EQUITY_GUARD)
 
 
 class Books(Pair, RuleBasedStateMachine):
     """One account, told twice."""
 
     rules_on: tuple[Code, ...] = (Code.CONSEC_LOSS,)
+    scale = 1
 
     def __init__(self) -> None:
         RuleBasedStateMachine.__init__(self)
         Pair.__init__(self, limits(*self.rules_on))
+        self.judged = 0
+        self.armed: set[Code] = set()
 
     @initialize()
     def begin(self) -> None:
@@ -70,7 +81,39 @@ class Books(Pair, RuleBasedStateMachine):
     def order(self, symbol: str, side: int, size: int) -> None:
         """Opens, adds, reduces or flips, as the position has it."""
         self.venue_agrees()
-        self.want(symbol, side, size * STEPS[symbol], 0.05, reduce_only=False)
+        before = len(self.model.history)
+        decision = self.want(symbol, side, size * self.scale * STEPS[symbol], 0.05, reduce_only=False)
+        if decision.facts is not None:
+            self.exposure_agrees(decision, before)
+            self.equity_agrees(decision, before)
+            self.losses_agree(decision, before)
+
+    def exposure_agrees(self, decision: Decision, before: int) -> None:
+        facts, model = decision.facts, self.model.exposure(before)
+        assert facts is not None
+        assert close(facts.symbol_notional, model.symbol.get(decision.symbol, Fraction(0)))
+        assert close(facts.strategy_notional, model.strategy.get("s", Fraction(0)))
+        assert close(facts.gross_notional, model.gross)
+        assert close(facts.net_notional, model.net)
+        assert close(facts.pending_side_notional, model.pending_buy if decision.side > 0 else model.pending_sell)
+        assert facts.position_count == model.position_count, (facts.position_count, model.symbol)
+        assert facts.symbol_is_open == (decision.symbol in model.symbol)
+
+    def equity_agrees(self, decision: Decision, before: int) -> None:
+        facts = decision.facts
+        assert facts is not None
+        assert close(facts.equity, self.model.equity(before))
+        assert close(facts.equity_own, self.model.own_equity(before))
+        assert close(facts.equity_venue, self.model.venue_equity(before))
+        assert close(facts.equity_gap_frac, self.model.gap(before))
+
+    def losses_agree(self, decision: Decision, before: int) -> None:
+        """A loss guard objects exactly where the smaller of both sources breaks its limit."""
+        objecting = {objection.code for objection in decision.objections}
+        for code in GUARDED:
+            if code in self.rules_on:
+                expected = broken(code, self.model.equity(before), self.model.references[before - 1][code], self.limits)
+                assert (code in objecting) == (expected is not False), code
 
     @precondition(lambda self: self.held())
     @rule(data=st.data(), parts=st.integers(1, 3))
@@ -85,6 +128,31 @@ class Books(Pair, RuleBasedStateMachine):
         """Some more of an order is filled, perhaps nothing, and it may end with that."""
         permit = data.draw(st.sampled_from(self.at_venue()))
         self.fill(data, permit, end if data.draw(st.booleans()) else PermitState.PARTIAL)
+
+    @rule(
+        symbol=st.sampled_from(sorted(PRICES)),
+        side=st.sampled_from([BUY, SELL]),
+        size=st.integers(1, 5),
+        moves=st.lists(st.floats(-0.08, 0.08), max_size=4),
+    )
+    def trade(self, symbol: str, side: int, size: int, moves: list[float]) -> None:
+        """An order that is filled at once, a market that moves, and figures of the venue that follow."""
+        self.order(symbol, side, size)
+        for permit in self.at_venue():
+            self.send_fill(permit, permit.steps, self.marks[permit.symbol], PermitState.FILLED)
+        for move in moves:
+            self.mark(symbol, move, 6)
+        self.venue_tells(1.0)
+
+    @precondition(lambda self: self.held())
+    @rule(data=st.data())
+    def close(self, data: st.DataObject) -> None:
+        symbol = data.draw(st.sampled_from(self.held()))
+        steps = self.model.position(symbol)
+        self.venue_agrees()
+        self.want(symbol, SELL if steps > 0 else BUY, abs(steps), 0.05, reduce_only=True)
+        for permit in self.at_venue():
+            self.send_fill(permit, permit.steps, self.marks[permit.symbol], PermitState.FILLED)
 
     @precondition(lambda self: self.at_venue())
     @rule(data=st.data())
@@ -118,6 +186,8 @@ class Books(Pair, RuleBasedStateMachine):
         amount = cents / 100 if kind == "deposit" else -cents / 100
         own = self.model.own_equity()
         assert own is not None
+        if own + exact(amount) <= 1_000:
+            return
         if first:
             self.tell(EquityMarked(float(own) + amount, nan, self.at))
         self.tell(CashFlow(kind, amount))
@@ -216,6 +286,22 @@ class Books(Pair, RuleBasedStateMachine):
             assert (account.loss_streak, account.loss_streak_total) == self.model.streaks()
 
     @invariant()
+    def locks_have_proof(self) -> None:
+        """What locks is proven at that step; what is proven after it was safe locks where triggers run."""
+        for index in range(self.judged, len(self.steps)):
+            step, proofs = self.steps[index], self.proofs[index]
+            acted = (RiskAction.VETO, RiskAction.FLATTEN)
+            locked = {o.trigger for o in step.outputs if isinstance(o, RiskEvent) and o.action in acted}
+            assert locked & set(LOSSES) <= {o.code for o in step.outputs if isinstance(o, LockChanged) and o.until_ns}
+            self.armed |= self.safe[index]
+            for code in set(LOSSES) & set(self.rules_on):
+                assert code not in locked or proofs[code], (code, "locked without proof")
+                if isinstance(step.input, MarketBatch | EquityMarked | Executed | Tick) and code in self.armed:
+                    assert code in locked or not proofs[code], (code, "proven and not locked")
+            self.armed -= locked
+        self.judged = len(self.steps)
+
+    @invariant()
     def a_restart_changes_nothing(self) -> None:
         again = Engine()
         for step in self.steps:
@@ -226,6 +312,13 @@ class Books(Pair, RuleBasedStateMachine):
             assert msgspec.msgpack.encode(list(ours)) == msgspec.msgpack.encode(list(theirs))
 
 
+class Losses(Books):
+    """The same with every loss rule on."""
+
+    rules_on = (Code.CONSEC_LOSS, *LOSSES)
+    scale = 20
+
+
 TestBooks = Books.TestCase
 TestBooks.settings = settings(
     max_examples=60,
@@ -234,3 +327,5 @@ TestBooks.settings = settings(
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow],
 )
+TestLosses = Losses.TestCase
+TestLosses.settings = TestBooks.settings

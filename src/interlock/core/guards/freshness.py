@@ -33,8 +33,9 @@ def equity_stale(f: Facts, p: Limits) -> float:
 
 @guard("EQUITY_IMPLAUSIBLE", remedy="compare the venue's balance with fills, fees and cash flows")
 def equity_implausible(f: Facts, p: Limits) -> float:
-    """Equity is above zero, and the venue's figure and our own agree."""
-    return open_if(0.0 < f.equity < inf and 0.0 <= f.equity_gap_frac <= p.equity_gap_frac_max)
+    """Equity is above zero, the venue's figure and our own agree, and every change of the balance is explained."""
+    plausible = 0.0 < f.equity < inf and 0.0 <= f.equity_gap_frac <= p.equity_gap_frac_max
+    return open_if(plausible and f.equity_unexplained == 0.0)
 
 
 @guard("MARKET_STALE", remedy="is the market stream connected for this symbol and every held one?")

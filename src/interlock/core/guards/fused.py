@@ -75,7 +75,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not (abs(f.equity_age_s) <= p.equity_age_s_max):
         found.append((Code.EQUITY_STALE, 0.0))
         allowance = 0.0
-    if not (0.0 < f.equity < inf and 0.0 <= f.equity_gap_frac <= p.equity_gap_frac_max):
+    plausible = 0.0 < f.equity < inf and 0.0 <= f.equity_gap_frac <= p.equity_gap_frac_max
+    if not (plausible and f.equity_unexplained == 0.0):
         found.append((Code.EQUITY_IMPLAUSIBLE, 0.0))
         allowance = 0.0
     if not (
@@ -159,7 +160,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         known = f.stop_frac >= 0.0 and lost_frac > 0.0 and (f.risk_at_stops >= 0.0) and (f.initial_balance > 0.0)
         left = f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops
         allowed = left / lost_frac if known else 0.0
-        if allowed >= requested and allowed > 0.0:
+        if allowed > 0.0 and (
+            allowed >= requested or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
             if allowed < allowance:
                 allowance = allowed
         else:
@@ -175,7 +178,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         found.append((Code.PRICE_COLLAR, 0.0))
         allowance = 0.0
     allowed = p.order_notional_max if 0.0 < f.requested_notional < inf else 0.0
-    if allowed >= requested and allowed > 0.0:
+    if allowed > 0.0 and (
+        allowed >= requested or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+    ):
         if allowed < allowance:
             allowance = allowed
     else:
@@ -187,7 +192,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if active & 2048:
         known = 0.0 < f.requested_quantity < inf and 0.0 < f.unit_notional < inf
         allowed = p.order_quantity_max * f.unit_notional if known else 0.0
-        if allowed >= requested and allowed > 0.0:
+        if allowed > 0.0 and (
+            allowed >= requested or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
             if allowed < allowance:
                 allowance = allowed
         else:
@@ -208,7 +215,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if f.symbol_notional >= 0.0 and -inf < p.symbol_exposure_frac_max * f.equity < inf
             else 0.0
         )
-        if allowed >= requested and allowed > 0.0:
+        if allowed > 0.0 and (
+            allowed >= requested or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
             if allowed < allowance:
                 allowance = allowed
         else:
@@ -223,7 +232,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if f.strategy_notional >= 0.0 and -inf < p.strategy_exposure_frac_max * f.equity < inf
             else 0.0
         )
-        if allowed >= requested and allowed > 0.0:
+        if allowed > 0.0 and (
+            allowed >= requested or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
             if allowed < allowance:
                 allowance = allowed
         else:
@@ -237,7 +248,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         if f.gross_notional >= 0.0 and -inf < p.total_exposure_frac_max * f.equity < inf
         else 0.0
     )
-    if allowed >= requested and allowed > 0.0:
+    if allowed > 0.0 and (
+        allowed >= requested or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+    ):
         if allowed < allowance:
             allowance = allowed
     else:
@@ -250,7 +263,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         net = f.side * f.net_notional
         known = abs(f.side) == 1.0 and net > -inf and (f.pending_side_notional >= 0.0) and (0.0 < f.equity < inf)
         allowed = p.net_exposure_frac_max * f.equity - (net + f.pending_side_notional) if known else 0.0
-        if allowed >= requested and allowed > 0.0:
+        if allowed > 0.0 and (
+            allowed >= requested or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
             if allowed < allowance:
                 allowance = allowed
         else:
@@ -267,7 +282,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if active & 131072:
         known = f.free_margin < inf and 0.0 < f.margin_leverage < inf
         allowed = f.free_margin * f.margin_leverage if known else 0.0
-        if allowed >= requested and allowed > 0.0:
+        if allowed > 0.0 and (
+            allowed >= requested or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
             if allowed < allowance:
                 allowance = allowed
         else:

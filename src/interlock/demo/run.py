@@ -1,0 +1,182 @@
+"""
+All runs of the demonstration, on as many cores as there are: each walks the tape, and each ledger is proven.
+
+A run and its proof are separate tasks, so that two cores stay busy to the end. Workers get the tape once, when they
+start; what they tell while they work goes through one queue.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.queues import Queue
+from pathlib import Path
+from queue import Empty
+from typing import Any, Final, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from interlock.adapters.paper import PaperVenue
+from interlock.core.engine import Engine
+from interlock.core.errors import ReplayDiverged
+from interlock.core.messages import SCHEMA
+from interlock.demo.market import Tape
+from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Journal, Passage, Ungated
+from interlock.demo.plans import Plan
+from interlock.ledger import Ledger, LedgerBroken, verify
+from interlock.ledger.fold import replay
+from interlock.service.gate import Gate
+
+TOLD_EVERY: Final = 500
+SEGMENT_DAYS: Final = 366
+POLL_S: Final = 0.1
+
+
+class Progress(NamedTuple):
+    """How far a run has come: ``part`` is "run" (in moments) or "proof" (in steps decided again)."""
+
+    name: str
+    part: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the audit of one ledger found: ``problems`` is empty if it was verified and decided again alike."""
+
+    steps: int
+    head: str
+    problems: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One finished run: what it left behind, and the proof of its ledger where it had one."""
+
+    plan: Plan
+    journal: Journal
+    steps: int = 0
+    proof: Proof | None = None
+
+
+@dataclass(slots=True)
+class _Worker:
+    """What a worker process knows from its start."""
+
+    tape: Tape
+    queue: "Queue[Progress] | None"
+    directory: Path
+    secret: bytes
+
+    @property
+    def key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.secret)
+
+    def tell(self, progress: Progress) -> None:
+        if self.queue is not None:
+            self.queue.put(progress)
+
+
+_worker: _Worker | None = None
+
+
+def _start(worker_tape: Tape, queue: "Queue[Progress] | None", directory: Path, secret: bytes) -> None:
+    global _worker  # noqa: PLW0603 (the one thing that a worker process is given when it starts)
+    _worker = _Worker(worker_tape, queue, directory, secret)
+
+
+def _walk(plan: Plan) -> Outcome:
+    """The plan's run over the whole tape; its ledger is closed."""
+    worker = _worker
+    assert worker is not None
+    venue = PaperVenue(BALANCE, [market.instrument for market in worker.tape.markets.values()], fee_bps=FEE_BPS)
+    journal = Journal()
+    gate = None if plan.policy is None else open_gate(worker.directory, plan.name, worker.key)
+    host = Ungated(worker.tape, venue, journal) if gate is None else Gated(worker.tape, venue, journal, gate, plan)
+    total = len(worker.tape.moments)
+    for done, _ in enumerate(Passage(worker.tape, venue, journal, host, plan.parties).run(), 1):
+        if done % TOLD_EVERY == 0 or done == total:
+            worker.tell(Progress(plan.name, "run", done, total))
+    if gate is None:
+        return Outcome(plan, journal)
+    gate.close()
+    return Outcome(plan, journal, gate.engine.state.account.seq)
+
+
+def open_gate(directory: Path, name: str, key: Ed25519PrivateKey) -> Gate:
+    """A new engine before a new ledger, signed and anchored."""
+    ledger = Ledger.open(
+        directory / name,
+        account=name,
+        schema=SCHEMA,
+        key=key,
+        anchor=directory / f"{name}.anchor",
+        segment_days=SEGMENT_DAYS,
+        answer_s_max=60.0,
+    )
+    return Gate(Engine(), ledger)
+
+
+def _prove(name: str, steps: int) -> Proof:
+    worker = _worker
+    assert worker is not None
+
+    def told(done: int) -> None:
+        if done % TOLD_EVERY == 0 or done == steps:
+            worker.tell(Progress(name, "proof", done, steps))
+
+    return prove(worker.directory, name, worker.key.public_key(), steps, told)
+
+
+def prove(directory: Path, name: str, public_key: Ed25519PublicKey, steps: int, told: Callable[[int], None]) -> Proof:
+    """The ledger's chain, heads and anchor were compared and each of its steps was decided again."""
+    report = verify(directory / name, public_key=public_key, anchor=directory / f"{name}.anchor")
+    problems = [str(problem) for problem in report.problems]
+    if report.records != steps:
+        problems.append(f"it holds {report.records} records, and {steps} steps were taken")
+    if not problems:
+        try:
+            replay(directory / name, progress=told)
+        except (ReplayDiverged, LedgerBroken) as error:
+            problems.append(str(error))
+    return Proof(report.records, report.head.hash.hex() if report.head else "", tuple(problems))
+
+
+def run_all(
+    tape: Tape, plans: Sequence[Plan], directory: Path, told: Callable[[Progress], None] = lambda _: None
+) -> tuple[Outcome, ...]:
+    """Every plan was run and every ledger proven, in the order of the plans; ``told`` heard of it on the way."""
+    context = get_context("spawn")
+    queue: Queue[Progress] = context.Queue()
+    secret = Ed25519PrivateKey.generate().private_bytes_raw()
+    runs: list[Future[Outcome]] = []
+    proofs: dict[str, Future[Proof]] = {}
+    workers = min(len(plans), os.cpu_count() or 1)
+    start = (tape, queue, directory, secret)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=start) as pool:
+        runs += [pool.submit(_walk, plan) for plan in reversed(plans)]
+        pending: set[Future[Any]] = {*runs}
+        while pending:
+            done, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
+            _hear(queue, told)
+            for run in done.intersection(runs):
+                outcome: Outcome = run.result()
+                if outcome.plan.policy is not None:
+                    proofs[outcome.plan.name] = pool.submit(_prove, outcome.plan.name, outcome.steps)
+                    pending.add(proofs[outcome.plan.name])
+    _hear(queue, told)
+    queue.close()
+    outcomes = {run.result().plan.name: run.result() for run in runs}
+    for name, proof in proofs.items():
+        outcomes[name].proof = proof.result()
+    return tuple(outcomes[plan.name] for plan in plans)
+
+
+def _hear(queue: "Queue[Progress]", told: Callable[[Progress], None]) -> None:
+    try:
+        while True:
+            told(queue.get_nowait())
+    except Empty:
+        return

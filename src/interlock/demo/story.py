@@ -1,0 +1,265 @@
+"""The runs told to a person: rows for the table and the report, and the report itself."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from math import inf
+from typing import Final
+
+from interlock.core.codes import Code
+from interlock.core.constants import NS_PER_S, OPERATOR_NS
+from interlock.core.guards import GUARDS
+from interlock.core.messages import Decision
+from interlock.core.numbers import larger
+from interlock.demo.figures import Figures, answer, peaks, spans
+from interlock.demo.market import Tape
+from interlock.demo.passage import FEE_BPS, REVIEW_DAYS, Journal
+from interlock.demo.run import Outcome
+from interlock.report import Event, Fill, Floor, Kind, Prices, Report, Row, Run, Verification
+
+SAYS: Final = {guard.code: guard.says for guard in GUARDS}
+FLOOR_NAMES: Final = {
+    Code.DAILY_LOSS: "Daily loss",
+    Code.WEEKLY_LOSS: "Weekly loss",
+    Code.DRAWDOWN: "Drawdown",
+    Code.TOTAL_DRAWDOWN: "Total drawdown",
+    Code.EMERGENCY_FLATTEN: "Emergency flatten",
+    Code.EQUITY_GUARD: "Equity guard",
+}
+FLATTENING: Final = "The position is to be closed until it is flat."
+LOCKED: Final = (Code.TRADING_REDUCING, Code.TRADING_HALTED, Code.SYMBOL_VETO)
+INDENT: Final = "· "
+
+CONVENTIONS: Final = tuple(
+    " ".join(paragraph.split())
+    for paragraph in f"""
+A wish is formed when a bar has closed, and sent when the next bar of its symbol opens within the venue's session. It
+is filled there: bought at the ask, sold at the bid. The data give bid and ask at each close; the spread at an open is
+that of the close before.
+
+Inside a bar the adverse extreme comes first: a stop fills at its price, or at the open where the bar opened beyond
+it. Positions are valued at the closing bid or ask; loss limits are judged at each close.
+
+All symbols are taken to be quoted in the account's currency. Costs: the spread, and {FEE_BPS:g} bps of notional for
+each fill. Overnight financing, depth and a broker's margin calls are not modelled; an ungated run is not ended by one
+either.
+
+All runs share strategy, prices and wishes. An intent is the wish less the position held, so its size follows each
+run's own equity; ungated, every intent is sent as it is.
+
+Where a lock waits for an operator, the demonstration's operator releases it after {REVIEW_DAYS} days and takes
+present equity as the new reference. Each review is in the ledger.
+
+The policies extend presets that were made for other markets. Only what depends on the instruments was written anew
+(universe, margin leverage, price collar, largest order); every loss and exposure figure is the preset's own, but for
+the daily loss of the run named tight.
+
+What the gate saved is the difference of final equity, and the lesser drawdown. What it cost shows in the months in
+which the ungated account did better: each month's return, of the equity it began with, is compared with that
+of the ungated run. A gate that limits size gives up part of every good month; that is its price.
+
+The strategy's parameters were chosen so that the ungated account is badly hurt. It is an example, not advice,
+and one history proves nothing about the next.
+""".split("\n\n")
+)
+"""What must be known to read the figures; shown with the report."""
+
+
+def rows(found: Sequence[Figures], currency: str) -> tuple[Row, ...]:
+    """The comparison, one cell for each run."""
+    return (
+        Row("Return", [percent(each.return_frac) for each in found], "of the initial balance"),
+        Row(f"Final equity, {currency}", [count(round(each.equity)) for each in found]),
+        Row("Worst day", [percent(each.worst_day_frac) for each in found], "from one 17:00 in New York to the next"),
+        Row("Worst drawdown", [percent(each.worst_drawdown_frac) for each in found], "below the highest close before"),
+        Row("Intents", [count(each.intents) for each in found], "openings and exits that were asked for"),
+        Row("Capped", [_gated(each, count(each.capped)) for each in found], "let through, smaller than asked"),
+        Row("Denied", [_gated(each, count(each.denied_count)) for each in found], "nothing went out"),
+        *_by_code(found, [_reasons(each) for each in found]),
+        Row("Locks", [_gated(each, count(sum(each.locks.values()))) for each in found], "each from its start to its end"),
+        *_by_code(found, [each.locks for each in found]),
+        Row("Time locked", [_gated(each, percent(each.locked_frac, "")) for each in found], "at least one lock in force"),
+        Row("Flattenings", [_gated(each, count(each.flattenings)) for each in found], "positions that the gate closed"),
+        Row(f"Fees, {currency}", [count(round(each.fees)) for each in found], "besides the spread"),
+        Row(
+            f"Gate saved, {currency}",
+            [_gated(each, _saved(each)) for each in found],
+            "final equity above the ungated one's",
+        ),
+        Row(
+            "Months ahead",
+            [_gated(each, _ahead(each)) for each in found],
+            "of the ungated account, and by how much",
+        ),
+        Row("Months behind", [_gated(each, _behind(each)) for each in found], "the gate's cost, and how much"),
+    )
+
+
+def _reasons(each: Figures) -> dict[str, int]:
+    """Denials by reason; those of a lock under the lock's own name."""
+    named = {code: number for code, number in each.denied.items() if code not in LOCKED}
+    return {**named, **{f"lock {code}": number for code, number in each.denied_by_lock.items()}}
+
+
+def _by_code(found: Sequence[Figures], counts: Sequence[dict[str, int]]) -> list[Row]:
+    """A row for each code that any run has, most frequent first."""
+    total = Counter[str]()
+    for each in counts:
+        total.update(each)
+    return [
+        Row(f"{INDENT}{code}", [_gated(run, count(each.get(code, 0))) for run, each in zip(found, counts, strict=True)])
+        for code, _ in total.most_common()
+    ]
+
+
+def _gated(each: Figures, text: str) -> str:
+    return text if each.gated else "–"
+
+
+def _saved(each: Figures) -> str:
+    return f"{'+' if each.equity_gained > 0.0 else ''}{count(round(each.equity_gained))}"
+
+
+def _ahead(each: Figures) -> str:
+    return f"{each.months_ahead}, {percent(each.ahead_frac, '')}"
+
+
+def _behind(each: Figures) -> str:
+    return f"{each.months_behind}, {percent(each.behind_frac, '')}"
+
+
+def percent(frac: float, sign: str = "+") -> str:
+    """A fraction as a percentage with its sign."""
+    return f"{frac * 100.0:{sign}.1f} %".replace("-", "−")
+
+
+def count(number: int) -> str:
+    """A whole number."""
+    return f"{number:,}".replace(",", "\u202f").replace("-", "−")
+
+
+def verdict(found: Sequence[Figures]) -> Verification:
+    """Whether every ledger was verified and decided again alike, in one sentence."""
+    proofs = [each.proof for each in found if each.proof is not None]
+    broken = [f"{each.name}: {each.proof.problems[0]}" for each in found if each.proof and each.proof.problems]
+    if broken:
+        return Verification(proven=False, text="; ".join(broken))
+    steps = count(sum(proof.steps for proof in proofs))
+    text = f"{len(proofs)} ledgers verified, {steps} steps decided again with the same outcome."
+    return Verification(proven=True, text=text)
+
+
+def proofs(found: Sequence[Figures]) -> list[str]:
+    """A line for each ledger: whether it is proven, how many steps it holds, and its head."""
+    lines = []
+    for each in found:
+        if each.proof is None:
+            continue
+        head = f"{count(each.proof.steps)} steps, head {each.proof.head[:16]}"
+        if each.proof.problems:
+            lines.append(f"NOT PROVEN  {each.name}: {head}: {'; '.join(each.proof.problems)}")
+        else:
+            lines.append(f"Verified and decided again  {each.name}: {head}")
+    return lines
+
+
+def report(
+    tape: Tape, outcomes: Sequence[Outcome], found: Sequence[Figures], sources: Sequence[tuple[str, str]], currency: str
+) -> Report:
+    """The whole story as a report."""
+    first, last = (date(instant) for instant in (tape.moments[0].open_ns, tape.moments[-1].close_ns))
+    hurt, kept = found[0], max(found[1:], key=lambda each: each.equity)
+    subtitle = (
+        f"{', '.join(tape.markets)}, {first} to {last}. A trend strategy with leverage: ungated, the account ends at "
+        f"{percent(hurt.return_frac)} and once falls {percent(-hurt.worst_drawdown_frac, '')} below its peak; behind "
+        f"{kept.name} it ends at {percent(kept.return_frac)} and falls {percent(-kept.worst_drawdown_frac, '')} at worst."
+    )
+    policies = [(f"Policy {each.name}", f"{each.policy}, digest {each.digest}") for each in found if each.gated]
+    heads = [
+        (f"Ledger {each.name}", f"{count(each.proof.steps)} steps, head {each.proof.head}") for each in found if each.proof
+    ]
+    return Report(
+        title="The same intents, with and without a gate",
+        subtitle=subtitle,
+        currency=currency,
+        runs=[_run(outcome) for outcome in outcomes],
+        prices=[
+            Prices(market.symbol, market.unit, market.bars.ts_ns, market.bars.close) for market in tape.markets.values()
+        ],
+        summary=rows(found, currency),
+        verification=verdict(found),
+        notes=CONVENTIONS,
+        provenance=[*sources, *policies, *heads],
+    )
+
+
+def date(at_ns: int) -> str:
+    """The day of an instant, UTC."""
+    return f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%-d %b %Y}"
+
+
+def _run(outcome: Outcome) -> Run:
+    journal = outcome.journal
+    return Run(
+        name=outcome.plan.name,
+        gated=outcome.plan.policy is not None,
+        at_ns=journal.at_ns,
+        equity=journal.equity,
+        peak=peaks(journal),
+        floors=[Floor(FLOOR_NAMES[code], values) for code, values in journal.floors.items()],
+        locks=spans(journal),
+        events=events(journal),
+        fills=[Fill(*fill) for fill in journal.fills],
+    )
+
+
+def events(journal: Journal) -> list[Event]:
+    """Every intervention of the gate in order: denials, caps and flattenings, each with what bound in numbers."""
+    found = [_event(at_ns, decision) for at_ns, decision in journal.decisions if answer(decision) != "granted"]
+    found += [
+        Event(
+            at_ns,
+            Kind.FLATTENED,
+            symbol,
+            code.value,
+            "The position is to be closed until it is flat.",
+            f"equity {equity:,.0f}",
+        )
+        for at_ns, symbol, code, equity in journal.flattenings
+    ]
+    return sorted(found, key=lambda event: event.at_ns)
+
+
+def _event(at_ns: int, decision: Decision) -> Event:
+    if decision.allowed:
+        code = min(decision.objections, key=lambda objection: objection.allowance).code
+        return Event(at_ns, Kind.CAPPED, decision.symbol, code.value, SAYS.get(code, ""), _room(decision))
+    code = decision.headline
+    return Event(at_ns, Kind.DENIED, decision.symbol, code.value, SAYS.get(code, decision.note), _bound(decision, code))
+
+
+def _bound(decision: Decision, code: Code) -> str:
+    """What bound, in numbers."""
+    facts = decision.facts
+    if decision.lock:
+        end = "an operator" if decision.lock_until_ns == OPERATOR_NS else instant(decision.lock_until_ns)
+        return f"{decision.lock} until {end}"
+    if facts is None:
+        return decision.note
+    if code in FLOOR_NAMES:
+        return f"equity {facts.equity:,.0f}"
+    if code == Code.MARKET_STALE:
+        age_s = larger(facts.mark_age_s, facts.book_age_s)
+        return f"oldest price {age_s:,.0f} s" if age_s < inf else "a symbol's session has no price yet"
+    return _room(decision)
+
+
+def _room(decision: Decision) -> str:
+    """How much there was room for, of how much was asked."""
+    asked = decision.facts.requested_notional if decision.facts else 0.0
+    return f"room for {max(decision.allowance, 0.0):,.0f} of {asked:,.0f}"
+
+
+def instant(at_ns: int) -> str:
+    """An instant to the minute, UTC."""
+    return f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%Y-%m-%d %H:%M}"
