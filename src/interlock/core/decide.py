@@ -448,28 +448,32 @@ def _lock_released(agenda: Agenda, event: LockReleased, _before: _Before) -> Non
 
 
 def _kill_set(agenda: Agenda, event: KillSet, _before: _Before) -> None:
-    """The kill switch holds in its scope; throwing it again never weakens it."""
-    freeze = event.mode == KillMode.FREEZE
-    severity = TradingState.HALTED if freeze else TradingState.REDUCING
-    held = kill_severity(agenda.state, event.scope, event.scope_key)
-    weaker = held == TradingState.HALTED and (event.mode == KillMode.REDUCE_ONLY or not event.by)
-    if not weaker:
-        lock_scope(
-            agenda,
-            event.scope,
-            event.scope_key,
-            0,
-            Code.KILL_SWITCH,
-            OPERATOR_NS,
-            event.reason,
-            event.by,
-            severity,
-        )
-    if freeze:
-        agenda.emit(Alert(Code.TRADING_HALTED, "exits are off: trading is frozen until an operator resets it"))
+    """
+    The kill switch holds in its scope, for the reason it was first thrown for; throwing it again never weakens it.
+
+    A freeze and a flatten contradict each other, so only a named operator replaces one by the other.
+    """
+    state = agenda.state
+    rows = rows_of(state, event.scope, event.scope_key)
+    held = kill_severity(state, event.scope, event.scope_key)
+    flattening = any(
+        state.symbols[index].goal == Code.KILL_SWITCH for index in state.open_rows if rows is None or index in rows
+    )
+    if event.mode == KillMode.FREEZE:
+        if held < TradingState.HALTED and (event.by or not flattening):
+            _kill(agenda, event, TradingState.HALTED)
+            agenda.emit(Alert(Code.TRADING_HALTED, "exits are off: trading is frozen until an operator resets it"))
+        return
+    if held == TradingState.HALTED and not (event.mode == KillMode.FLATTEN and event.by):
+        return
+    if held != TradingState.REDUCING:
+        _kill(agenda, event, TradingState.REDUCING)
     if event.mode == KillMode.FLATTEN:
-        rows = rows_of(agenda.state, event.scope, event.scope_key)
         flatten(agenda, Code.KILL_SWITCH, external=True, rows=rows)
+
+
+def _kill(agenda: Agenda, event: KillSet, severity: TradingState) -> None:
+    lock_scope(agenda, event.scope, event.scope_key, 0, Code.KILL_SWITCH, OPERATOR_NS, event.reason, event.by, severity)
 
 
 def kill_severity(state: State, scope: Scope, key: str) -> TradingState:

@@ -69,4 +69,5 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 
     def unit_value(self, price: float, rate: float) -> float:
         """Notional of one step in account currency, >= 0, at `price` and `rate` (settlement to account currency)."""
-        return abs(self.value(price)) * self.step * rate
+        value = self.multiplier / price if self.inverse else self.multiplier * price
+        return value * self.step * rate

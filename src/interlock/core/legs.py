@@ -22,7 +22,6 @@ from interlock.core.guards.fused import Found, ask_all
 from interlock.core.instrument import Instrument
 from interlock.core.limits import SWITCHABLE, Limits
 from interlock.core.locks import FREE, Binding, account_lock, strategy_lock, symbol_lock
-from interlock.core.measure import guard_equity
 from interlock.core.messages import Decision, Intent, Objection, PermitIssued, PermitRevoked
 from interlock.core.numbers import at_least
 from interlock.core.observe import Order, equity_now, observe, worst_price
@@ -107,7 +106,7 @@ def _decide_closing(agenda: Agenda, intent: Intent, index: int, instrument: Inst
     """
     state = agenda.state
     r = state.symbols[index]
-    steps = requested_steps(intent, instrument, r.unit_notional, _equity(agenda), state.limits(r))
+    steps = requested_steps(intent, instrument, r.unit_notional, equity_now(agenda.state, agenda.at_ns), state.limits(r))
     if steps == 0 and intent.quantity != intent.quantity:
         note = "give a quantity: no usable price turns money into one"
         deny(agenda, intent, Code.MALFORMED, reducing=True, note=note)
@@ -127,11 +126,6 @@ def _decide_closing(agenda: Agenda, intent: Intent, index: int, instrument: Inst
         held = r.position * intent.side < 0
         note = "it is being closed already" if held and steps else "nothing is held on that side"
         deny(agenda, intent, Code.NOTHING_TO_REDUCE, reducing=True, requested=steps, note=note)
-
-
-def _equity(agenda: Agenda) -> float:
-    """The equity that sizes are taken from."""
-    return guard_equity(*equity_now(agenda.state, agenda.at_ns))
 
 
 def _rest(intent: Intent, quantity: float) -> Intent:
@@ -407,7 +401,7 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits) -> Orde
         if r.unit_notional > unit:
             unit = r.unit_notional
     sized = intent.quantity == intent.quantity or intent.notional == intent.notional
-    steps = requested_steps(intent, instrument, unit, nan if sized else _equity(agenda), limits)
+    steps = requested_steps(intent, instrument, unit, nan if sized else equity_now(agenda.state, agenda.at_ns), limits)
     if abs(r.position) + r.pending_buy + r.pending_sell + steps > MAX_STEPS:
         steps = 0
     leverage = intent.margin_leverage
@@ -428,9 +422,9 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits) -> Orde
         1.0 if right is not None and right.may_open else 0.0,
         (now_ns - created_ns) / NS_PER_S_FLOAT if created_ns > 0 else nan,
         0.0 if seen is None or same_content(intent, seen.intent) else 1.0,
-        account_lock(state.account, now_ns, trusted),
+        account_lock(state.account, now_ns, trusted) if state.account.lock_mask else FREE,
         strategy_lock(state.strategies[strategy], now_ns, trusted) if strategy >= 0 else FREE,
-        symbol_lock(r, intent.side, now_ns, trusted),
+        symbol_lock(r, intent.side, now_ns, trusted) if r.lock_mask else FREE,
     )
 
 

@@ -90,6 +90,8 @@ def measure(state: State) -> None:
             state.strategies.edit(number).held_notional = total
     a.own_equity = a.nominal_base + money(a.balance + a.booked) + pnl if a.balance_known == 1.0 else nan
     a.own_proven = 1.0 if fresh and a.reconciled == 1.0 and a.own_equity == a.own_equity else 0.0
+    a.equity = guard_equity(a.venue_equity, a.own_equity)
+    a.equity_gap = equity_gap(a.venue_equity, a.own_equity)
 
 
 def _stop_risk(r: SymbolRow, limits: Limits) -> float:

@@ -58,23 +58,24 @@ def worst_price(r: SymbolRow, side: int, limit_price: float, limits: Limits) -> 
     return r.mark * (1.0 + side * limits.collar_frac_max * (1.0 - PRICE_TOLERANCE))
 
 
-def counts_as_loss(state: State, now_ns: int) -> bool:
-    """Whether the policy's patience with an unexplained loss has run out."""
+def equity_now(state: State, now_ns: int) -> float:
+    """The equity that openings are judged by and sized from, in account currency."""
+    return state.account.equity if state.account.unexplained == 0 else _unexplained(state, now_ns)[0]
+
+
+def _unexplained(state: State, now_ns: int) -> tuple[float, float, float, float]:
+    """
+    Equity, gap, own equity and what is unexplained, while the balance has changed for no known reason.
+
+    A loss that nothing explains counts in our own equity once the policy's patience with it has run out.
+    """
     a = state.account
+    unexplained, ours = money(a.unexplained), a.own_equity
     waited_ns = now_ns - a.unexplained_since_ns
-    return a.unexplained < 0 and waited_ns > state.account_limits().unexplained_patience_s * NS_PER_S_FLOAT
-
-
-def equity_now(state: State, now_ns: int) -> tuple[float, float]:
-    """
-    The two equities that openings are judged by: the venue's and our own, in account currency.
-
-    A loss that nothing explains counts in our own once the policy's patience with it has run out.
-    """
-    a = state.account
-    if a.unexplained != 0 and counts_as_loss(state, now_ns):
-        return a.venue_equity, a.own_equity + money(a.unexplained)
-    return a.venue_equity, a.own_equity
+    if a.unexplained < 0 and waited_ns > state.account_limits().unexplained_patience_s * NS_PER_S_FLOAT:
+        ours += unexplained
+        unexplained = 0.0
+    return guard_equity(a.venue_equity, ours), equity_gap(a.venue_equity, ours), ours, unexplained
 
 
 def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Limits, own: PermitRow | None) -> Facts:
@@ -89,8 +90,9 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     assert instrument is not None
     steps, side, unit = order.steps, order.side, order.unit_notional
     price, stop = order.worst_price, order.stop_price
-    venue, ours = equity_now(state, now_ns)
-    equity = guard_equity(venue, ours)
+    equity, gap, ours, unexplained = a.equity, a.equity_gap, a.own_equity, 0.0
+    if a.unexplained != 0:
+        equity, gap, ours, unexplained = _unexplained(state, now_ns)
     session, session_opened_ns, _ = ALWAYS_OPEN if not instrument.sessions else session_of(state, order.row, now_ns)
     held_here = 0.0
     strategy_held, strategy_reserved = 0.0, 0
@@ -131,7 +133,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         1.0 if a.kind is not AccountKind.LIVE else a.armed * a.rollout * (1.0 - a.environment_kill),
         0.0 if free else order.halted,
         0.0 if free else order.reducing,
-        0.0 if order.symbol_lock is FREE else 1.0,
+        0.0 if order.symbol_lock is FREE and not r.goal else 1.0,
         session,
         1.0 if side > 0 else -1.0,
         steps * instrument.step,
@@ -149,14 +151,14 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         trusted,
         0.0 if a.exit_owner == "any" else age_s(now_ns, a.heartbeat_ns),
         a.reconciled,
-        age_s(now_ns, a.reconciled_at_ns),
+        (now_ns - a.reconciled_at_ns) / NS_PER_S_FLOAT if a.reconciled_at_ns > 0 else nan,
         float(a.unknown_rows + a.unknown_permits),
         equity,
-        venue,
+        a.venue_equity,
         ours,
-        age_s(now_ns, a.venue_equity_at_ns),
-        equity_gap(venue, ours),
-        0.0 if a.unexplained == 0 or counts_as_loss(state, now_ns) else money(a.unexplained),
+        (now_ns - a.venue_equity_at_ns) / NS_PER_S_FLOAT if a.venue_equity_at_ns > 0 else nan,
+        gap,
+        unexplained,
         money(a.balance + a.booked) if a.balance_known == 1.0 else nan,
         a.initial_balance,
         a.equity_peak,

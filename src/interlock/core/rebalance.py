@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from interlock.core.agenda import Agenda
 from interlock.core.codes import Action, Code
-from interlock.core.measure import guard_equity
 from interlock.core.messages import Instruction, Intent, Rebalance
 from interlock.core.observe import equity_now
 
@@ -51,7 +50,7 @@ def intent_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) ->
     weight = instruction.target_weight
     if not -1.0 <= weight <= 1.0 or (weight == 0.0 and instruction.action is Action.OPEN):
         return _refuse(rebalance, instruction, f"target_weight must be in [-1, 1] and not 0 to open, found {weight!r}")
-    equity = guard_equity(*equity_now(state, agenda.at_ns))
+    equity = equity_now(state, agenda.at_ns)
     steps = 0
     if weight != 0.0:
         if not (equity > 0.0 and r.unit_notional > 0.0):
