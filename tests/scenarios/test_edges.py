@@ -282,8 +282,8 @@ def test_a_close_in_doubt_is_smaller_than_a_step_or_leaves(bench: Bench) -> None
     bench.send(Quarantined("Executed", "it broke", b"", "BTC"))
     small = bench.send(bench.intent("BTC", -1, quantity=0.00001, reduce_only=True, source="operator"))
     assert [each.headline for each in small.outputs if isinstance(each, Decision)] == [Code.NOTHING_TO_REDUCE]
-    opening = bench.send(bench.intent("BTC", -1, quantity=1.0))
-    assert [each.granted_steps for each in opening.outputs if isinstance(each, Decision)] == [0]
+    against = bench.send(bench.intent("BTC", -1, quantity=1.0))
+    assert [each.reduce_only for each in against.outputs if isinstance(each, PermitIssued)] == [True]
     assert len(close(bench)) == 1
 
 

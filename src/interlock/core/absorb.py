@@ -498,9 +498,12 @@ def close_row(state: State, index: int) -> None:
 def _orders_reported(state: State, event: OrdersReported) -> None:
     for order in event.orders:
         p = state.permits.get(order.permit)
-        if p is not None and not p.ended:
+        if p is not None and (not p.ended or p.state in UNUSED):
             p = state.permits.edit(order.permit)
-            p.working_ns = event.at_ns
+            if p.ended:
+                _revive(state, p)
+                p.state = PermitState.SPENT
+            p.working_ns = min(event.at_ns, state.account.now_ns)
             if p.state in (PermitState.SPENT, PermitState.UNKNOWN):
                 _set_unknown(state, p, PermitState.WORKING)
 
@@ -671,6 +674,9 @@ def _book_fill(state: State, p: PermitRow, signed_steps: int, value: int, fees: 
         if held and (r.position == 0 or r.position * held < 0):
             _end_trade(state, p.symbol)
     if closed < abs(signed_steps):
+        if p.reduce_only:
+            r.known = nan
+            a.reconciled = 0.0
         r.trade_pnl -= fees - closing_fees
         _grow_trade(state, p, r, abs(signed_steps) - closed)
 

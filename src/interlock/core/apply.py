@@ -82,9 +82,11 @@ def apply_output(state: State, output: Output) -> None:
 
 
 def _remember(state: State, intent: Intent, outputs: tuple[Output, ...]) -> None:
-    """The intent's id stands for its first decision, and for the permit that came of it if one did."""
+    """The intent's id stands for its first decision and the permit that came of it; other content leaves that as it is."""
     for output in outputs:
         if type(output) is Decision and output.intent_id == intent.id and not output.repeats:
+            if any(objection.code is Code.INTENT_CONFLICT for objection in output.objections):
+                return
             seen = SeenIntent(
                 intent,
                 output.id,

@@ -23,7 +23,6 @@ from interlock.core.legs import decide_intent, decide_opening, decide_reducing, 
 from interlock.core.locks import account_lock
 from interlock.core.measure import equity_gap, guard_equity, session_of
 from interlock.core.messages import (
-    AccountOpened,
     Alert,
     Amend,
     BaselineSet,
@@ -74,6 +73,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     before = _Before(state, event)
     if type(event) not in CONFIGURATION:
         absorb(draft, event)
+        agenda.next_id = max(agenda.next_id, draft.account.next_id)
     _expire(agenda)
     _settle_baselines(agenda)
     _pass_time(agenda, since_ns)
@@ -87,7 +87,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     return tuple(agenda.outputs)
 
 
-CONFIGURATION: Final = frozenset({AccountOpened, CalendarSet, InstrumentSet, PolicySet})
+CONFIGURATION: Final = frozenset({CalendarSet, InstrumentSet, PolicySet})
 """Inputs that change the shape of the tables; nothing is concluded from them in the same step."""
 
 
@@ -209,7 +209,11 @@ def _pursue_goals(agenda: Agenda, since_ns: int) -> None:
         if session == 0.0:
             agenda.emit(FlattenGoal(symbol, code, active=True, next_attempt_ns=edge_ns, attempts=r.goal_attempts))
             continue
-        if r.position != 0 and account_lock(state.account, agenda.at_ns, agenda.trusted)[0] < TradingState.HALTED:
+        if (
+            r.position != 0
+            and state.instruments[index] is not None
+            and account_lock(state.account, agenda.at_ns, agenda.trusted)[0] < TradingState.HALTED
+        ):
             _attempt_flat(agenda, index)
         delay_ns = _retry_ns(agenda, index)
         agenda.emit(

@@ -112,9 +112,7 @@ def _decide_closing(agenda: Agenda, intent: Intent, index: int, instrument: Inst
         deny(agenda, intent, Code.MALFORMED, reducing=True, note=note)
         return
     if r.known != 1.0:
-        if not intent.reduce_only:
-            decide_opening(agenda, intent, index)
-        elif steps:
+        if steps:
             decide_reducing(agenda, intent, index, steps, steps, None)
         else:
             deny(agenda, intent, Code.NOTHING_TO_REDUCE, reducing=True, note="less than one step of the venue")

@@ -51,9 +51,11 @@ def intent_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) ->
     if not -1.0 <= weight <= 1.0 or (weight == 0.0 and instruction.action is Action.OPEN):
         return _refuse(rebalance, instruction, f"target_weight must be in [-1, 1] and not 0 to open, found {weight!r}")
     equity = equity_now(state, agenda.at_ns)
-    if not (equity > 0.0 and r.unit_notional > 0.0):
-        return _refuse(rebalance, instruction, "equity or price is unknown, so a weight is no size", Code.EQUITY_STALE)
-    steps = instrument.steps_down(abs(weight) * equity / r.unit_notional * instrument.step)
+    steps = 0
+    if weight != 0.0:
+        if not (equity > 0.0 and r.unit_notional > 0.0):
+            return _refuse(rebalance, instruction, "equity or price is unknown, so a weight is no size", Code.EQUITY_STALE)
+        steps = instrument.steps_down(abs(weight) * equity / r.unit_notional * instrument.step)
     change = (steps if weight > 0.0 else -steps) - r.position
     side = 1 if change > 0 else -1
     wanted = abs(change) - (r.pending_buy if side > 0 else r.pending_sell)

@@ -109,6 +109,7 @@ class Ledger:
         head_every_s: float = 60.0,
         answer_s_max: float = 5.0,
         segment_days: int = 1,
+        disk: Callable[..., Writer] = Writer,
     ) -> Self:
         """
         The ledger is open to append after its last durable record; nobody else can open it to write.
@@ -121,6 +122,7 @@ class Ledger:
             pending_bytes_max: their payloads' bytes.
             answer_s_max: how long the disk may take over one group before ``problem`` says that it hangs.
             segment_days: days of records in one file, counted from the first; more where years are recorded in minutes.
+            disk: makes the writer; the test kit's fails and hangs when told to.
 
         Raises:
             LedgerLocked: it has a writer.
@@ -129,7 +131,7 @@ class Ledger:
             LedgerTooNew: a newer version wrote it.
         """
         lock: WriterLock | None = None
-        writer = Writer(directory, account, schema, key, anchor, segment_days)
+        writer = disk(directory, account, schema, key, anchor, segment_days)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             lock = WriterLock(directory)

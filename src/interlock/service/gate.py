@@ -8,6 +8,7 @@ full too, only what reduces and what has happened already is still taken.
 """
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ from interlock.core.codes import PermitState
 from interlock.core.decide import decide
 from interlock.core.engine import Engine
 from interlock.core.errors import InterlockError
-from interlock.core.messages import Executed, Input, PermitIssued, PermitRevoked, Spent, Step
+from interlock.core.messages import Executed, Input, KillSet, LockSet, PermitIssued, PermitRevoked, Spent, Step
 from interlock.core.permit import ENDED
 from interlock.ledger.errors import LedgerBroken, LedgerError, LedgerUnwritable
 from interlock.ledger.ledger import Ledger
@@ -137,8 +138,8 @@ class Gate:
             raise LedgerUnwritable(f"{len(self._backlog)} steps were not written", "check the disk")
 
     def _is_urgent(self, event: Input, at_ns: int, mono_ns: int | None) -> bool:
-        """Whether the input must be taken even when nothing can be recorded: a result, or something that reduces."""
-        if type(event) in (Spent, Executed):
+        """Whether the input is taken even when nothing can be recorded: a result, a lock, or something that reduces."""
+        if type(event) in (Spent, Executed, KillSet, LockSet):
             return True
         outputs = decide(self.engine.state, at_ns, at_ns if mono_ns is None else mono_ns, event)
         return any(type(output) is PermitIssued and output.reduce_only for output in outputs)
@@ -147,7 +148,8 @@ class Gate:
         self._backlog.append(step)
         self._drain()
         if step.seq % self._snapshot_every == 0 and not self._backlog:
-            self.ledger.snapshot(snapshot.encode(self.engine.state))
+            with suppress(LedgerUnwritable):  # without it a restart folds more; what the step handed out must leave
+                self.ledger.snapshot(snapshot.encode(self.engine.state))
 
     def _drain(self) -> None:
         """As many waiting steps as the ledger has room for are on their way to the disk."""

@@ -1,0 +1,164 @@
+"""Seeded histories with every fault and every law, and proof that the laws see what they are for."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from interlock.core import absorb, apply, decide, legs, triggers
+from interlock.core.agenda import Agenda
+from interlock.core.codes import Code
+from interlock.core.limits import Limits
+from interlock.core.messages import Intent
+from interlock.core.state import PermitRow, State, SymbolRow
+from interlock.service.gate import Gate
+from interlock.testing.__main__ import main
+from interlock.testing.faults import FAULTS, garble_a_message
+from interlock.testing.laws import LAWS
+from interlock.testing.simulator import Fault, LawBroken, Outcome, Simulation
+
+
+def run(place: Path, seed: int, steps: int, faults: tuple[Fault, ...] = FAULTS) -> Outcome:
+    sim = Simulation(seed, place, faults=faults)
+    try:
+        return sim.run(steps)
+    finally:
+        sim.abandon()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_law_holds(seed: int, tmp_path: Path) -> None:
+    assert run(tmp_path, seed, 300).steps > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 200))
+@pytest.mark.timeout(600)
+def test_every_law_holds_for_long(seed: int, tmp_path: Path) -> None:
+    assert run(tmp_path, seed, 1_500).steps > 0
+
+
+def test_a_calm_history_trades(tmp_path: Path) -> None:
+    assert run(tmp_path, 2, 300, ()).permits > 5
+
+
+def test_a_seed_gives_one_history(tmp_path: Path) -> None:
+    assert run(tmp_path / "one", 11, 250) == run(tmp_path / "other", 11, 250)
+
+
+def test_the_command_tells_the_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "3", "--steps", "60"]) == 0
+    assert "every law held" in capsys.readouterr().out
+    assert main(["--seed", "3", "--steps", "60", "--no-faults"]) == 0
+
+
+def test_every_fault_does_its_harm_and_leaves_a_history_that_comes_to_rest(tmp_path: Path) -> None:
+    for number, fault in enumerate(FAULTS):
+        sim = Simulation(number, tmp_path / str(number), faults=(fault,))
+        try:
+            assert sim.run(60).steps > 0
+        finally:
+            sim.abandon()
+
+
+# ---------------------------------------------------------------- controls: a broken engine is found out
+
+
+def caught(place: Path, *, seeds: int = 12, steps: int = 300, faults: tuple[Fault, ...] = FAULTS) -> str:
+    """What the first history tells that breaks a law; nothing when every law holds in all of them."""
+    for seed in range(seeds):
+        try:
+            run(place / str(seed), seed, steps, faults)
+        except LawBroken as story:
+            return str(story)
+    return ""
+
+
+def test_control_a_decision_that_changes_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = triggers.look
+
+    def meddles(agenda: Agenda) -> None:
+        agenda.state.instruments.append(None)
+        look(agenda)
+
+    monkeypatch.setattr(decide, "look", meddles)
+    story = caught(tmp_path)
+    assert "deciding_changes_nothing" in story
+    assert "again:  python -m interlock.testing --seed" in story
+
+
+def test_control_an_end_that_releases_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(absorb, "release", lambda *_: None)
+    assert "steps_are_conserved" in caught(tmp_path)
+
+
+def test_control_a_gate_that_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = Gate.submit
+
+    def hasty(gate: Gate, *args: object, **options: object) -> object:
+        handed = submit(gate, *args, **options)  # type: ignore[arg-type]
+        gate._waiting.clear()
+        return type(handed)(handed.step, (*handed.permits, *handed.waiting), (), None)
+
+    monkeypatch.setattr(Gate, "submit", hasty)
+    assert "record_first" in caught(tmp_path, seeds=40)
+
+
+def test_control_a_close_that_must_pass_the_guards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reducing = legs.decide_reducing
+
+    def guarded(agenda: Agenda, intent: Intent, index: int, *rest: object) -> None:
+        if agenda.state.account.policy_verified != 1.0:
+            legs.deny(agenda, intent, Code.POLICY_INVALID, reducing=True)
+        else:
+            reducing(agenda, intent, index, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(legs, "decide_reducing", guarded)
+    assert "a_close_" in caught(tmp_path)
+
+
+def test_control_a_lock_that_forgets_what_was_issued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (decide, triggers):
+        monkeypatch.setattr(module, "raise_fence", lambda *_, **__: None)
+    assert "nothing_opens_under_a_lock" in caught(tmp_path)
+
+
+def test_control_a_trigger_that_needs_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = triggers._losses
+
+    def gullible(agenda: Agenda, limits: Limits) -> None:
+        a = agenda.state.account
+        if a.venue_equity == a.venue_equity:
+            a.own_equity, a.own_proven = a.venue_equity, 1.0
+        losses(agenda, limits)
+
+    monkeypatch.setattr(triggers, "_losses", gullible)
+    assert "no_flight_without_proof" in caught(tmp_path, faults=(garble_a_message,))
+
+
+def test_control_a_fold_that_is_not_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = apply._put
+
+    def forgetful(row: object, slot: int, output: object) -> None:
+        put(row, slot, output)  # type: ignore[arg-type]
+        row.lock_mask ^= random.getrandbits(8) << 40  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(apply, "_put", forgetful)
+    assert "another state" in caught(tmp_path)
+
+
+def test_control_a_venue_that_lets_reducing_orders_flip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grow = absorb._grow_trade
+
+    def certain(state: State, p: PermitRow, r: SymbolRow, steps: int) -> None:
+        grow(state, p, r, steps)
+        r.known = 1.0
+
+    monkeypatch.setattr(absorb, "_grow_trade", certain)
+    monkeypatch.setattr("interlock.testing.venue.Venue._reducible", lambda _venue, order: order.steps)
+    assert "reducing_never_flips" in caught(tmp_path, seeds=40)
+
+
+def test_laws_have_names_that_tell_them_apart() -> None:
+    assert len({law.__name__ for law in LAWS}) == len(LAWS)
+    assert all(law.__doc__ for law in LAWS)
