@@ -14,8 +14,8 @@ from interlock.policy import Policy, load_policy
 UNGATED: Final = "ungated"
 POLICIES: Final = ("crypto-futures", "layered", "tight")
 MARGIN_LEVERAGE: Final = "15 x"
-PARAMETERS: Final = TrendParameters(entry_bars=240, add_ranges=1.0)
-"""Breakouts of ten days, added to at every further range: enough to be badly hurt."""
+PARAMETERS: Final = TrendParameters(entry_bars=240, unit_equity_mult=1.0, unit_count_max=20, add_ranges=0.7)
+"""Breakouts of ten days, bought for what the account is worth and added to, if they run, up to twenty times that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from interlock.demo.passage import FEE_BPS, REVIEW_DAYS, Journal
 from interlock.demo.run import Outcome
 from interlock.report import Event, Fill, Floor, Kind, Prices, Report, Row, Run, Verification
 
-SAYS: Final = {guard.code: guard.says for guard in GUARDS}
+SAYS: Final = {guard.code: f"{guard.remedy[0].upper()}{guard.remedy[1:]}" for guard in GUARDS}
+"""What a denial tells whoever asked."""
 FLOOR_NAMES: Final = {
     Code.DAILY_LOSS: "Daily loss",
     Code.WEEKLY_LOSS: "Weekly loss",
@@ -89,9 +90,9 @@ def rows(found: Sequence[Figures], currency: str) -> tuple[Row, ...]:
         Row(
             "Months ahead",
             [_gated(each, _ahead(each)) for each in found],
-            "of the ungated account, and by how much",
+            "of the ungated account, on average",
         ),
-        Row("Months behind", [_gated(each, _behind(each)) for each in found], "the gate's cost, and how much"),
+        Row("Months behind", [_gated(each, _behind(each)) for each in found], "of it, on average: what the gate cost"),
     )
 
 
@@ -121,11 +122,11 @@ def _saved(each: Figures) -> str:
 
 
 def _ahead(each: Figures) -> str:
-    return f"{each.months_ahead}, {percent(each.ahead_frac, '')}"
+    return f"{each.months_ahead}, {percent(each.ahead_frac)}"
 
 
 def _behind(each: Figures) -> str:
-    return f"{each.months_behind}, {percent(each.behind_frac, '')}"
+    return f"{each.months_behind}, {percent(-each.behind_frac)}"
 
 
 def percent(frac: float, sign: str = "+") -> str:
@@ -170,9 +171,10 @@ def report(
     first, last = (date(instant) for instant in (tape.moments[0].open_ns, tape.moments[-1].close_ns))
     hurt, kept = found[0], max(found[1:], key=lambda each: each.equity)
     subtitle = (
-        f"{', '.join(tape.markets)}, {first} to {last}. A trend strategy with leverage: ungated, the account ends at "
-        f"{percent(hurt.return_frac)} and once falls {percent(-hurt.worst_drawdown_frac, '')} below its peak; behind "
-        f"{kept.name} it ends at {percent(kept.return_frac)} and falls {percent(-kept.worst_drawdown_frac, '')} at worst."
+        f"{', '.join(tape.markets)}, {first} to {last}. A strategy that adds to its winners without end: ungated, the "
+        f"account ends at {percent(hurt.return_frac)} and once falls {percent(-hurt.worst_drawdown_frac, '')} below its "
+        f"peak; behind {kept.name} it ends at {percent(kept.return_frac)} and falls "
+        f"{percent(-kept.worst_drawdown_frac, '')} at worst."
     )
     policies = [(f"Policy {each.name}", f"{each.policy}, digest {each.digest}") for each in found if each.gated]
     heads = [
