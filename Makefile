@@ -76,6 +76,7 @@ generate: $(DEV)  ## Write the code that is made from the rules afresh
 
 docs: $(DEV)  ## Write the generated pages of docs/ afresh
 	$(BIN)/typer interlock.cli utils docs --name interlock --output docs/cli.md
+	$(BIN)/python tools/write_docs.py
 
 constraints: $(DEV)  ## Resolve the newest versions into constraints.txt, for every supported CPython
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \

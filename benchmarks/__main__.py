@@ -5,9 +5,9 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import base_import, engine
+from benchmarks import base_import, compiled, engine
 
-SUBJECTS = (base_import, engine)
+SUBJECTS = (base_import, engine, compiled)
 
 
 def main() -> int:

@@ -20,7 +20,14 @@ from interlock.core.limits import SWITCHABLE
 TARGET = Path(guards.__file__).with_name("fused.py")
 INLINED = {
     function.__name__: function
-    for function in (numbers.at_least, numbers.above, numbers.floor_if, numbers.larger, numbers.loss_floor)
+    for function in (
+        numbers.at_least,
+        numbers.above,
+        numbers.floor_if,
+        numbers.larger,
+        numbers.loss_floor,
+        numbers.room,
+    )
 }
 HEAD = '''"""
 All guards in one function: generated from them by `make generate`, never edited.
@@ -76,10 +83,14 @@ class Substitute(ast.NodeTransformer):
         return self.values.get(node.id, node)
 
 
+ENOUGH = ast.unparse(Inline().visit(ast.parse("at_least(allowed, requested)", mode="eval")))
+
+
 def statements(guard: Guard) -> list[str]:
     """The lines that ask one guard."""
     *before, last = Inline().visit(definition(guard.function)).body[1:]
     assert isinstance(last, ast.Return) and last.value is not None
+    assert all(isinstance(each, ast.Assign) for each in before), f"{guard.code}: a guard returns once, at its end"
     lines = [ast.unparse(each) for each in before]
     on = "" if guard.structural else f"active & {1 << SWITCHABLE.index(guard.code)} and "
     value = last.value
@@ -89,7 +100,7 @@ def statements(guard: Guard) -> list[str]:
     inside = [
         *lines,
         f"allowed = {ast.unparse(value)}",
-        "if allowed >= requested and allowed > 0.0:",
+        f"if allowed > 0.0 and (allowed >= requested or {ENOUGH}):",
         "    if allowed < allowance:",
         "        allowance = allowed",
         "else:",

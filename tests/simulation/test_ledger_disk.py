@@ -65,9 +65,7 @@ print("done")
 
 
 def test_a_disk_that_fills_up_and_one_that_is_read_only(tmp_path: Path) -> None:
-    if subprocess.run(
-        [*NAMESPACE, "mount", "-t", "tmpfs", "none", tmp_path], capture_output=True, check=False
-    ).returncode:
+    if subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "none", tmp_path], capture_output=True, check=False).returncode:
         pytest.skip("this machine does not let a process have mounts of its own")
     child = subprocess.run(
         [*NAMESPACE, sys.executable, "-c", CHILD, tmp_path], capture_output=True, text=True, timeout=120, check=False

@@ -189,6 +189,7 @@ class _Reading:
 
     def _take(self, line: int, cells: tuple[str, ...]) -> None:
         """Append a plausible bar; report everything wrong with any other."""
+        ts_ns, values = 0, [0.0]
         try:
             ts_ns = instant_ns(cells[0])
             values = [float(cell) for cell in cells[1:]]

@@ -5,9 +5,27 @@ from typing import Annotated
 
 import typer
 
+from interlock.cli import ledger, policy
+from interlock.cli.check import check
 from interlock.cli.demo import demo
+from interlock.cli.explain import explain
+from interlock.cli.guards import guards
+from interlock.cli.schema import schema
 
-app = typer.Typer(name="interlock", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    name="interlock",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command()(demo)
+app.command()(check)
+app.command()(explain)
+app.command()(guards)
+app.add_typer(policy.app, name="policy")
+app.add_typer(ledger.app, name="ledger")
+app.command()(schema)
 
 
 def _show_version(wanted: bool) -> None:
@@ -25,9 +43,6 @@ def interlock(
     ] = False,
 ) -> None:
     """The gate between whatever decides to trade and the venue."""
-
-
-app.command()(demo)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from interlock.core.codes import CalendarKind, Code, PermitState
 from interlock.core.constants import (
+    EPOCH_BITS,
     MARK_FUTURE_S_MAX,
     MAX_CASH,
     MISMATCH_COUNT,
@@ -103,7 +104,7 @@ def _account_opened(state: State, event: AccountOpened) -> None:
         a.balance_known = 1.0
         measure(state)
     a.epoch = event.epoch
-    a.next_id = (event.epoch << 40) + 1
+    a.next_id = (event.epoch << EPOCH_BITS) + 1
 
 
 def table_of(table: Table[R] | DraftTable[R]) -> Table[R]:
@@ -151,7 +152,7 @@ def _instrument_set(state: State, event: InstrumentSet) -> None:
     state.instruments[index] = instrument
     r = state.symbols.edit(index)
     r.tradable = event.tradable
-    if instrument.quote_currency == state.account.currency:
+    if instrument.quote_currency == state.account.currency and not instrument.inverse:
         r.rate = 1.0
         r.rate_at_ns = OPERATOR_NS
     _revalue(r, instrument)
@@ -161,11 +162,12 @@ def _revalue(r: SymbolRow, instrument: Instrument) -> None:
     r.unit_notional = instrument.unit_value(r.mark, r.rate) if r.mark > 0.0 else nan
 
 
-def is_complete(limits: Limits) -> float:
-    """Whether every limit that a rule switched on reads is given."""
+def is_complete(limits: Limits, *, owned: bool) -> float:
+    """Whether every limit that a rule switched on reads is given; who owns exits matters only where somebody does."""
     for name, limit in LIMIT_FIELDS.items():
         value = getattr(limits, name)
-        if value != value and any(is_on(limits, code) for code in limit.rules) and name not in OPTIONAL:
+        readers = (code for code in limit.rules if owned or code is not Code.NOT_EXIT_OWNER)
+        if value != value and name not in OPTIONAL and any(is_on(limits, code) for code in readers):
             return 0.0
     return 1.0
 
@@ -187,7 +189,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
         strategy_row(state, right.strategy)
         source_number(state, right.source)
     state.rights = {(right.source, right.strategy): right for right in event.rights}
-    complete = [is_complete(limits) for limits in event.limits]
+    complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
         r = state.symbols.edit(index)
         r.limits = -1
@@ -329,7 +331,7 @@ def _equity_marked(state: State, event: EquityMarked) -> None:
     if event.at_ns < a.venue_equity_at_ns or _is_ahead(a, event.at_ns):
         return
     if event.equity == event.equity:
-        a.venue_equity = event.equity
+        a.venue_equity = a.nominal_base + event.equity
         a.venue_equity_at_ns = event.at_ns
     if abs(event.balance) <= MAX_CASH:
         _reconcile_balance(state, event.balance)
@@ -358,7 +360,7 @@ def _reconcile_balance(state: State, venue_balance: float) -> None:
     if a.reconciled == 1.0 and a.reconciled_at_ns >= a.unexplained_since_ns:
         if a.joint_read_ns == 0:
             a.joint_read_ns = a.now_ns
-        elif a.now_ns - a.joint_read_ns >= UNEXPLAINED_READS_S * NS_PER_S_FLOAT:
+        elif a.reconciled_at_ns - a.joint_read_ns >= UNEXPLAINED_READS_S * NS_PER_S_FLOAT:
             _take_balance(state, venue)
 
 
@@ -395,6 +397,7 @@ def _cash_flow(state: State, event: CashFlow) -> None:
     if already_told:
         _reconcile_balance(state, a.venue_balance)
     measure(state)
+    _on_equity(state, counts=False)
 
 
 def _book_cost(state: State, event: CashFlow) -> None:
@@ -454,10 +457,14 @@ def _compare(state: State, index: int, position: PositionAt, *, first: bool) -> 
 
 
 def _adopt(state: State, index: int, position: PositionAt) -> None:
-    """The row's position is the venue's; what we had booked for it no longer holds."""
+    """The row's position is the venue's; one on the other side, or after none, is another trade without our stop."""
     r = state.symbols.edit(index)
     instrument = state.instruments[index]
     entry = position.entry if position.entry > 0.0 else r.mark
+    if position.steps * r.position <= 0:
+        r.episode += 1
+        r.stop_price = r.target_price = nan
+        r.trade_pnl = r.trade_risk = 0
     r.position = position.steps
     r.known = 1.0
     r.cost = 0
@@ -501,10 +508,6 @@ def _orders_reported(state: State, event: OrdersReported) -> None:
 # ---------------------------------------------------------------- permits
 
 
-UNUSED: Final = frozenset({PermitState.EXPIRED, PermitState.REVOKED})
-"""Ends of a permit that was never used, as far as we knew."""
-
-
 def _set_unknown(state: State, p: PermitRow, following: PermitState) -> None:
     """The permit is in the following state; permits whose fate is unknown are counted."""
     unknown = PermitState.UNKNOWN
@@ -545,16 +548,17 @@ def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
 
 
 def _spent(state: State, event: Spent) -> None:
-    p = state.permits.get(event.permit)
-    if p is None:
+    known = state.permits.get(event.permit)
+    if known is None:
         state.account.reconciled = 0.0
         return
+    if known.spent:
+        return
     p = state.permits.edit(event.permit)
-    if p.ended and p.state in UNUSED:
+    if p.ended:
         _revive(state, p)
-        p.state = PermitState.SPENT
-    elif p.state == PermitState.ISSUED:
-        p.state = PermitState.SPENT
+    p.spent = True
+    p.state = PermitState.SPENT
 
 
 def _executed(state: State, event: Executed) -> None:
@@ -564,19 +568,22 @@ def _executed(state: State, event: Executed) -> None:
         a.reconciled = 0.0
         return
     p = state.permits.edit(event.permit)
-    over = event.filled_steps > p.steps
     filled = max(p.filled, min(event.filled_steps, p.steps))
-    stale = event.filled_steps < p.filled
-    if p.ended and (filled > p.filled or (event.state in IN_FLIGHT and p.state in UNUSED)):
+    over = p.state if p.ended and p.spent else None
+    if p.ended and (filled > p.filled or (event.state in IN_FLIGHT and not p.spent)):
         _revive(state, p)
+    p.spent = True
+    stale = event.filled_steps < p.filled
     if filled > p.filled:
         _fill(state, p, event, filled)
-    if over:
-        r = state.symbols.edit(p.symbol)
-        r.known = nan
+    if event.filled_steps > p.steps:
+        state.symbols.edit(p.symbol).known = nan
         a.reconciled = 0.0
+    if over is not None and not p.ended:
+        end_permit(state, p, PermitState.FILLED if filled == p.steps else over)
     _follow(state, p, event, filled, stale=stale)
     measure(state)
+    _on_equity(state, counts=False)
 
 
 def _follow(state: State, p: PermitRow, event: Executed, filled: int, *, stale: bool) -> None:

@@ -11,8 +11,8 @@ from math import isfinite, nan
 from typing import Any, Final
 
 from interlock.core.absorb import absorb, close_row, end_permit, open_row, source_number, strategy_of
-from interlock.core.codes import Code, PermitState, RiskAction, Scope
-from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
+from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.measure import measure, session_of
 from interlock.core.messages import (
     BaselineSet,
@@ -295,6 +295,8 @@ def schedule(state: State) -> None:
         wake = min(wake, edge, r.goal_next_ns if r.goal else OPERATOR_NS)
     for p in state.permits.alive():
         wake = min(wake, _permit_wake(state, p))
+    if a.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)] == TradingState.HALTED:
+        wake = min(wake, (a.now_ns // FREEZE_ALERT_NS + 1) * FREEZE_ALERT_NS)
     a.wake_ns = wake
 
 

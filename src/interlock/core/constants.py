@@ -37,6 +37,9 @@ R_NEUTRAL_FRAC: Final = 0.05
 RING: Final = 32
 """Events a sliding window can count; a policy that asks for more is invalid."""
 
+EPOCH_BITS: Final = 40
+"""Ids begin with their epoch; so many bits are left to count within it."""
+
 INTENT_WINDOW: Final = 4096
 """Intent ids remembered for idempotency."""
 
@@ -57,6 +60,9 @@ UNEXPLAINED_READS_S: Final = 60.0
 
 MARK_FUTURE_S_MAX: Final = 5.0
 """A quote stamped later than this after core time is not believed."""
+
+FREEZE_ALERT_NS: Final = 300 * NS_PER_S
+"""How often a freeze of exits is announced again while a position is open."""
 
 JITTER_STEP: Final = 2654435761
 """Knuth's multiplicative constant: spreads retry delays without chance."""

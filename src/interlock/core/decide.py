@@ -17,7 +17,7 @@ from interlock.core.agenda import Agenda
 from interlock.core.apply import advance, review_interval_ns
 from interlock.core.authority import ALWAYS, EMERGENCY, may_open
 from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
-from interlock.core.constants import JITTER_RANGE, JITTER_STEP, NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.constants import FREEZE_ALERT_NS, JITTER_RANGE, JITTER_STEP, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.legs import decide_intent, decide_opening, decide_reducing, deny, judge_again
 from interlock.core.locks import account_lock
@@ -61,7 +61,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     """Everything that goes out because of the input, in order. Raises only what `inputs.check` should have caught."""
     a = state.account
     now_ns, trusted = core_time(a, wall_ns, mono_ns, state.account_limits().clock_step_s_max)
-    if type(event) is Intent and now_ns < a.wake_ns and trusted == a.clock_trusted == 1.0:
+    if type(event) is Intent and a.now_ns <= now_ns < a.wake_ns and trusted == a.clock_trusted == 1.0:
         agenda = Agenda(state, now_ns, trusted, draft=False)
         decide_intent(agenda, event)
         return tuple(agenda.outputs)
@@ -82,7 +82,8 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
         handler(agenda, event, before)
     look(agenda)
     _review_resting(agenda, since_ns)
-    _pursue_goals(agenda)
+    _pursue_goals(agenda, since_ns)
+    _repeat_freeze(agenda, since_ns)
     return tuple(agenda.outputs)
 
 
@@ -123,15 +124,16 @@ def _roll_calendars(agenda: Agenda) -> None:
 
 
 def _exact_at(state: State, instant_ns: int) -> bool:
-    """Whether the last figures are those of the instant: fresh then, or nothing held could move between."""
+    """Whether the last figures are those of the instant: they were fresh then, or every venue was closed."""
     a = state.account
     limits = state.account_limits()
     gap = equity_gap(a.venue_equity, a.own_equity)
     if not (gap <= limits.equity_gap_frac_max and a.reconciled == 1.0):
         return False
-    if all(venue_open(state, index, instant_ns) == 0.0 for index in state.open_rows):
-        return True
-    return a.own_proven == 1.0 and is_fresh(instant_ns, a.venue_equity_at_ns, limits.equity_age_s_max)
+    if is_fresh(instant_ns, a.venue_equity_at_ns, limits.equity_age_s_max):
+        return is_fresh(instant_ns, a.book_at_ns, limits.mark_age_s_max)
+    defined = (index for index, instrument in enumerate(state.instruments) if instrument is not None)
+    return all(venue_open(state, index, instant_ns) == 0.0 for index in defined)
 
 
 def _strictest(one: float, other: float) -> float:
@@ -164,9 +166,11 @@ def _expire(agenda: Agenda) -> None:
 
 
 def _pass_time(agenda: Agenda, since_ns: int) -> None:
-    """What ends or begins between then and now voids what was allowed under it."""
+    """What ends or begins between then and now voids what was allowed under it; so does time that goes back."""
     state = agenda.state
     a = state.account
+    if agenda.at_ns < since_ns:
+        raise_fence(agenda, Code.CLOCK_UNTRUSTED)
     if since_ns <= a.policy_valid_until_ns < agenda.at_ns and a.policy_valid_until_ns > 0:
         agenda.emit(Alert(Code.POLICY_STALE, "the policy has expired: openings are denied, exits go on"))
         raise_fence(agenda, Code.POLICY_STALE)
@@ -192,12 +196,12 @@ def _review_resting(agenda: Agenda, since_ns: int) -> None:
                 agenda.emit(CancelOrders((p.id,), code))
 
 
-def _pursue_goals(agenda: Agenda) -> None:
-    """Each position that is to be flattened has its next attempt under way, or a time for it."""
+def _pursue_goals(agenda: Agenda, since_ns: int) -> None:
+    """Each position that is to be flattened has its next attempt under way, or a time for it that the clock will see."""
     state = agenda.state
     for index in tuple(state.open_rows):
         r = state.symbols[index]
-        if not r.goal or agenda.at_ns < r.goal_next_ns:
+        if not r.goal or since_ns <= agenda.at_ns < r.goal_next_ns:
             continue
         symbol = state.names.symbols[index]
         code = Code(r.goal)
@@ -211,6 +215,15 @@ def _pursue_goals(agenda: Agenda) -> None:
         agenda.emit(
             FlattenGoal(symbol, code, active=True, next_attempt_ns=agenda.at_ns + delay_ns, attempts=r.goal_attempts + 1)
         )
+
+
+def _repeat_freeze(agenda: Agenda, since_ns: int) -> None:
+    """While exits are frozen and something is held, somebody is told so again and again."""
+    a = agenda.state.account
+    frozen = a.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)] == TradingState.HALTED
+    held = any(agenda.state.symbols[index].position != 0 for index in agenda.state.open_rows)
+    if frozen and held and agenda.at_ns // FREEZE_ALERT_NS > since_ns // FREEZE_ALERT_NS:
+        agenda.emit(Alert(Code.TRADING_HALTED, "exits are off, and positions are open: reset the kill switch or close"))
 
 
 def _attempt_flat(agenda: Agenda, index: int) -> None:
@@ -318,7 +331,7 @@ def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
     if p.reduce_only and before.position != 0 and r.position == 0 and _at_stop(state, p, before):
         stop_hit(agenda, p.symbol, 1 if before.position > 0 else -1, before.stop_price)
     if p.deferred is not None and p.filled == p.steps:
-        decide_opening(agenda, p.deferred, p.symbol)
+        decide_opening(agenda, p.deferred, p.symbol, rest=True)
 
 
 def _at_stop(state: State, p: PermitRow, before: _Before) -> bool:
@@ -431,28 +444,34 @@ def _lock_released(agenda: Agenda, event: LockReleased, _before: _Before) -> Non
 
 
 def _kill_set(agenda: Agenda, event: KillSet, _before: _Before) -> None:
-    """The kill switch holds in its scope; throwing it again never weakens it."""
-    freeze = event.mode == KillMode.FREEZE
-    severity = TradingState.HALTED if freeze else TradingState.REDUCING
-    held = kill_severity(agenda.state, event.scope, event.scope_key)
-    weaker = held == TradingState.HALTED and (event.mode == KillMode.REDUCE_ONLY or not event.by)
-    if not weaker:
-        lock_scope(
-            agenda,
-            event.scope,
-            event.scope_key,
-            0,
-            Code.KILL_SWITCH,
-            OPERATOR_NS,
-            event.reason,
-            event.by,
-            severity,
-        )
-    if freeze:
-        agenda.emit(Alert(Code.TRADING_HALTED, "exits are off: trading is frozen until an operator resets it"))
+    """
+    The kill switch holds in its scope, for the reason it was first thrown for; throwing it again never weakens it.
+
+    A freeze and a flatten contradict each other, so only a named operator replaces one by the other.
+    """
+    state = agenda.state
+    rows = rows_of(state, event.scope, event.scope_key)
+    held = kill_severity(state, event.scope, event.scope_key)
+    flattening = any(
+        state.symbols[index].goal == Code.KILL_SWITCH for index in state.open_rows if rows is None or index in rows
+    )
+    if event.mode == KillMode.FREEZE:
+        if held < TradingState.HALTED and (event.by or not flattening):
+            _kill(agenda, event, TradingState.HALTED)
+            agenda.emit(Alert(Code.TRADING_HALTED, "exits are off: trading is frozen until an operator resets it"))
+        return
+    if held == TradingState.HALTED and not (event.mode == KillMode.FLATTEN and event.by):
+        return
+    if held != TradingState.REDUCING:
+        _kill(agenda, event, TradingState.REDUCING)
     if event.mode == KillMode.FLATTEN:
-        rows = rows_of(agenda.state, event.scope, event.scope_key)
         flatten(agenda, Code.KILL_SWITCH, external=True, rows=rows)
+
+
+def _kill(agenda: Agenda, event: KillSet, severity: TradingState) -> None:
+    lock_scope(
+        agenda, event.scope, event.scope_key, 0, Code.KILL_SWITCH, OPERATOR_NS, event.reason, event.by, severity
+    )
 
 
 def kill_severity(state: State, scope: Scope, key: str) -> TradingState:

@@ -7,6 +7,7 @@ from math import inf
 from interlock.core.codes import Code
 from interlock.core.facts import FACT_UNITS, Facts
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits
+from interlock.core.numbers import at_least
 
 GuardFunction = Callable[[Facts, Limits], float]
 
@@ -62,14 +63,15 @@ def ask(
     """
     The smallest allowance in account currency, >= 0, and every guard that wanted less than `requested`.
 
-    NaN, a guard that raises and a guard that returns nothing are vetoes. Infinity is no objection.
+    NaN, a guard that raises and a guard that returns nothing are vetoes. Infinity is no objection. Money is compared at
+    1e-6, as everywhere: an order of exactly what is allowed has no objection, however both were rounded.
     """
     allowance = inf
     objections: list[tuple[Code, float]] = []
     for code, function in guards:
         try:
             allowed = function(facts, limits)
-            if allowed >= requested and allowed > 0.0:
+            if allowed > 0.0 and (allowed >= requested or at_least(allowed, requested)):
                 if allowed < allowance:
                     allowance = allowed
                 continue

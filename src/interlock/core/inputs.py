@@ -21,6 +21,7 @@ from interlock.core.messages import (
     LockSet,
     PolicySet,
     PositionsReported,
+    Rebased,
 )
 from interlock.core.state import ACCOUNT_LOCKS, STRATEGY_LOCKS, SYMBOL_LOCKS, State
 
@@ -120,10 +121,20 @@ def _scoped(state: State, event: KillSet | KillReset, _at_ns: int) -> str:
     return _known_scope(state, event.scope, event.scope_key)
 
 
+def _kill_reset(state: State, event: KillReset, at_ns: int) -> str:
+    return _scoped(state, event, at_ns) if event.by else "a reset names who resets"
+
+
+def _rebased(_state: State, event: Rebased, _at_ns: int) -> str:
+    return "" if event.by else "a rebase names who rebases"
+
+
 def _lock_released(state: State, event: LockReleased, _at_ns: int) -> str:
     codes = {Scope.ACCOUNT: ACCOUNT_LOCKS, Scope.STRATEGY: STRATEGY_LOCKS, Scope.SYMBOL: SYMBOL_LOCKS}[event.scope]
     if event.code not in codes and event.code != Code.CLOCK_UNTRUSTED:
         return f"{event.code} is no lock of {event.scope} scope; they are {', '.join(codes)}"
+    if event.code == Code.KILL_SWITCH:
+        return "the kill switch is reset, not released: its flattening ends with it"
     if not event.by:
         return "a release names who releases"
     return _known_scope(state, event.scope, event.scope_key)
@@ -140,5 +151,6 @@ _CHECKS: Final[dict[type, Callable[[State, Any, int], str]]] = {
     LockSet: _lock_set,
     LockReleased: _lock_released,
     KillSet: _scoped,
-    KillReset: _scoped,
+    KillReset: _kill_reset,
+    Rebased: _rebased,
 }

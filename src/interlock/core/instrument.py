@@ -12,6 +12,9 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     """
     One tradable symbol.
 
+    A linear contract is settled in its quote currency, an inverse one in its base currency; the rate that comes with
+    its quotes turns that currency into account currency, and is 1 by itself only for a linear contract quoted in it.
+
     `multiplier` is quote currency per price point and base unit; for an inverse contract it is quote currency per
     contract and money is settled in the base currency. `step` is the venue's quantity step in base units (contracts),
     `tick` its price step. `sessions` are UTC intervals `(open_ns, close_ns)` in order; empty means always open.

@@ -9,10 +9,12 @@ judged when that has filled.
 from math import inf, nan
 from typing import Final, NamedTuple
 
+import msgspec
+
 from interlock.core.agenda import Agenda
 from interlock.core.authority import IMPATIENT, OPERATOR, may_close
 from interlock.core.codes import AccountKind, Code, Partial, PermitState, TradingState
-from interlock.core.constants import CLOSE_PATIENCE_S_MAX, NS_PER_S_FLOAT
+from interlock.core.constants import CLOSE_PATIENCE_S_MAX, MAX_STEPS, NS_PER_S_FLOAT
 from interlock.core.facts import Facts
 from interlock.core.guard import active_guards, ask
 from interlock.core.guards import GUARDS
@@ -69,7 +71,7 @@ def closing_steps(state: State, r: SymbolRow, now_ns: int) -> int:
         if p is None or not p.reduce_only or p.state == PermitState.UNKNOWN or p.limit_price == p.limit_price:
             continue
         heard_ns = max(p.issued_ns, p.working_ns)
-        if now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
+        if 0 <= now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
             steps += p.steps - p.filled
     return steps
 
@@ -85,8 +87,11 @@ def decide_intent(agenda: Agenda, intent: Intent) -> None:
         deny(agenda, intent, Code.MALFORMED, reducing=intent.reduce_only, note=note)
         return
     seen = state.intents.get(intent.id)
-    if seen is not None and _repeat(agenda, intent, seen):
-        return
+    if seen is not None:
+        if _repeat(agenda, intent, seen):
+            return
+        if _has_reduced(state, intent, seen):
+            intent = msgspec.structs.replace(intent, reduce_only=True)
     r = state.symbols[index]
     if r.position * intent.side < 0 or intent.reduce_only:
         _decide_closing(agenda, intent, index, instrument)
@@ -95,7 +100,11 @@ def decide_intent(agenda: Agenda, intent: Intent) -> None:
 
 
 def _decide_closing(agenda: Agenda, intent: Intent, index: int, instrument: Instrument) -> None:
-    """An intent against the position: its reducing part leaves, and what goes beyond waits for it or is judged."""
+    """
+    An intent against the position: its reducing part leaves, and what goes beyond waits until that has filled.
+
+    While another close is under way nothing is opened on its side: a second exit must not become a new position.
+    """
     state = agenda.state
     r = state.symbols[index]
     steps = requested_steps(intent, instrument, r.unit_notional, _equity(agenda), state.limits(r))
@@ -114,10 +123,8 @@ def _decide_closing(agenda: Agenda, intent: Intent, index: int, instrument: Inst
     closing = 0 if intent.source in IMPATIENT else closing_steps(state, r, agenda.at_ns)
     parts = split(r.position, closing, intent.side, steps, reduce_only=intent.reduce_only)
     if parts.reducing > 0:
-        deferred = _rest(intent, instrument.quantity(parts.opening)) if parts.opening else None
+        deferred = _rest(intent, instrument.quantity(parts.opening)) if parts.opening and not closing else None
         decide_reducing(agenda, intent, index, steps, parts.reducing, deferred)
-    elif parts.opening > 0:
-        decide_opening(agenda, intent, index)
     else:
         held = r.position * intent.side < 0
         note = "it is being closed already" if held and steps else "nothing is held on that side"
@@ -197,6 +204,12 @@ def _repeat(agenda: Agenda, intent: Intent, seen: SeenIntent) -> bool:
         )
     )
     return True
+
+
+def _has_reduced(state: State, intent: Intent, seen: SeenIntent) -> bool:
+    """Whether this very intent has reduced before: said again it may reduce what is left, and open nothing."""
+    p = state.permits.get(seen.permit) if seen.permit else None
+    return p is not None and seen.reducing and p.filled > 0 and same_content(intent, seen.intent)
 
 
 # ---------------------------------------------------------------- reducing
@@ -290,12 +303,18 @@ def _halting(agenda: Agenda, index: int, intent: Intent) -> Binding:
 # ---------------------------------------------------------------- opening
 
 
-def decide_opening(agenda: Agenda, intent: Intent, index: int) -> None:
-    """An opening leg is answered: every guard is asked, and what they allow leaves or nothing does."""
+def decide_opening(agenda: Agenda, intent: Intent, index: int, *, rest: bool = False) -> None:
+    """
+    An opening leg is answered: every guard is asked, and what they allow leaves or nothing does.
+
+    The `rest` of an intent that has closed a position goes by the same id and is no conflict with it.
+    """
     state = agenda.state
     a = state.account
     limits = state.limits(state.symbols[index])
     order = order_of(agenda, intent, index, limits)
+    if rest:
+        order = order._replace(conflict=0.0)
     facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, None)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
     allowance, found = ask_guards(a, facts, limits, requested)
@@ -391,6 +410,8 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits) -> Orde
             unit = r.unit_notional
     sized = intent.quantity == intent.quantity or intent.notional == intent.notional
     steps = requested_steps(intent, instrument, unit, nan if sized else _equity(agenda), limits)
+    if abs(r.position) + r.pending_buy + r.pending_sell + steps > MAX_STEPS:
+        steps = 0
     leverage = intent.margin_leverage
     strategy = state.names.strategy_index.get(intent.strategy, -1)
     right = state.rights.get((intent.source, intent.strategy))

@@ -139,7 +139,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     collar_frac_max: Annotated[float, Limit("frac", "lower", (Code.PRICE_COLLAR, Code.MARKET_STALE), "of the mark")]
     order_notional_max: Annotated[float, Limit("money", "lower", (Code.ORDER_NOTIONAL,), "in one order")]
     order_quantity_max: Annotated[float, Limit("quantity", "lower", (Code.ORDER_QUANTITY,), "in one order")]
-    order_interval_s: Annotated[float, Limit("s", "higher", (Code.ORDER_RATE,), "between opening orders on average")]
+    order_interval_s: Annotated[float, Limit("s", "neither", (Code.ORDER_RATE,), "between opening orders on average")]
     order_burst_count_max: Annotated[float, Limit("count", "lower", (Code.ORDER_RATE,), "opening orders at once")]
     permit_ttl_s: Annotated[float, Limit("s", "lower", (Code.INTENT_STALE,), "until an unused opening permit ends")]
     resting_review_s: Annotated[

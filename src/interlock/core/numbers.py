@@ -4,7 +4,7 @@ from math import inf, nan
 
 from interlock.core.constants import MONEY_SCALE
 
-__all__ = ["above", "at_least", "floor_if", "larger", "loss_floor", "open_if", "share"]
+__all__ = ["above", "at_least", "floor_if", "larger", "loss_floor", "open_if", "room", "share"]
 
 
 def open_if(safe: bool) -> float:
@@ -27,9 +27,14 @@ def larger(a: float, b: float) -> float:
     return a if a >= b else b if b > a else nan
 
 
-def loss_floor(reference: float, loss_frac_max: float) -> float:
-    """The smallest equity that is still within the loss."""
-    return reference * (1.0 - loss_frac_max)
+def loss_floor(reference: float, loss_frac: float) -> float:
+    """What a reference leaves after a loss of that share; NaN unless the reference is proven > 0."""
+    return reference * (1.0 - loss_frac) if reference > 0.0 else nan
+
+
+def room(line: float, used: float) -> float:
+    """What is left of `line`; a veto unless it is finite and `used` a number >= 0."""
+    return line - used if used >= 0.0 and -inf < line < inf else 0.0
 
 
 def floor_if(active: int, bit: int, line: float) -> float:

@@ -58,6 +58,13 @@ def worst_price(r: SymbolRow, side: int, limit_price: float, limits: Limits) -> 
     return r.mark * (1.0 + side * limits.collar_frac_max * (1.0 - PRICE_TOLERANCE))
 
 
+def counts_as_loss(state: State, now_ns: int) -> bool:
+    """Whether the policy's patience with an unexplained loss has run out."""
+    a = state.account
+    waited_ns = now_ns - a.unexplained_since_ns
+    return a.unexplained < 0 and waited_ns > state.account_limits().unexplained_patience_s * NS_PER_S_FLOAT
+
+
 def equity_now(state: State, now_ns: int) -> tuple[float, float]:
     """
     The two equities that openings are judged by: the venue's and our own, in account currency.
@@ -65,12 +72,9 @@ def equity_now(state: State, now_ns: int) -> tuple[float, float]:
     A loss that nothing explains counts in our own once the policy's patience with it has run out.
     """
     a = state.account
-    own = a.own_equity
-    if a.unexplained < 0 and (
-        now_ns - a.unexplained_since_ns > state.account_limits().unexplained_patience_s * NS_PER_S_FLOAT
-    ):
-        own += money(a.unexplained)
-    return a.venue_equity, own
+    if a.unexplained != 0 and counts_as_loss(state, now_ns):
+        return a.venue_equity, a.own_equity + money(a.unexplained)
+    return a.venue_equity, a.own_equity
 
 
 def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Limits, own: PermitRow | None) -> Facts:
@@ -127,7 +131,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         1.0 if a.kind is not AccountKind.LIVE else a.armed * a.rollout * (1.0 - a.environment_kill),
         0.0 if free else order.halted,
         0.0 if free else order.reducing,
-        0.0 if order.symbol_lock is FREE else 1.0,
+        0.0 if order.symbol_lock is FREE and not r.goal else 1.0,
         session,
         1.0 if side > 0 else -1.0,
         steps * instrument.step,
@@ -152,7 +156,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         ours,
         age_s(now_ns, a.venue_equity_at_ns),
         equity_gap(venue, ours),
-        money(a.unexplained),
+        0.0 if a.unexplained == 0 or counts_as_loss(state, now_ns) else money(a.unexplained),
         money(a.balance + a.booked) if a.balance_known == 1.0 else nan,
         a.initial_balance,
         a.equity_peak,

@@ -30,7 +30,8 @@ def intent_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) ->
     """
     The intent that takes the symbol to its target, or None when there is nothing to do.
 
-    VETO leaves the position alone. A target is a share of guard equity at the mark.
+    VETO leaves the position alone. A target is a share of guard equity at the mark; openings under way count as there,
+    so that the same rebalance told twice, or the next one before the first has filled, does not open twice.
     """
     state = agenda.state
     index = state.names.symbol_index.get(instruction.symbol, -1)
@@ -55,10 +56,11 @@ def intent_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) ->
         return _refuse(rebalance, instruction, "equity or price is unknown, so a weight is no size", Code.EQUITY_STALE)
     steps = instrument.steps_down(abs(weight) * equity / r.unit_notional * instrument.step)
     change = (steps if weight > 0.0 else -steps) - r.position
-    if change == 0:
-        return None
     side = 1 if change > 0 else -1
-    intent = _intent(rebalance, instruction, side, instrument.quantity(abs(change)), closing=False)
+    wanted = abs(change) - (r.pending_buy if side > 0 else r.pending_sell)
+    if wanted <= 0:
+        return None
+    intent = _intent(rebalance, instruction, side, instrument.quantity(wanted), closing=False)
     return Wish(intent, reducing=r.position * side < 0)
 
 

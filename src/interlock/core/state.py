@@ -305,6 +305,7 @@ class PermitRow(Row, array_like=True):
     decision: int
     source: int = -1
     state: PermitState = PermitState.ISSUED
+    spent: bool = False
     pending: int = 0
     filled: int = 0
     filled_value: int = 0

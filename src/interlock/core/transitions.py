@@ -1,13 +1,14 @@
 """
 How numbers in rows change: plain functions over flat scalars, the only ones that write to a row.
 
-They are total: any input leaves a consistent row. They know no text, no messages and no tables, so that a batch kernel
+They are total: any input leaves a consistent row. An integer meets a float only as `float(...)`: the interpreter would
+compare the two exactly, compiled code cannot. They know no text, no messages and no tables, so that a batch kernel
 can call the same functions on record arrays.
 """
 
 from math import inf, nan
 
-from interlock.core.constants import MICROS, MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS, R_NEUTRAL_FRAC, RING
+from interlock.core.constants import MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS, R_NEUTRAL_FRAC, RING
 from interlock.core.numbers import share
 from interlock.core.state import AccountRow, CalendarRow, PermitRow, StrategyRow, SymbolRow
 
@@ -19,7 +20,7 @@ def micros(amount: float) -> int:
 
 def money(amount: int) -> float:
     """Millionths as a float amount."""
-    return amount / MICROS
+    return float(amount) / MONEY_SCALE
 
 
 # ---------------------------------------------------------------- time
@@ -38,7 +39,7 @@ def core_time(a: AccountRow, wall_ns: int, mono_ns: int, step_s_max: float) -> t
         drift = (wall_ns - a.ref_wall_ns) - (mono_ns - a.ref_mono_ns)
         if drift < 0:
             drift = -drift
-        if wall_ns >= a.wall_ns and elapsed >= 0 and drift <= step_s_max * NS_PER_S_FLOAT:
+        if wall_ns >= a.wall_ns and elapsed >= 0 and float(drift) <= step_s_max * NS_PER_S_FLOAT:
             return wall_ns, 1.0
         trusted = 0.0
     if a.now_ns == 0:
@@ -63,7 +64,7 @@ def on_clock_check(a: AccountRow, venue_ns: int, venue_gap_s_max: float, reads_s
     Where the venue tells time (`venue_ns` > 0) the wall clock must agree with it; where it does not, the first check
     is all the evidence there is.
     """
-    agrees = venue_ns <= 0 or abs(a.wall_ns - venue_ns) <= venue_gap_s_max * NS_PER_S_FLOAT
+    agrees = venue_ns <= 0 or float(abs(a.wall_ns - venue_ns)) <= venue_gap_s_max * NS_PER_S_FLOAT
     if not agrees:
         a.clock_trusted = 0.0
         a.trust_read_ns = 0
@@ -76,7 +77,7 @@ def on_clock_check(a: AccountRow, venue_ns: int, venue_gap_s_max: float, reads_s
             if a.trust_read_ns == 0:
                 a.trust_read_ns = a.mono_ns
                 return
-            if a.mono_ns - a.trust_read_ns < reads_s * NS_PER_S_FLOAT:
+            if float(a.mono_ns - a.trust_read_ns) < reads_s * NS_PER_S_FLOAT:
                 return
         a.clock_trusted = 1.0
         a.trust_read_ns = 0
@@ -144,6 +145,8 @@ def on_fill(r: SymbolRow, signed_steps: int, value: int) -> tuple[int, int]:
     `value` is the sum of quantity times instrument value, unsigned by side, in micros. A fill that crosses zero closes
     with its first steps and opens with the rest.
     """
+    if signed_steps == 0:
+        return 0, 0
     steps = signed_steps if signed_steps > 0 else -signed_steps
     side = 1 if signed_steps > 0 else -1
     held = r.position if r.position > 0 else -r.position
@@ -169,8 +172,8 @@ def on_trade_closed(a: AccountRow, pnl: int, risk: int) -> float:
 
     `pnl` is net of fees and funding, `risk` what the stop put at risk, both in micros; 0 risk is unknown.
     """
-    neutral = R_NEUTRAL_FRAC * risk
-    if risk > 0 and -neutral < pnl < neutral:
+    neutral = R_NEUTRAL_FRAC * float(risk)
+    if risk > 0 and -neutral < float(pnl) < neutral:
         return 0.0
     if pnl < 0:
         a.loss_streak += 1
@@ -248,9 +251,10 @@ def reclaim(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
 
 
 def on_order(a: AccountRow, now_ns: int, interval_s: float) -> None:
-    """The rate limiter (GCRA) has counted one more opening order."""
+    """The rate limiter (GCRA) has counted one more opening order; nothing to count while no interval is known."""
     start = a.order_tat_ns if a.order_tat_ns > now_ns else now_ns
-    a.order_tat_ns = start + int(interval_s * NS_PER_S_FLOAT)
+    if 0.0 <= interval_s * NS_PER_S_FLOAT < float(OPERATOR_NS - start):
+        a.order_tat_ns = start + int(interval_s * NS_PER_S_FLOAT)
 
 
 # ---------------------------------------------------------------- counting
@@ -264,17 +268,17 @@ def push(times: list[int], count: int, at_ns: int) -> int:
 
 def within(times: list[int], count: int, needed: float, window_s: float, now_ns: int) -> bool:
     """Whether the last `needed` events (a proven number in 1..RING) all lie within the window up to now."""
-    if not (1.0 <= needed <= RING and window_s > 0.0) or count < needed:
+    if not (1.0 <= needed <= RING and window_s > 0.0) or float(count) < needed:
         return False
     first = times[(count - int(needed)) % RING]
-    return window_s == inf or now_ns - first <= window_s * NS_PER_S_FLOAT
+    return window_s == inf or float(now_ns - first) <= window_s * NS_PER_S_FLOAT
 
 
 def recent(times: list[int], count: int, window_s: float, now_ns: int) -> int:
     """How many of the remembered events lie within the window up to now."""
     seen = 0
-    for back in range(min(count, RING)):
-        if window_s == inf or now_ns - times[(count - 1 - back) % RING] <= window_s * NS_PER_S_FLOAT:
+    for back in range(count if count < RING else RING):
+        if window_s == inf or float(now_ns - times[(count - 1 - back) % RING]) <= window_s * NS_PER_S_FLOAT:
             seen += 1
     return seen
 
@@ -293,9 +297,9 @@ def confirm(a: AccountRow, slot: int, broken: bool, now_ns: int) -> None:
 def confirmed(a: AccountRow, slot: int, count_min: float, s_min: float, now_ns: int) -> bool:
     """Whether enough marks over enough time agree; False while a limit is unknown."""
     return (
-        a.confirm_count[slot] >= count_min
+        float(a.confirm_count[slot]) >= count_min
         and a.confirm_count[slot] > 0
-        and now_ns - a.confirm_since_ns[slot] >= s_min * NS_PER_S_FLOAT
+        and float(now_ns - a.confirm_since_ns[slot]) >= s_min * NS_PER_S_FLOAT
     )
 
 
@@ -303,8 +307,8 @@ def confirmed(a: AccountRow, slot: int, count_min: float, s_min: float, now_ns: 
 
 
 def lock_end(now_ns: int, length_s: float) -> int:
-    """The instant a lock of that length ends; infinity and NaN end only by an operator."""
-    if length_s * NS_PER_S_FLOAT < OPERATOR_NS - now_ns:
+    """The instant a lock of that length ends; infinity, NaN and less than nothing end only by an operator."""
+    if 0.0 <= length_s * NS_PER_S_FLOAT < float(OPERATOR_NS - now_ns):
         return now_ns + int(length_s * NS_PER_S_FLOAT)
     return OPERATOR_NS
 

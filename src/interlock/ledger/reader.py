@@ -152,9 +152,7 @@ def _point(segment: Segment, start: Point, seq: int) -> Point:
     return Point(seq, row[6])
 
 
-def trusted(
-    segment: Segment, stored: StoredSnapshot, account: str, public_key: Ed25519PublicKey | None
-) -> Snapshot | None:
+def trusted(segment: Segment, stored: StoredSnapshot, account: str, public_key: Ed25519PublicKey | None) -> Snapshot | None:
     """The snapshot, if it is the one that was written for its place in the chain."""
     row = segment.row(stored.seq)
     match row:

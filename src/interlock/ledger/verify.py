@@ -7,7 +7,7 @@ signatures reach.
 """
 
 import sqlite3
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, cast
@@ -41,16 +41,23 @@ class VerifyReport(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
 
 
-def verify(directory: Path, *, public_key: Ed25519PublicKey | None = None, anchor: Path | None = None) -> VerifyReport:
+def verify(
+    directory: Path,
+    *,
+    public_key: Ed25519PublicKey | None = None,
+    anchor: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> VerifyReport:
     """
     Everything in the ledger has been compared with its chain, its heads and the anchor; nothing was changed.
 
-    Stops after a hundred problems. A ledger may be verified while it is being written.
+    Stops after a hundred problems. A ledger may be verified while it is being written. `progress` is told the number of
+    each record that has been looked at.
 
     Raises:
         LedgerMissing: there is no ledger.
     """
-    walk = _Walk(directory, public_key, anchor)
+    walk = _Walk(directory, public_key, anchor, progress)
     problems = tuple(islice(walk.problems(), _PROBLEMS_MAX))
     return VerifyReport(walk.records, walk.pruned, walk.at, walk.vouched_seq, problems)
 
@@ -58,7 +65,13 @@ def verify(directory: Path, *, public_key: Ed25519PublicKey | None = None, ancho
 class _Walk:
     """One walk along the chain; ``at`` is the point up to which it has been followed."""
 
-    def __init__(self, directory: Path, public_key: Ed25519PublicKey | None, anchor: Path | None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        public_key: Ed25519PublicKey | None,
+        anchor: Path | None,
+        progress: Callable[[int], None] | None,
+    ) -> None:
         self.at: Point | None = None
         self.records = 0
         self.pruned = 0
@@ -66,6 +79,7 @@ class _Walk:
         self._directory = directory
         self._public_key = public_key
         self._anchor = anchor
+        self._progress = progress
         self._anchored: Head | None = None
         self._anchor_heads: Iterator[Head | ValueError] = iter(())
         self._account: str | None = None
@@ -143,6 +157,8 @@ class _Walk:
             seq = step.record.seq
             self.at, self._tips = Point(seq, step.record.hash), step.hashes
             self.records += 1
+            if self._progress is not None:
+                self._progress(seq)
             if step.record.payload is None:
                 self.pruned += 1
                 if step.record.at_ns >= marks.get(step.record.kind, _BEFORE_ALL):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import msgspec
 
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import Record, read, to_csv, to_jsonl
 from unit.ledger.shelf import DAY_NS, SCHEMA, START_NS, Shelf
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import Ledger, LedgerBroken, LedgerError, LedgerUnwritable, read
 from interlock.ledger.errors import named
 from interlock.ledger.record import header

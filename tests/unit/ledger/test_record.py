@@ -56,9 +56,7 @@ def test_every_field_is_in_the_hash(seq: int, at_ns: int, kind: int, schema: int
     assert not Record(**fields, payload=payload, hash=hash_).intact  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "numbers", [(-1, 0, 0, 0), (2**64, 0, 0, 0), (0, 2**63, 0, 0), (0, 0, -1, 0), (0, 0, 0, 2**16)]
-)
+@pytest.mark.parametrize("numbers", [(-1, 0, 0, 0), (2**64, 0, 0, 0), (0, 2**63, 0, 0), (0, 0, -1, 0), (0, 0, 0, 2**16)])
 def test_numbers_that_do_not_fit_are_refused(numbers: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match="seq"):
         header(*numbers)

@@ -6,7 +6,6 @@ from contextlib import closing
 
 import pytest
 
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import LedgerUnwritable, latest_snapshot, read
 from unit.ledger.shelf import DAY_NS, SCHEMA, START_NS, Shelf
 

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import DAY_NS, SCHEMA, START_NS, Shelf
 from interlock.ledger import Ledger, LedgerBroken, read, verify
 from interlock.ledger.record import Point, genesis, header, link
 from unit.ledger.shelf import DAY_NS, SCHEMA, START_NS, Shelf

@@ -1,42 +1,49 @@
 """Guards on exposure: what is held plus what is reserved, at the worst price each order allows."""
 
+from math import inf
+
 from interlock.core.facts import Facts
 from interlock.core.guard import guard
 from interlock.core.limits import Limits
-from interlock.core.numbers import open_if
+from interlock.core.numbers import open_if, room
 
 
 @guard("SYMBOL_EXPOSURE", remedy="reduce the position or its pending orders first")
 def symbol_exposure(f: Facts, p: Limits) -> float:
     """Held and reserved notional of one symbol stays within its share of equity."""
-    return p.symbol_exposure_frac_max * f.equity - f.symbol_notional
+    return room(p.symbol_exposure_frac_max * f.equity, f.symbol_notional)
 
 
 @guard("STRATEGY_EXPOSURE", remedy="reduce the strategy's positions first")
 def strategy_exposure(f: Facts, p: Limits) -> float:
     """Held and reserved notional of one strategy stays within its share of equity."""
-    return p.strategy_exposure_frac_max * f.equity - f.strategy_notional
+    return room(p.strategy_exposure_frac_max * f.equity, f.strategy_notional)
 
 
 @guard("TOTAL_EXPOSURE", remedy="reduce positions first")
 def total_exposure(f: Facts, p: Limits) -> float:
     """Held and reserved notional of the account stays within its share of equity."""
-    return p.total_exposure_frac_max * f.equity - f.gross_notional
+    return room(p.total_exposure_frac_max * f.equity, f.gross_notional)
 
 
 @guard("NET_EXPOSURE", remedy="reduce positions on this side, or hedge with what is filled")
 def net_exposure(f: Facts, p: Limits) -> float:
     """Net notional on the order's side stays within its share of equity; pending hedges give no room."""
-    return p.net_exposure_frac_max * f.equity - (f.side * f.net_notional + f.pending_side_notional)
+    net = f.side * f.net_notional
+    known = abs(f.side) == 1.0 and net > -inf and f.pending_side_notional >= 0.0 and 0.0 < f.equity < inf
+    return p.net_exposure_frac_max * f.equity - (net + f.pending_side_notional) if known else 0.0
 
 
 @guard("CONCURRENT_POSITIONS", remedy="close a position first")
 def concurrent_positions(f: Facts, p: Limits) -> float:
     """Fewer positions are open or pending than allowed, or the symbol is one of them."""
-    return open_if(f.position_count < p.position_count_max or f.symbol_is_open == 1.0)
+    fewer = f.symbol_is_open == 0.0 and f.position_count < p.position_count_max
+    one_of_them = f.symbol_is_open == 1.0 and p.position_count_max > 0.0
+    return open_if(0.0 <= f.position_count < inf and (fewer or one_of_them))
 
 
 @guard("FREE_MARGIN", remedy="reduce positions, or use less margin leverage elsewhere")
 def free_margin(f: Facts, p: Limits) -> float:
     """The order's initial margin fits into free margin."""
-    return f.free_margin * f.margin_leverage
+    known = f.free_margin < inf and 0.0 < f.margin_leverage < inf
+    return f.free_margin * f.margin_leverage if known else 0.0

@@ -40,7 +40,7 @@ def total_drawdown(f: Facts, p: Limits) -> float:
 @guard("EQUITY_GUARD", remedy="have an operator review the account")
 def equity_guard(f: Facts, p: Limits) -> float:
     """Equity is above its floor; exactly at the floor is a breach."""
-    return open_if(above(f.equity, f.initial_balance * p.equity_floor_frac_min))
+    return open_if(f.initial_balance > 0.0 and above(f.equity, f.initial_balance * p.equity_floor_frac_min))
 
 
 @guard("LOSS_HEADROOM", remedy="take less risk: the nearest loss floor is closer than this order's stop")
@@ -55,6 +55,7 @@ def loss_headroom(f: Facts, p: Limits) -> float:
     floor = larger(floor, week)
     floor = larger(floor, recent)
     floor = larger(floor, total)
-    at_risk = f.stop_frac + p.cost_frac
-    room = f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops
-    return room / at_risk if at_risk > 0.0 else 0.0
+    lost_frac = f.stop_frac + p.cost_frac
+    known = f.stop_frac >= 0.0 and lost_frac > 0.0 and f.risk_at_stops >= 0.0 and f.initial_balance > 0.0
+    left = f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops
+    return left / lost_frac if known else 0.0

@@ -1,5 +1,7 @@
 """Guards on the policy and on what the intent may ask of it."""
 
+from math import inf
+
 from interlock.core.facts import Facts
 from interlock.core.guard import guard
 from interlock.core.limits import Limits
@@ -21,7 +23,7 @@ def policy_invalid(f: Facts, p: Limits) -> float:
 @guard("POLICY_STALE", remedy="publish a fresh policy; closing orders still pass")
 def policy_stale(f: Facts, p: Limits) -> float:
     """The policy is still valid; its last instant counts."""
-    return open_if(f.policy_s_left >= 0.0)
+    return open_if(0.0 <= f.policy_s_left < inf)
 
 
 @guard("POLICY_MISSING_FIELD", remedy="name every limit of an active rule, or inherit it with extends")
@@ -45,4 +47,4 @@ def policy_missing_leverage(f: Facts, p: Limits) -> float:
 @guard("POLICY_MISSING_SIZE", remedy="give the intent a quantity, or the policy a sizing model")
 def policy_missing_size(f: Facts, p: Limits) -> float:
     """The requested size is a number above zero."""
-    return open_if(f.requested_notional > 0.0)
+    return open_if(0.0 < f.requested_notional < inf)

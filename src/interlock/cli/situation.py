@@ -1,0 +1,300 @@
+"""
+A situation to ask about: an account as a person writes it down, made into an engine's state.
+
+The description becomes the inputs of an ordinary start (account, instruments, policy, calendars, clock, positions, prices,
+equity), each at its age, so what is asked is the real engine in that situation and not a model of it.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from datetime import datetime
+from math import isnan, nan
+from pathlib import Path
+from time import time_ns
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from interlock.cli.output import Mistake, instant_ns
+from interlock.core.codes import AccountKind, Partial
+from interlock.core.constants import NS_PER_S, NS_PER_S_FLOAT
+from interlock.core.engine import Engine
+from interlock.core.instrument import Instrument
+from interlock.core.messages import (
+    AccountOpened,
+    BaselineSet,
+    CashFlow,
+    ClockChecked,
+    EquityMarked,
+    Heartbeat,
+    Input,
+    InstrumentSet,
+    Intent,
+    MarketBatch,
+    Output,
+    PolicySet,
+    PositionAt,
+    PositionsReported,
+    Quote,
+    Step,
+    Tick,
+)
+from interlock.policy import load_policy
+from interlock.policy.calendar import day_calendar, week_calendar
+from interlock.policy.units import UnitInvalid, parse_measure
+
+_WEEK_NS: Final = 8 * 86_400 * NS_PER_S
+
+Price = Annotated[float, msgspec.Meta(gt=0.0)]
+Age = Annotated[str, msgspec.Meta(description='Such as "3 s", "15 min" or "4 h".')]
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of everything a person writes: unknown keys are refused."""
+
+
+class AccountDescribed(Described, frozen=True, kw_only=True):
+    """The account, in its currency. What is left out is as it would be without any profit or loss so far."""
+
+    currency: str
+    equity: Price
+    initial_balance: Price | None = None
+    day_open: Price | None = None
+    week_open: Price | None = None
+    peak: Price | None = None
+    drawdown_ref: Price | None = None
+    equity_age: Age = "0 s"
+    positions_age: Age = "0 s"
+    exit_owner_age: Age = "0 s"
+
+
+class SymbolDescribed(Described, frozen=True, kw_only=True):
+    """A symbol: its definition at the venue, its prices, and the signed quantity held at an average entry price."""
+
+    step: Price
+    tick: Price
+    min_notional: float = 0.0
+    multiplier: Price = 1.0
+    quote_currency: str = ""
+    rate: Price | None = None
+    bid: Price | None = None
+    ask: Price | None = None
+    mark: Price | None = None
+    price_age: Age = "0 s"
+    quantity: float = 0.0
+    entry: Price | None = None
+
+
+class Situation(Described, frozen=True, kw_only=True):
+    """
+    An account, its symbols, and the policy file by whose rules it trades (relative to this file).
+
+    `at` is the instant for which it holds; without it, now.
+    """
+
+    policy: str
+    account: AccountDescribed
+    symbols: dict[str, SymbolDescribed]
+    at: datetime | None = None
+
+
+class IntentDescribed(Described, frozen=True, kw_only=True):
+    """
+    An order as somebody wants it. Size by `quantity` (base units) or `notional` (account currency), or the policy's.
+
+    Without `source` and `strategy` it is the policy's only one; without `created_at` it was made at this instant.
+    """
+
+    symbol: str
+    side: Literal["buy", "sell"]
+    quantity: float | None = None
+    notional: float | None = None
+    limit_price: float | None = None
+    stop_price: float | None = None
+    target_price: float | None = None
+    margin_leverage: float | None = None
+    reduce_only: bool = False
+    partial: Partial = Partial.REFUSE
+    source: str = ""
+    strategy: str = ""
+    id: str = "check"
+    created_at: datetime | None = None
+
+    def intent(self, policy: PolicySet | None, at_ns: int) -> Intent:
+        """
+        The message that asks for it.
+
+        Raises:
+            Mistake: it names no source or strategy, and the policy has not exactly one that may open.
+        """
+        source, strategy = self.source, self.strategy
+        if not (source and strategy):
+            source, strategy = _only_opener(policy, source, strategy)
+        return Intent(
+            self.id,
+            source,
+            strategy,
+            self.symbol,
+            1 if self.side == "buy" else -1,
+            quantity=_known(self.quantity),
+            notional=_known(self.notional),
+            limit_price=_known(self.limit_price),
+            stop_price=_known(self.stop_price),
+            target_price=_known(self.target_price),
+            margin_leverage=_known(self.margin_leverage),
+            reduce_only=self.reduce_only,
+            partial=self.partial,
+            created_at_ns=at_ns if self.created_at is None else instant_ns(self.created_at),
+        )
+
+
+def _known(number: float | None) -> float:
+    return nan if number is None else number
+
+
+def read_described(path: Path, kind: type[Any]) -> Any:
+    """
+    What a TOML or JSON file describes.
+
+    Raises:
+        Mistake: it is not readable, or not a description of this kind; the message says where.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+        return msgspec.convert(raw, kind)
+    except OSError as error:
+        raise Mistake(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise Mistake(f"{path}: {error}") from error
+
+
+def engine_in(situation: Situation, folder: Path) -> tuple[Engine, int]:
+    """
+    The engine in that situation, and the instant of it.
+
+    Raises:
+        Mistake: something in the description cannot be meant.
+        PolicyInvalid: the policy file is refused.
+        InputInvalid: the engine refuses a number, and says which.
+    """
+    at_ns = time_ns() if situation.at is None else instant_ns(situation.at)
+    policy = load_policy(folder / situation.policy).compile(at_ns)
+    engine = Engine()
+    for event_ns, event in sorted(_inputs(situation, policy, at_ns), key=lambda timed: timed[0]):
+        engine.step(event, event_ns)
+    state = engine.state
+    engine.fold(Step(state.account.seq + 1, at_ns, at_ns, Tick(), _baselines(engine, situation.account)))
+    return engine, at_ns
+
+
+def _inputs(situation: Situation, policy: PolicySet, at_ns: int) -> list[tuple[int, Input]]:
+    """An ordinary start, each input at its instant; the configuration before everything else."""
+    account, symbols = situation.account, situation.symbols
+    reported_ns = at_ns - _age_ns("account.positions_age", account.positions_age)
+    alive_ns = at_ns - _age_ns("account.exit_owner_age", account.exit_owner_age)
+    marked_ns = at_ns - _age_ns("account.equity_age", account.equity_age)
+    aged: list[tuple[int, Input]] = [
+        *_quotes(symbols, at_ns),
+        (reported_ns, PositionsReported(_held(symbols), reported_ns)),
+        (alive_ns, Heartbeat(policy.exit_owner)),
+        (marked_ns, EquityMarked(account.equity, nan, marked_ns)),
+    ]
+    start_ns = min(event_ns for event_ns, _ in aged)
+    span = (start_ns - _WEEK_NS, at_ns + _WEEK_NS)
+    balance = account.equity - sum(_open_pnl(described) for described in symbols.values())
+    initial = balance if account.initial_balance is None else account.initial_balance
+    opening: list[Input] = [
+        AccountOpened("check", AccountKind.PAPER, account.currency, initial),
+        CashFlow("funding", balance - initial),
+        *(InstrumentSet(_instrument(name, described, account.currency)) for name, described in symbols.items()),
+        policy,
+        day_calendar("day", "UTC", "00:00", *span),
+        week_calendar("week", "UTC", "00:00", "Mon", *span),
+        ClockChecked(),
+    ]
+    return [(start_ns, event) for event in opening] + aged
+
+
+def _quotes(symbols: dict[str, SymbolDescribed], at_ns: int) -> Iterator[tuple[int, Input]]:
+    for name, described in symbols.items():
+        quoted_ns = at_ns - _age_ns(f"symbols.{name}.price_age", described.price_age)
+        if described.bid is None or described.ask is None:
+            continue
+        mark = _mark(described)
+        rate, rate_at_ns = (nan, 0) if described.rate is None else (described.rate, quoted_ns)
+        quote = Quote(name, described.bid, described.ask, mark, quoted_ns, mark, mark, rate, rate_at_ns)
+        yield quoted_ns, MarketBatch((quote,))
+
+
+def _mark(described: SymbolDescribed) -> float:
+    if described.mark is not None:
+        return described.mark
+    return nan if described.bid is None or described.ask is None else 0.5 * (described.bid + described.ask)
+
+
+def _held(symbols: dict[str, SymbolDescribed]) -> tuple[PositionAt, ...]:
+    return tuple(
+        PositionAt(name, round(described.quantity / described.step), _entry(described))
+        for name, described in symbols.items()
+        if described.quantity
+    )
+
+
+def _entry(described: SymbolDescribed) -> float:
+    return _mark(described) if described.entry is None else described.entry
+
+
+def _open_pnl(described: SymbolDescribed) -> float:
+    """Unrealised P&L in account currency; 0 where a price is missing, which the engine then finds by itself."""
+    if not described.quantity or isnan(_mark(described)):
+        return 0.0
+    rate = 1.0 if described.rate is None else described.rate
+    return described.quantity * described.multiplier * rate * (_mark(described) - _entry(described))
+
+
+def _instrument(name: str, described: SymbolDescribed, currency: str) -> Instrument:
+    return Instrument(
+        name,
+        "described",
+        described.quote_currency or currency,
+        described.step,
+        described.tick,
+        described.min_notional,
+        described.multiplier,
+    )
+
+
+def _baselines(engine: Engine, account: AccountDescribed) -> tuple[Output, ...]:
+    """The references that losses are measured from, as described; the present equity where nothing is."""
+    now = account.equity
+    periods = [
+        (row.name, row.start_ns, given)
+        for row, given in zip(engine.state.calendars, (account.day_open, account.week_open), strict=True)
+    ]
+    peak = account.peak or max(now, account.day_open or now, account.week_open or now, account.drawdown_ref or now)
+    references = [("equity_peak", 0, peak), ("drawdown_ref", 0, account.drawdown_ref or peak)]
+    return tuple(
+        BaselineSet(name, start_ns, given or now, given or now, "venue") for name, start_ns, given in periods + references
+    )
+
+
+def _age_ns(where: str, text: str) -> int:
+    try:
+        return round(parse_measure(text, "s").value * NS_PER_S_FLOAT)
+    except UnitInvalid as error:
+        raise Mistake(f"{where}: {error}") from error
+
+
+def _only_opener(policy: PolicySet | None, source: str, strategy: str) -> tuple[str, str]:
+    rights = () if policy is None else policy.rights
+    openers = [
+        (right.source, right.strategy)
+        for right in rights
+        if right.may_open and source in ("", right.source) and strategy in ("", right.strategy)
+    ]
+    if len(openers) != 1:
+        found = ", ".join(f"{source} for {strategy}" for source, strategy in openers) or "none"
+        raise Mistake(f"say who asks, with source and strategy: the policy lets these open: {found}")
+    return openers[0]

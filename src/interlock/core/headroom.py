@@ -1,0 +1,106 @@
+"""
+How far a guard is from the other answer, found by asking it again with one number moved.
+
+A guard is a black box here: nothing knows its formula, so a new guard has its headroom from the day it exists.
+"""
+
+from collections.abc import Callable
+from math import copysign, inf, isnan, nan
+
+import msgspec
+
+from interlock.core.constants import MAX_CASH, STEP_TOLERANCE
+from interlock.core.facts import Facts
+from interlock.core.guard import Guard, ask
+from interlock.core.limits import LIMIT_FIELDS, Limits
+
+Passes = Callable[[float], bool]
+
+
+def admits(guard: Guard, facts: Facts, limits: Limits, requested: float) -> bool:
+    """Whether the guard has no objection to the whole order."""
+    return not ask(((guard.code, guard.function),), facts, limits, requested)[1]
+
+
+def fact_edge(guard: Guard, facts: Facts, limits: Limits, requested: float, name: str) -> float:
+    """
+    The passing value of the fact nearest to where the guard's answer changes, all others staying as they are.
+
+    NaN where the answer does not depend on this fact alone.
+    """
+
+    def passes(value: float) -> bool:
+        return admits(guard, msgspec.structs.replace(facts, **{name: value}), limits, requested)
+
+    at: float = getattr(facts, name)
+    if isnan(at):
+        return nan
+    if abs(at) > MAX_CASH:
+        at = copysign(MAX_CASH, at)
+    return _edge_near(passes, at, 0.0 if name.endswith("_age_s") and at >= 0.0 else -inf)
+
+
+def limit_edge(guard: Guard, facts: Facts, limits: Limits, requested: float, name: str) -> float:
+    """
+    The strictest value of the limit under which the guard would still not object.
+
+    Under a guard that objects it is looser than the limit is. NaN where no value of this limit alone decides.
+    """
+
+    def passes(value: float) -> bool:
+        return admits(guard, facts, msgspec.structs.replace(limits, **{name: value}), requested)
+
+    limit = LIMIT_FIELDS[name]
+    at: float = getattr(limits, name)
+    if isnan(at) or limit.unit == "flag":
+        return nan
+    least, most = 0.0, 1.0 if limit.unit == "frac" and limit.tighter == "higher" else MAX_CASH
+    strict, loose = (least, most) if limit.tighter == "lower" else (most, least)
+    if passes(at):
+        return nan if passes(strict) else _edge(passes, at, strict)
+    return _edge(passes, loose, at) if passes(loose) else nan
+
+
+def use(guard: Guard, facts: Facts, limits: Limits, requested: float) -> float:
+    """
+    The share of its limit that the order uses: 1 where it binds, above where it objects; NaN where no limit decides.
+
+    Of several limits the one that is used most counts. For a floor, what counts is the distance below the whole.
+    """
+    most = nan
+    for name in guard.limits:
+        edge, at = limit_edge(guard, facts, limits, requested, name), getattr(limits, name)
+        if isnan(edge):
+            continue
+        share = nan
+        if LIMIT_FIELDS[name].tighter == "lower":
+            share = edge / at if at > 0.0 else nan
+        elif len(guard.limits) == 1 and at < 1.0:
+            share = (1.0 - edge) / (1.0 - at)
+        if not share <= most:
+            most = share if not isnan(share) else most
+    return most
+
+
+def _edge_near(passes: Passes, at: float, least: float) -> float:
+    """Looks around `at`, each time twice as far but not below `least`, for the other answer."""
+    here = passes(at)
+    reach = STEP_TOLERANCE * max(abs(at), 1.0)
+    while reach <= 2.0 * MAX_CASH:
+        for there in (at - reach, at + reach):
+            if there >= least and passes(there) != here:
+                return _edge(passes, at, there) if here else _edge(passes, there, at)
+        reach *= 2.0
+    return nan
+
+
+def _edge(passes: Passes, inside: float, outside: float) -> float:
+    """The last passing number on the way from one that passes to one that does not."""
+    while True:
+        middle = inside + 0.5 * (outside - inside)
+        if middle in (inside, outside):
+            return inside
+        if passes(middle):
+            inside = middle
+        else:
+            outside = middle

@@ -1,0 +1,191 @@
+"""
+What the codes mean that no guard stands for: denials without guards, triggers, and locks that people set.
+
+Guards speak for themselves (`interlock.core.guard`); everything else that a user can meet as a reason is named here once,
+for explanations, the command line and the documents.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from interlock.core.codes import Code
+from interlock.core.limits import LIMIT_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A code, what it says in one sentence, what follows from it, and what a person can do."""
+
+    code: Code
+    says: str
+    effect: str
+    remedy: str
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """The limits that name this code as their reader."""
+        return tuple(name for name, limit in LIMIT_FIELDS.items() if self.code in limit.rules)
+
+
+def _by_code(*reasons: Reason) -> dict[Code, Reason]:
+    return {reason.code: reason for reason in reasons}
+
+
+DENIALS: Final = _by_code(
+    Reason(
+        Code.MALFORMED,
+        "The order cannot be meant: its symbol, side, size or permit does not exist.",
+        "nothing leaves",
+        "correct the order and send it again",
+    ),
+    Reason(
+        Code.NOTHING_TO_REDUCE,
+        "There is nothing on that side that is not being closed already.",
+        "nothing leaves",
+        "compare your position with the venue's; an order without reduce_only may open",
+    ),
+    Reason(
+        Code.NOT_EXIT_OWNER,
+        "The source is not entitled to close this position.",
+        "nothing leaves",
+        "close through the exit owner, or as operator; or let the policy give the source the right to close",
+    ),
+    Reason(
+        Code.BELOW_MIN_NOTIONAL,
+        "What is allowed of the order is less than one step, or than the venue's smallest order.",
+        "nothing leaves",
+        "send a larger order, or wait until more is allowed",
+    ),
+    Reason(
+        Code.AMEND_UNSUPPORTED,
+        "Working orders are not changed.",
+        "the working order stays as it is",
+        "cancel the order and send a new intent",
+    ),
+)
+"""Denials that no guard gives."""
+
+_UNTIL_NEXT_DAY: Final = "no new risk until the next risk day"
+_UNTIL_OPERATOR: Final = "no new risk until an operator releases it"
+_REVIEW: Final = "have an operator review the account and release the lock"
+
+TRIGGERS: Final = _by_code(
+    Reason(
+        Code.WARN,
+        "A loss or an exposure uses up `warn_frac_min` of its limit.",
+        "an event, once until it has eased below `warn_rearm_frac_max`",
+        "take less risk before the limit does it",
+    ),
+    Reason(
+        Code.DAILY_LOSS,
+        "Equity is proven under `1 - day_loss_frac_max` of the equity at day open.",
+        _UNTIL_NEXT_DAY,
+        "wait for the next risk day",
+    ),
+    Reason(
+        Code.WEEKLY_LOSS,
+        "Equity is proven under `1 - week_loss_frac_max` of the equity at week open.",
+        _UNTIL_OPERATOR,
+        "have an operator review the week and release the lock",
+    ),
+    Reason(
+        Code.DRAWDOWN,
+        "Equity is proven under `1 - drawdown_frac_max` of the drawdown reference.",
+        "no new risk for `drawdown_lock_s`; then a new reference where `drawdown_rebase` says so, else an operator",
+        "wait until the lock has ended; without a rebase, have an operator review the account",
+    ),
+    Reason(
+        Code.TOTAL_DRAWDOWN,
+        "Equity is proven under `1 - total_drawdown_frac_max` of peak equity.",
+        _UNTIL_OPERATOR,
+        "have an operator review the account; only a rebase moves the peak down",
+    ),
+    Reason(
+        Code.EMERGENCY_FLATTEN,
+        "Equity is proven under `1 - emergency_drawdown_frac_max` of the drawdown reference.",
+        "every position is closed; no new risk for `emergency_lock_s`, then as after DRAWDOWN",
+        "check that every position is flat, then review what lost the money",
+    ),
+    Reason(
+        Code.EQUITY_GUARD,
+        "Equity is proven at or under `equity_floor_frac_min` of the initial balance.",
+        "every position is closed; no new risk until an operator releases it",
+        _REVIEW,
+    ),
+    Reason(
+        Code.CONSEC_LOSS,
+        "`consec_loss_count_max` trades in a row lost.",
+        "no new risk for `consec_loss_lock_s`; this streak starts again with the lock",
+        "wait for the lock's end",
+    ),
+    Reason(
+        Code.CONSEC_LOSS_BREAKER,
+        "`consec_loss_breaker_count_max` trades lost without a win between them.",
+        _UNTIL_OPERATOR,
+        _REVIEW,
+    ),
+    Reason(
+        Code.API_ERRORS,
+        "`api_error_count_max` venue calls failed or timed out within `api_error_window_s`.",
+        "no new risk for `breaker_lock_s`; after `breaker_trip_count_max` trips until an operator releases it",
+        "check the venue's status and the connection to it",
+    ),
+    Reason(
+        Code.ORDER_FAILURES,
+        "`order_failure_count_max` openings were rejected or are unknown within `order_failure_window_s`.",
+        "no new risk for `breaker_lock_s`; after `breaker_trip_count_max` trips until an operator releases it",
+        "look up why the venue rejected the orders",
+    ),
+    Reason(
+        Code.FAILED_TRADES,
+        "`failed_trade_count_max` openings within `failed_trade_window_s` ended with nothing filled.",
+        "no new risk for `breaker_lock_s`; after `breaker_trip_count_max` trips until an operator releases it",
+        "check the orders' prices: they are never reached",
+    ),
+    Reason(
+        Code.RUNAWAY,
+        "`runaway_count_max` openings of one strategy, symbol and side were executed within `runaway_window_s`.",
+        "no new risk for the strategy until an operator releases it",
+        "stop the strategy and find out why it repeats itself",
+    ),
+    Reason(
+        Code.STOP_HIT,
+        "A position was closed at its stop.",
+        "no new risk in the symbol on that side (both with `stop_hit_both_sides`) for `stop_hit_lock_s`",
+        "wait for the veto's end",
+    ),
+    Reason(
+        Code.RECONCILE_MISMATCH,
+        "Venue and ledger disagreed on a position twice in a row.",
+        "no new risk until they agree; the venue's position is taken",
+        "look for orders that bypassed the gate",
+    ),
+)
+"""What a proven broken condition does; the conditions themselves are in `interlock.core.triggers`."""
+
+COMMANDS: Final = _by_code(
+    Reason(
+        Code.KILL_SWITCH,
+        "Somebody threw the kill switch.",
+        "no new risk in its scope; with flatten every position is closed, with freeze exits are off too",
+        "have a named person reset the kill switch",
+    ),
+    Reason(
+        Code.OPERATOR_LOCK,
+        "An operator forbade new risk.",
+        "no new risk in its scope",
+        "ask the operator, or wait for the lock's end",
+    ),
+    Reason(
+        Code.QUARANTINED,
+        "An input could not be processed and was set aside.",
+        "what it was about is unknown until it is told afresh",
+        "report the quarantined payload; it is in the ledger",
+    ),
+)
+"""What people, or a damaged input, bring about."""
+
+
+def reason_of(code: Code) -> Reason | None:
+    """What the code means where no guard stands for it; None for guards' codes that no trigger shares."""
+    return DENIALS.get(code) or TRIGGERS.get(code) or COMMANDS.get(code)

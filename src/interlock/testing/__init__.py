@@ -1,0 +1,24 @@
+"""
+The public test kit: everything a user needs to try a policy or a strategy against the real engine.
+
+`clock` is time that tests move, `builders` gives a healthy engine in one call, `bench` holds it together with the venue's
+side of the story, `scenario` runs stories written as text. Nothing here replaces a part of the engine.
+"""
+
+from interlock.testing.bench import Bench
+from interlock.testing.builders import make_instrument, make_policy, open_bench
+from interlock.testing.clock import FakeClock
+from interlock.testing.scenario import Story, StoryFailed, StoryInvalid, read_stories, tell
+
+__all__ = [
+    "Bench",
+    "FakeClock",
+    "Story",
+    "StoryFailed",
+    "StoryInvalid",
+    "make_instrument",
+    "make_policy",
+    "open_bench",
+    "read_stories",
+    "tell",
+]

@@ -1,0 +1,415 @@
+"""What may happen in a story: each verb of an input clause, and the input it becomes."""
+
+from collections.abc import Callable
+from math import nan
+from typing import TYPE_CHECKING, Final
+
+from interlock.core.codes import Action, Code, KillMode, Partial, PermitState, Scope
+from interlock.core.constants import NS_PER_S
+from interlock.core.messages import (
+    Amend,
+    Cancel,
+    CashFlow,
+    ClockChecked,
+    EquityMarked,
+    Heartbeat,
+    Instruction,
+    InstrumentSet,
+    KillReset,
+    KillSet,
+    LockReleased,
+    LockSet,
+    ModeSet,
+    OrderAt,
+    OrdersReported,
+    OwnerSet,
+    PositionsReported,
+    Quarantined,
+    Rebalance,
+    Rebased,
+    Spent,
+    Tick,
+    VenueError,
+)
+from interlock.testing.bench import FEEDS, picture
+from interlock.testing.words import StoryFailed, Words, instant_ns, length_ns, number
+
+if TYPE_CHECKING:
+    from interlock.testing.scenario import Run
+
+Verb = Callable[["Run", Words], None]
+
+
+# ---------------------------------------------------------------- time and feeds
+
+
+def _tick(run: "Run", words: Words) -> None:
+    words.options("")
+    run.bench.send(Tick())
+
+
+def _silent(run: "Run", words: Words) -> None:
+    run.bench.feeds -= _feeds(words)
+
+
+def _live(run: "Run", words: Words) -> None:
+    run.bench.feeds |= _feeds(words)
+
+
+def _feeds(words: Words) -> set[str]:
+    feeds = set[str]()
+    while words:
+        feed = words.next("a feed")
+        if feed != "all" and feed not in FEEDS:
+            raise words.line.invalid(f"{feed!r} is no feed: they are all, {', '.join(sorted(FEEDS))}")
+        feeds |= FEEDS if feed == "all" else {feed}
+    return feeds
+
+
+def _clock(run: "Run", words: Words) -> None:
+    what = words.next("jump or check")
+    if what == "jump":
+        seconds = (length_ns(words.next("a length of time")) or 0) / NS_PER_S
+        run.bench.clock.jump(seconds)
+        run.bench.send(Tick())
+    elif what == "check":
+        alone = words.take("alone")
+        ahead_ns = length_ns(words.next("how far")) or 0 if words else 0
+        run.bench.send(ClockChecked(0 if alone else run.bench.clock.true_ns + ahead_ns))
+    else:
+        raise words.line.invalid(f"the clock can jump or check, not {what!r}")
+    words.options("")
+
+
+def _heartbeat(run: "Run", words: Words) -> None:
+    run.bench.send(Heartbeat(words.next("who is alive")))
+
+
+def _restart(run: "Run", words: Words) -> None:
+    words.options("")
+    folded = run.bench.folded()
+    if picture(folded.state) != picture(run.bench.engine.state):
+        raise StoryFailed(f"{words.line.where}: {words.line.text.strip()}\n  the folded record is another state")
+    run.bench.engine = folded
+
+
+# ---------------------------------------------------------------- market and money
+
+
+def _mark(run: "Run", words: Words) -> None:
+    symbol = run.symbol(words)
+    mark = words.number("the mark")
+    told = words.options("bid ask high low rate")
+    run.bench.mark(symbol, mark, **{name: number(words.line, value) for name, value in told.items()})
+
+
+def _equity(run: "Run", words: Words) -> None:
+    """Both sources: the difference is booked as a cost, and the venue tells the figure."""
+    wanted = words.number("equity")
+    book = run.bench.book
+    change = round(wanted - run.bench.engine.state.account.nominal_base - book.equity, 6)
+    if change:
+        book.balance += change
+        run.bench.send(CashFlow("fee", change))
+    run.bench.send(EquityMarked(book.equity, book.balance, run.bench.clock.true_ns))
+
+
+def _venue(run: "Run", words: Words) -> None:
+    what = words.next("equity or balance")
+    amount = words.number(what)
+    book = run.bench.book
+    if what == "equity":
+        run.bench.send(EquityMarked(amount, book.balance, run.bench.clock.true_ns))
+    elif what == "balance":
+        book.balance = amount
+        run.bench.send(EquityMarked(book.equity, amount, run.bench.clock.true_ns))
+    else:
+        raise words.line.invalid(f"the venue tells equity or balance, not {what!r}")
+
+
+def _flow(kind: str) -> Verb:
+    def flow(run: "Run", words: Words) -> None:
+        amount = words.number("the amount, signed for the account")
+        told = words.options("on id")
+        if told.get("id", "") not in run.flows:
+            run.bench.book.balance += amount
+        run.flows.add(told.get("id", "-"))
+        run.bench.send(CashFlow(kind, amount, told.get("on", ""), told.get("id", "")))
+        run.bench.tell_equity()
+
+    return flow
+
+
+# ---------------------------------------------------------------- intents
+
+
+def _intent(run: "Run", words: Words) -> None:
+    name, symbol, size = words.next("an id"), run.symbol(words), words.next("a size")
+    if size[0] not in "+-":
+        raise words.line.invalid(f"a size has a sign, + to buy and - to sell, found {size!r}")
+    side = 1 if size[0] == "+" else -1
+    told = words.options("at stop target leverage by for age", "reduce-only scale")
+    changes: dict[str, object] = {"id": name, **_size(words, size[1:])}
+    changes["limit_price"] = run.price(words.line, symbol, told.get("at", "nan"))
+    if "stop" in told:
+        changes["stop_price"] = run.price(words.line, symbol, told["stop"].replace("none", "nan"))
+    if "target" in told:
+        changes["target_price"] = run.price(words.line, symbol, told["target"])
+    if "leverage" in told:
+        changes["margin_leverage"] = number(words.line, told["leverage"])
+    if "reduce-only" in told:
+        changes.setdefault("stop_price", nan)
+        changes["reduce_only"] = True
+    if "scale" in told:
+        changes["partial"] = Partial.SCALE
+    changes |= {field: told[key] for key, field in (("by", "source"), ("for", "strategy")) if key in told}
+    changes["created_at_ns"] = _made_ns(run, words, told.get("age", "0s"))
+    run.bench.send(run.bench.intent(symbol, side, **changes))
+
+
+def _size(words: Words, size: str) -> dict[str, object]:
+    """`policy` asks for the policy's size, `3u` is base units, a plain number is account currency."""
+    if size == "policy":
+        return {}
+    if size.endswith("u"):
+        return {"quantity": number(words.line, size[:-1])}
+    return {"notional": number(words.line, size)}
+
+
+def _made_ns(run: "Run", words: Words, age: str) -> int:
+    if age == "unknown":
+        return 0
+    length = length_ns(age)
+    if length is None:
+        raise words.line.invalid(f"an age is a length of time or unknown, found {age!r}")
+    return run.bench.clock.true_ns - length
+
+
+def _close(run: "Run", words: Words) -> None:
+    symbol = run.symbol(words)
+    told = words.options("size by for id at")
+    row = run.row(symbol)
+    side = -1 if row.position > 0 else 1
+    size = run.bench.book.instruments[symbol].quantity(abs(row.position)) or 1.0
+    owner = run.bench.engine.state.account.exit_owner
+    changes: dict[str, object] = {"reduce_only": True, "source": "bot" if owner == "any" else owner, "quantity": size}
+    changes |= {field: told[key] for key, field in (("by", "source"), ("for", "strategy"), ("id", "id")) if key in told}
+    if "size" in told:
+        changes["quantity"] = number(words.line, told["size"].removesuffix("u"))
+    if "at" in told:
+        changes["limit_price"] = run.price(words.line, symbol, told["at"])
+    run.bench.send(run.bench.intent(symbol, side, **changes))
+
+
+def _rebalance(run: "Run", words: Words) -> None:
+    name = words.next("an id")
+    instructions = []
+    while "=" in words.peek():
+        symbol, _, target = words.next("a target").partition("=")
+        action = {"close": Action.CLOSE, "veto": Action.VETO}.get(target)
+        weight = nan if action else number(words.line, target.removeprefix("open:"))
+        stop = run.price(words.line, symbol, "-5%" if weight > 0 else "5%" if weight < 0 else "nan")
+        action = action or (Action.OPEN if target.startswith("open:") else Action.SCALE)
+        instructions.append(Instruction(symbol, action, weight, stop))
+    told = words.options("by for", "refuse")
+    partial = Partial.REFUSE if "refuse" in told else Partial.SCALE
+    source, strategy = told.get("by", "bot"), told.get("for", "trend")
+    run.bench.send(Rebalance(name, source, strategy, tuple(instructions), partial, run.bench.clock.true_ns))
+
+
+def _again(run: "Run", words: Words) -> None:
+    words.options("")
+    run.bench.send(run.bench.steps[run.last_input].input)
+
+
+def _cancel(run: "Run", words: Words) -> None:
+    permit = run.permit(words)
+    run.bench.send(Cancel(f"cancel-{permit}", words.options("by").get("by", "bot"), permit))
+
+
+def _amend(run: "Run", words: Words) -> None:
+    permit = run.permit(words)
+    run.bench.send(Amend(f"amend-{permit}", words.options("by").get("by", "bot"), permit, 1.0, nan))
+
+
+# ---------------------------------------------------------------- orders and positions
+
+
+def _spent(run: "Run", words: Words) -> None:
+    permit = run.permit(words)
+    run.bench.send(Spent(permit, run.bench.engine.state.account.epoch))
+
+
+def _filled(run: "Run", words: Words) -> None:
+    permit = run.permit(words)
+    steps = run.steps(words, permit) if words.peek().endswith("u") else None
+    told = words.options("at fee")
+    price = run.price(words.line, run.bench.permits[permit].symbol, told.get("at", "nan"))
+    run.bench.fill(permit, steps, price, number(words.line, told.get("fee", "0")))
+
+
+def _result(state: PermitState) -> Verb:
+    def result(run: "Run", words: Words) -> None:
+        permit = run.permit(words)
+        done = run.bench.filled.get(permit)
+        steps = run.steps(words, permit) if words.peek().endswith("u") else done.steps if done else 0
+        benign = "benign" in words.options("", "benign")
+        run.bench.result(permit, state, steps, benign=benign)
+
+    return result
+
+
+def _positions(run: "Run", words: Words) -> None:
+    """What the venue holds from now on, however it came about; it is reported at once."""
+    book = run.bench.book
+    if words.take("none"):
+        book.holdings.clear()
+    while words:
+        symbol = run.symbol(words)
+        quantity, _, price = words.next("units@price").partition("@")
+        size = number(words.line, quantity.removesuffix("u"))
+        steps = book.instruments[symbol].steps_down(abs(size)) * (1 if size > 0 else -1)
+        book.place(symbol, steps, number(words.line, price or str(book.prices[symbol].mark)))
+    run.bench.send(PositionsReported(book.positions(), run.bench.clock.true_ns))
+
+
+def _orders(run: "Run", words: Words) -> None:
+    orders = []
+    while words:
+        permit = run.bench.permits[run.permit(words)]
+        orders.append(OrderAt(permit.id, permit.symbol, permit.side, permit.steps, 0, permit.reduce_only))
+    run.bench.send(OrdersReported(tuple(orders), run.bench.clock.true_ns))
+
+
+def _error(run: "Run", words: Words) -> None:
+    run.bench.send(VenueError("a call timed out", "reducing" in words.options("", "reducing")))
+
+
+def _tradable(run: "Run", words: Words) -> None:
+    symbol = run.symbol(words)
+    told = {"yes": 1.0, "no": 0.0, "unknown": nan}[words.next("yes, no or unknown")]
+    run.bench.send(InstrumentSet(run.bench.book.instruments[symbol], told))
+
+
+def _quarantine(run: "Run", words: Words) -> None:
+    kind = words.next("the kind of input")
+    symbol = words.next("a symbol") if words else ""
+    run.bench.send(Quarantined(kind, "it could not be read", b"", symbol))
+
+
+# ---------------------------------------------------------------- operators
+
+
+def scope(words: Words) -> tuple[Scope, str]:
+    """The scope that the next words name; the account where they name none."""
+    if words.take("strategy"):
+        return Scope.STRATEGY, words.next("a strategy")
+    if words.take("symbol"):
+        return Scope.SYMBOL, words.next("a symbol")
+    words.take("account")
+    return Scope.ACCOUNT, ""
+
+
+def _by(words: Words) -> tuple[str, str]:
+    """Who, and why."""
+    if not words.take("by"):
+        raise words.line.invalid('an operator has a name: by alice "reason"')
+    by = words.next("a name")
+    return by, words.next("a reason") if words else "as the story says"
+
+
+def _kill(run: "Run", words: Words) -> None:
+    modes = {"flatten": KillMode.FLATTEN, "freeze": KillMode.FREEZE, "reduce-only": KillMode.REDUCE_ONLY}
+    mode = modes[words.next("a mode")] if words.peek() in modes else KillMode.REDUCE_ONLY
+    where = scope(words)
+    by, reason = _by(words)
+    run.bench.send(KillSet(mode, *where, reason, by))
+
+
+def _reset(run: "Run", words: Words) -> None:
+    where = scope(words)
+    by, reason = _by(words)
+    run.bench.send(KillReset(*where, by, reason))
+
+
+def _lock(run: "Run", words: Words) -> None:
+    where = scope(words)
+    side = 1 if words.take("buy") else -1 if words.take("sell") else 0
+    if not words.take("until"):
+        raise words.line.invalid("a lock ends: until 11:00, until +1h or until OPERATOR")
+    until_ns = instant_ns(words.line, words.next("a time"), run.bench.clock.true_ns)
+    by, reason = _by(words)
+    run.bench.send(LockSet(*where, side, until_ns, reason, by))
+
+
+def _release(run: "Run", words: Words) -> None:
+    code = run.code(words)
+    where = scope(words)
+    by, reason = _by(words)
+    run.bench.send(LockReleased(*where, Code(code), by, reason))
+
+
+def _rebase(run: "Run", words: Words) -> None:
+    run.bench.send(Rebased(*_by(words)))
+
+
+def _owner(run: "Run", words: Words) -> None:
+    owner = words.next("the exit owner")
+    run.bench.send(OwnerSet(owner, _by(words)[0]))
+
+
+def _mode(run: "Run", words: Words) -> None:
+    told = words.options("armed rollout kill")
+    armed, rollout, kill = (number(words.line, told.get(name, "nan")) for name in ("armed", "rollout", "kill"))
+    run.bench.send(ModeSet(armed, rollout, kill))
+
+
+def _policy(run: "Run", words: Words) -> None:
+    """The story's policy, made anew now; `unverified` has a wrong digest, `with KEY VALUE` changes a number."""
+    unverified = words.take("unverified")
+    changes = {}
+    while words.take("with"):
+        path = words.next("a dotted path")
+        changes[path] = words.next("a value")
+    words.options("")
+    run.publish(changes, verified=not unverified)
+
+
+VERBS: Final[dict[str, Verb]] = {
+    "tick": _tick,
+    "silent": _silent,
+    "live": _live,
+    "clock": _clock,
+    "heartbeat": _heartbeat,
+    "restart": _restart,
+    "mark": _mark,
+    "equity": _equity,
+    "venue": _venue,
+    **{kind: _flow(kind) for kind in ("deposit", "withdrawal", "payout", "funding", "swap", "fee")},
+    "intent": _intent,
+    "close": _close,
+    "rebalance": _rebalance,
+    "again": _again,
+    "cancel": _cancel,
+    "amend": _amend,
+    "spent": _spent,
+    "filled": _filled,
+    "working": _result(PermitState.WORKING),
+    "rejected": _result(PermitState.REJECTED),
+    "cancelled": _result(PermitState.CANCELLED),
+    "unknown": _result(PermitState.UNKNOWN),
+    "positions": _positions,
+    "orders": _orders,
+    "error": _error,
+    "tradable": _tradable,
+    "quarantine": _quarantine,
+    "kill": _kill,
+    "reset": _reset,
+    "lock": _lock,
+    "release": _release,
+    "rebase": _rebase,
+    "owner": _owner,
+    "mode": _mode,
+    "policy": _policy,
+}
+"""What may happen, by the first word of an input clause."""

@@ -1,0 +1,109 @@
+"""The boundary examples of the specification, at the guards themselves."""
+
+from math import nan
+
+import pytest
+
+from interlock.core.guards import GUARDS
+from interlock.core.limits import DAILY_LOSS_BIT
+from rulekit import ALL_ON, Case, case
+
+GUARD_OF = {str(guard.code): guard for guard in GUARDS}
+
+ADMITTED_AND_NOT: list[tuple[str, dict[str, float], dict[str, float], str, float, float]] = [
+    ("DRAWDOWN", {"drawdown_ref": 10_000.0}, {"drawdown_frac_max": 0.08}, "equity", 9200.0, 9199.99),
+    ("DAILY_LOSS", {"day_open_equity": 10_000.0}, {"day_loss_frac_max": 0.025}, "equity", 9750.0, 9749.99),
+    ("SPREAD_SPIKE", {}, {"spread_bps_max": 50.0}, "spread_bps", 50.0, 50.1),
+    ("EQUITY_STALE", {}, {"equity_age_s_max": 300.0}, "equity_age_s", 300.0, 301.0),
+    ("EQUITY_GUARD", {"initial_balance": 100_000.0}, {"equity_floor_frac_min": 0.9}, "equity", 90_000.01, 90_000.0),
+    ("CONCURRENT_POSITIONS", {"symbol_is_open": 0.0}, {"position_count_max": 10.0}, "position_count", 9.0, 10.0),
+    ("TOTAL_DRAWDOWN", {"equity_peak": 10_000.0}, {"total_drawdown_frac_max": 0.2}, "equity", 8000.0, 7999.99),
+    ("WEEKLY_LOSS", {"week_open_equity": 10_000.0}, {"week_loss_frac_max": 0.1}, "equity", 9000.0, 8999.99),
+    ("MARKET_STALE", {}, {"mark_age_s_max": 120.0}, "mark_age_s", 120.0, 121.0),
+    ("PRICE_COLLAR", {"mark": 100.0}, {"collar_frac_max": 0.02}, "worst_price", 102.0, 102.01),
+    ("PRICE_COLLAR", {"mark": 100.0}, {"collar_frac_max": 0.02}, "worst_price", 98.0, 97.99),
+    ("ORDER_RATE", {}, {"order_interval_s": 0.7, "order_burst_count_max": 4.0}, "order_ahead_s", 2.1, 2.8),
+    ("INTENT_STALE", {}, {"intent_age_s_max": 10.0}, "intent_age_s", 10.0, 10.001),
+]
+
+
+@pytest.mark.parametrize(("code", "facts", "limits", "fact", "safe", "unsafe"), ADMITTED_AND_NOT)
+def test_the_last_safe_value_is_admitted_and_the_next_is_not(
+    code: str, facts: dict[str, float], limits: dict[str, float], fact: str, safe: float, unsafe: float
+) -> None:
+    order = case().knowing(**facts).under(**limits)
+    assert order.knowing(**{fact: safe}).admitted(GUARD_OF[code])
+    assert order.knowing(**{fact: unsafe}).allowance(GUARD_OF[code]) == 0.0
+
+
+def allows(order: Case, code: str) -> float:
+    return GUARD_OF[code].function(order.facts, order.limits)
+
+
+def test_a_symbol_cap_of_thirty_percent_leaves_a_thousand() -> None:
+    held = case().knowing(equity=10_000.0, symbol_notional=2000.0).under(symbol_exposure_frac_max=0.3)
+    assert allows(held, "SYMBOL_EXPOSURE") == 1000.0
+    assert held.asking(1000.0).admitted(GUARD_OF["SYMBOL_EXPOSURE"])
+    assert not held.asking(1000.01).admitted(GUARD_OF["SYMBOL_EXPOSURE"])
+
+
+def test_selling_has_the_room_that_a_net_long_gives_it() -> None:
+    long = case().knowing(equity=10_000.0, net_notional=5000.0, pending_side_notional=0.0).under(net_exposure_frac_max=0.6)
+    assert allows(long, "NET_EXPOSURE") == 1000.0
+    assert allows(long.knowing(side=-1.0), "NET_EXPOSURE") == 11_000.0
+
+
+def test_pending_orders_of_the_same_side_take_room_and_pending_hedges_give_none() -> None:
+    long = case().knowing(equity=10_000.0, net_notional=5000.0, pending_side_notional=400.0)
+    assert allows(long.under(net_exposure_frac_max=0.6), "NET_EXPOSURE") == 600.0
+
+
+def test_an_eleventh_symbol_is_denied_and_more_of_an_open_one_is_not() -> None:
+    full = case().knowing(position_count=10.0).under(position_count_max=10.0)
+    assert full.knowing(symbol_is_open=0.0).allowance(GUARD_OF["CONCURRENT_POSITIONS"]) == 0.0
+    assert full.knowing(symbol_is_open=1.0).admitted(GUARD_OF["CONCURRENT_POSITIONS"])
+
+
+def test_a_burst_is_as_long_as_the_policy_says_whatever_its_interval() -> None:
+    for tenths in range(1, 200):
+        interval_s = tenths / 10.0
+        order = case().under(order_interval_s=interval_s, order_burst_count_max=4.0)
+        ahead_s = [count * round(interval_s * 1e9) / 1e9 for count in range(6)]
+        admitted = [order.knowing(order_ahead_s=each).admitted(GUARD_OF["ORDER_RATE"]) for each in ahead_s]
+        assert admitted == [True, True, True, True, False, False], interval_s
+
+
+def test_an_order_of_exactly_the_cap_passes_however_its_notional_was_rounded() -> None:
+    order = case().under(order_quantity_max=0.3, order_notional_max=0.3 * 70.1)
+    three_steps = order.knowing(requested_quantity=3 * 0.1, unit_notional=7.01 / 0.1).asking(3 * 7.01)
+    assert three_steps.admitted(GUARD_OF["ORDER_QUANTITY"], GUARD_OF["ORDER_NOTIONAL"])
+
+
+def test_a_loss_of_a_fifth_since_the_start_is_twenty_percent() -> None:
+    started = case().knowing(initial_balance=10_000.0, equity_peak=10_000.0, equity=8000.0)
+    assert started.under(total_drawdown_frac_max=0.2).admitted(GUARD_OF["TOTAL_DRAWDOWN"])
+    assert not started.under(total_drawdown_frac_max=0.1999).admitted(GUARD_OF["TOTAL_DRAWDOWN"])
+
+
+def test_headroom_counts_every_stop_and_the_nearest_floor() -> None:
+    order = (
+        case()
+        .knowing(equity=10_000.0, initial_balance=10_000.0, day_open_equity=10_000.0, risk_at_stops=100.0)
+        .knowing(stop_frac=0.019)
+        .under(day_loss_frac_max=0.025, headroom_buffer_frac=0.005, cost_frac=0.001)
+    )
+    assert allows(order, "LOSS_HEADROOM") == pytest.approx((250.0 - 50.0 - 100.0) / 0.02)
+    daily_off = order.under(active=ALL_ON & ~(1 << DAILY_LOSS_BIT), drawdown_frac_max=0.2, equity_floor_frac_min=0.8)
+    assert allows(daily_off, "LOSS_HEADROOM") == pytest.approx((1000.0 - 50.0 - 100.0) / 0.02)
+    assert allows(daily_off.knowing(day_open_equity=nan), "LOSS_HEADROOM") == allows(daily_off, "LOSS_HEADROOM")
+
+
+def test_a_stop_on_the_price_is_no_stop() -> None:
+    order = case().knowing(worst_price=100.0, mark=100.0)
+    assert order.knowing(stop_price=99.99).admitted(GUARD_OF["STOP_REQUIRED"])
+    for stop in (100.0, 100.01):
+        assert order.knowing(stop_price=stop).allowance(GUARD_OF["STOP_REQUIRED"]) == 0.0
+
+
+def test_a_target_on_the_losing_side_is_denied() -> None:
+    assert case().knowing(target_price=99.0).allowance(GUARD_OF["STOP_REQUIRED"]) == 0.0

@@ -1,0 +1,111 @@
+# ruff: noqa: N802
+"""Incidents of a portfolio risk engine; `docs/incidents.md` lists them."""
+
+from interlock.testing import tell
+
+
+def test_X1_the_initial_balance_is_not_overwritten_with_the_present_one() -> None:
+    tell("""
+    policy: layered@1
+    09:00  intent h BTC +1000 at mark             -> permit h
+    =      filled h
+    =      equity 9600                            -> initial 10000, peak 10000
+    2027-01-18T09:00  restart                     -> initial 10000, peak 10000, day-open 9600
+    =      policy                                 -> initial 10000, peak 10000
+    """)
+
+
+def test_X2_a_restart_in_the_middle_of_the_day_forgives_no_breach() -> None:
+    tell("""
+    policy: layered@1
+    09:00  intent h BTC +1000 at mark             -> permit h
+    =      filled h
+    =      equity 9400                            -> lock DAILY_LOSS
+    12:00  restart                                -> day-open 10000, state REDUCING
+    =      release DAILY_LOSS by alice            -> alert DAILY_LOSS
+    =      intent i ETH +100                      -> deny DAILY_LOSS
+    """)
+
+
+def test_X3_a_baseline_that_is_not_above_zero_proves_nothing() -> None:
+    tell("""
+    policy: layered@1
+    silent: equity
+    09:00  venue equity 0                         -> day-open nan, peak nan
+    =      intent i BTC +100                      -> deny EQUITY_IMPLAUSIBLE, objects DAILY_LOSS 0, objects TOTAL_DRAWDOWN 0
+    =      venue equity -100                      -> day-open nan, peak nan
+    =      intent j BTC +100                      -> deny EQUITY_IMPLAUSIBLE, objects DAILY_LOSS 0, objects TOTAL_DRAWDOWN 0
+    """)
+
+
+def test_X4_a_vetoed_symbol_still_closes() -> None:
+    tell("""
+    policy: layered@1
+    09:00  intent h BTC +1000 at mark             -> permit h
+    =      filled h
+    =      lock symbol BTC until OPERATOR by alice
+    =      rebalance r BTC=close ETH=0.1          -> permit x 10u reduce-only, permit e
+    """)
+
+
+def test_X5_weight_zero_is_a_target_close_flattens_and_open_at_zero_is_an_error() -> None:
+    tell("""
+    policy: layered@1
+    09:00  intent h BTC +1000 at mark             -> permit h
+    =      filled h
+    =      rebalance r1 BTC=open:0                -> deny MALFORMED, no permit
+    =      rebalance r2 BTC=veto                  -> no permit, no decision
+    =      rebalance r3 BTC=0                     -> permit x 10u reduce-only
+    =      rejected x
+    =      rebalance r4 BTC=close                 -> permit 10u reduce-only
+    """)
+
+
+def test_X7_a_lock_that_has_no_length_is_refused() -> None:
+    tell("""
+    policy: layered@1
+    09:00  lock until = by alice                  -> invalid "must end in the future"
+    =      lock until -1s by alice                -> invalid "must end in the future", state ACTIVE
+    =      lock until +1ns by alice               -> state REDUCING
+    +2ns   intent i BTC +100                      -> permit
+    """)
+
+
+def test_X8_nothing_left_is_nothing_and_not_what_was_there_before() -> None:
+    tell("""
+    policy: layered@1
+    09:00  intent h BTC +3000 at mark             -> permit h
+    =      filled h
+    =      intent i BTC +10 at mark scale         -> deny SYMBOL_EXPOSURE cap 0, no permit
+    """)
+
+
+def test_X9_a_stop_at_the_entry_is_no_stop() -> None:
+    tell("""
+    policy: layered@1
+    09:00  intent i BTC +100 at mark stop 100     -> deny STOP_REQUIRED
+    =      intent j BTC -100 at mark stop 100     -> deny STOP_REQUIRED
+    """)
+
+
+def test_X10_an_id_that_was_denied_is_judged_anew_on_a_later_day() -> None:
+    tell("""
+    policy: layered@1
+    09:00  intent h SOL +100                      -> permit h
+    =      filled h
+    =      equity 9400                            -> lock DAILY_LOSS
+    =      intent daily BTC +100                  -> deny TRADING_REDUCING
+    2027-01-16T09:00  intent daily BTC +100       -> permit
+    """)
+
+
+def test_X13_asking_about_a_lock_changes_no_lock() -> None:
+    run = tell("""
+    policy: layered@1
+    09:00  lock symbol BTC until +1h by alice
+    """)
+    row = run.row("BTC")
+    before = list(row.lock_until)
+    run.bench.clock.advance(7200)
+    assert run.bench.engine.trading_state == 0
+    assert row.lock_until == before
