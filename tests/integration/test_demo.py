@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import pickle
 import random
 import sqlite3
 import subprocess
@@ -233,6 +234,16 @@ def test_a_disk_that_takes_nothing_stops_the_run_instead_of_opening_unrecorded(t
     with pytest.raises((LedgerUnwritable, TimeoutError)):
         [*passage.run()]
     assert venue.openings == 0
+
+
+def test_a_ledger_that_cannot_be_made_fails_the_run_and_says_so_across_processes(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    run._start(tape(), None, blocked, KEY.private_bytes_raw())
+    with pytest.raises(run.RunFailed, match="layered") as failed:
+        run._walk(plans(SYMBOLS, None)[2])
+    told = pickle.loads(pickle.dumps(failed.value))
+    assert (type(told), str(told)) == (run.RunFailed, str(failed.value))
 
 
 # ---------------------------------------------------------------- the command

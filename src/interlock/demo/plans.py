@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from interlock.core.errors import InterlockError
 from interlock.demo.strategy import TrendParameters
 from interlock.policy import Policy, load_policy
 
@@ -36,7 +37,7 @@ class Plan:
     parties: Parties
 
 
-class PolicyUnfit(ValueError):
+class PolicyUnfit(InterlockError):
     """The policy cannot be tried on these symbols; the message says what it lacks."""
 
 

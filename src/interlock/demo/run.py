@@ -24,13 +24,20 @@ from interlock.core.messages import SCHEMA
 from interlock.demo.market import Tape
 from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Journal, Passage, Ungated
 from interlock.demo.plans import Plan
-from interlock.ledger import Ledger, LedgerBroken, verify
+from interlock.ledger import Ledger, LedgerBroken, LedgerError, verify
 from interlock.ledger.fold import replay
 from interlock.service.gate import Gate
 
 TOLD_EVERY: Final = 500
 SEGMENT_DAYS: Final = 366
 POLL_S: Final = 0.1
+
+
+class RunFailed(LedgerError):
+    """A run ended because its ledger took nothing more; nothing unrecorded was opened. Fit to cross processes."""
+
+    def __reduce__(self) -> tuple[type["RunFailed"], tuple[str, str]]:
+        return RunFailed, (self.what, self.remedy)
 
 
 class Progress(NamedTuple):
@@ -78,6 +85,15 @@ class _Worker:
         if self.queue is not None:
             self.queue.put(progress)
 
+    def venue(self) -> PaperVenue:
+        return PaperVenue(BALANCE, [market.instrument for market in self.tape.markets.values()], fee_bps=FEE_BPS)
+
+    def follow(self, plan: Plan, passage: Passage) -> None:
+        total = len(self.tape.moments)
+        for done, _ in enumerate(passage.run(), 1):
+            if done % TOLD_EVERY == 0 or done == total:
+                self.tell(Progress(plan.name, "run", done, total))
+
 
 _worker: _Worker | None = None
 
@@ -88,19 +104,26 @@ def _start(worker_tape: Tape, queue: "Queue[Progress] | None", directory: Path, 
 
 
 def _walk(plan: Plan) -> Outcome:
-    """The plan's run over the whole tape; its ledger is closed."""
-    worker = _worker
-    assert worker is not None
-    venue = PaperVenue(BALANCE, [market.instrument for market in worker.tape.markets.values()], fee_bps=FEE_BPS)
-    journal = Journal()
-    gate = None if plan.policy is None else open_gate(worker.directory, plan.name, worker.key)
-    host = Ungated(worker.tape, venue, journal) if gate is None else Gated(worker.tape, venue, journal, gate, plan)
-    total = len(worker.tape.moments)
-    for done, _ in enumerate(Passage(worker.tape, venue, journal, host, plan.parties).run(), 1):
-        if done % TOLD_EVERY == 0 or done == total:
-            worker.tell(Progress(plan.name, "run", done, total))
-    if gate is None:
-        return Outcome(plan, journal)
+    """The plan's run over the whole tape; its ledger is closed. Raises RunFailed when that could not be written."""
+    try:
+        return _ungated(plan) if plan.policy is None else _gated(plan)
+    except LedgerError as error:
+        raise RunFailed(f"{plan.name}: {error.what}", error.remedy) from error
+
+
+def _ungated(plan: Plan) -> Outcome:
+    worker = _present()
+    venue, journal = worker.venue(), Journal()
+    worker.follow(plan, Passage(worker.tape, venue, journal, Ungated(worker.tape, venue, journal), plan.parties))
+    return Outcome(plan, journal)
+
+
+def _gated(plan: Plan) -> Outcome:
+    worker = _present()
+    venue, journal = worker.venue(), Journal()
+    gate = open_gate(worker.directory, plan.name, worker.key)
+    host = Gated(worker.tape, venue, journal, gate, plan)
+    worker.follow(plan, Passage(worker.tape, venue, journal, host, plan.parties))
     gate.close()
     return Outcome(plan, journal, gate.engine.state.account.seq)
 
@@ -119,9 +142,13 @@ def open_gate(directory: Path, name: str, key: Ed25519PrivateKey) -> Gate:
     return Gate(Engine(), ledger)
 
 
+def _present() -> _Worker:
+    assert _worker is not None, "a worker process was started"
+    return _worker
+
+
 def _prove(name: str, steps: int) -> Proof:
-    worker = _worker
-    assert worker is not None
+    worker = _present()
 
     def told(done: int) -> None:
         if done % TOLD_EVERY == 0 or done == steps:
