@@ -57,14 +57,13 @@ def demo(
     The same intents run without a gate and behind each policy, on years of hourly gold and euro quotes or on your bars.
     Each gated run writes a ledger, which is verified and decided again. A table and a report remain.
 
-    Examples:
+    For example:
+
         interlock demo
-
         interlock demo --years 1 --out year.html
-
         interlock demo --data BTCUSD.csv.gz --spread "5 bps" --policy policy.toml
 
-    Exit codes: 0 done; 1 a ledger was not proven; 2 something in the input cannot be used.
+    Exit codes: 0 done, 1 a ledger was not proven, 2 bad input, 3 a ledger could not be written or read.
     """
     with failures():
         bars = _bars(data or [], symbol or [])

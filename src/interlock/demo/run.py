@@ -6,10 +6,11 @@ start; what they tell while they work goes through one queue.
 """
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
@@ -103,6 +104,17 @@ def _start(worker_tape: Tape, queue: "Queue[Progress] | None", directory: Path, 
     _worker = _Worker(worker_tape, queue, directory, secret)
 
 
+def _enter(worker_tape: Tape, queue: "Queue[Progress]", directory: Path, secret: bytes) -> None:
+    """The worker process is ready; Ctrl-C is for its parent, which ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _start(worker_tape, queue, directory, secret)
+
+
+def _end_workers() -> None:
+    for child in active_children():
+        child.terminate()
+
+
 def _walk(plan: Plan) -> Outcome:
     """The plan's run over the whole tape; its ledger is closed. Raises RunFailed when that could not be written."""
     try:
@@ -182,17 +194,22 @@ def run_all(
     proofs: dict[str, Future[Proof]] = {}
     workers = min(len(plans), os.cpu_count() or 1)
     start = (tape, queue, directory, secret)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=start) as pool:
-        runs += [pool.submit(_walk, plan) for plan in reversed(plans)]
-        pending: set[Future[Any]] = {*runs}
-        while pending:
-            done, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
-            _hear(queue, told)
-            for run in done.intersection(runs):
-                outcome: Outcome = run.result()
-                if outcome.plan.policy is not None:
-                    proofs[outcome.plan.name] = pool.submit(_prove, outcome.plan.name, outcome.steps)
-                    pending.add(proofs[outcome.plan.name])
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=start) as pool:
+        try:
+            runs += [pool.submit(_walk, plan) for plan in reversed(plans)]
+            pending: set[Future[Any]] = {*runs}
+            while pending:
+                done, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                _hear(queue, told)
+                for run in done.intersection(runs):
+                    outcome: Outcome = run.result()
+                    if outcome.plan.policy is not None:
+                        proofs[outcome.plan.name] = pool.submit(_prove, outcome.plan.name, outcome.steps)
+                        pending.add(proofs[outcome.plan.name])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            _end_workers()
+            raise
     _hear(queue, told)
     queue.close()
     outcomes = {run.result().plan.name: run.result() for run in runs}

@@ -253,7 +253,7 @@ def _explained(outcome: Outcome, at_ns: int, decision: Decision) -> str:
     limits = limits_of(policy.publish(at_ns).compile(at_ns), decision.symbol)
     currency = policy.leaves["account", "currency"].text
     explanation = explain(decision, limits, at_ns=at_ns, currency=currency)
-    return explanation.reasons[0] if explanation.reasons else explanation.sentence
+    return explanation.reasons[0].removeprefix(f"{_reason(decision)[0]}: ")
 
 
 def _bound(decision: Decision, code: Code) -> str:
