@@ -498,10 +498,12 @@ def close_row(state: State, index: int) -> None:
 def _orders_reported(state: State, event: OrdersReported) -> None:
     for order in event.orders:
         p = state.permits.get(order.permit)
-        if p is not None and (not p.ended or p.state in UNUSED):
+        if p is not None and not (p.ended and p.spent):
             p = state.permits.edit(order.permit)
             if p.ended:
                 _revive(state, p)
+            if not p.spent:
+                p.spent = True
                 p.state = PermitState.SPENT
             p.working_ns = min(event.at_ns, state.account.now_ns)
             if p.state in (PermitState.SPENT, PermitState.UNKNOWN):
