@@ -5,9 +5,9 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import base_import, compiled, engine
+from benchmarks import base_import, compiled, engine, ledger
 
-SUBJECTS = (base_import, engine, compiled)
+SUBJECTS = (base_import, engine, compiled, ledger)
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     table = Table("what", "against", "measured", "reference", "ratio", "at most")
     for m in found:
         bound = "" if m.ratio_max is None else f"{m.ratio_max:g}"
-        cells = (m.what, m.against, f"{m.measured_s:.4g} s", f"{m.reference_s:.4g} s", f"{m.ratio:.2f}", bound)
+        cells = (m.what, m.against, f"{m.measured:.4g} {m.unit}", f"{m.reference:.4g} {m.unit}", f"{m.ratio:.2f}", bound)
         table.add_row(*cells, style=None if m.holds else "bold red")
     Console().print(table)
     return 0 if all(m.holds for m in found) else 1

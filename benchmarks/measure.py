@@ -9,13 +9,14 @@ class Measure:
 
     what: str
     against: str
-    measured_s: float
-    reference_s: float
+    measured: float
+    reference: float
     ratio_max: float | None = None
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:
-        return self.measured_s / self.reference_s
+        return self.measured / self.reference
 
     @property
     def holds(self) -> bool:

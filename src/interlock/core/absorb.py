@@ -499,12 +499,8 @@ def _orders_reported(state: State, event: OrdersReported) -> None:
     for order in event.orders:
         p = state.permits.get(order.permit)
         if p is not None and not (p.ended and p.spent):
+            _use(state, order.permit)
             p = state.permits.edit(order.permit)
-            if p.ended:
-                _revive(state, p)
-            if not p.spent:
-                p.spent = True
-                p.state = PermitState.SPENT
             p.working_ns = min(event.at_ns, state.account.now_ns)
             if p.state in (PermitState.SPENT, PermitState.UNKNOWN):
                 _set_unknown(state, p, PermitState.WORKING)
@@ -552,18 +548,22 @@ def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
     close_row(state, p.symbol)
 
 
-def _spent(state: State, event: Spent) -> None:
-    known = state.permits.get(event.permit)
-    if known is None:
-        state.account.reconciled = 0.0
+def _use(state: State, permit: int) -> None:
+    """The permit is spent, once; one that had ended unused is alive after all."""
+    p = state.permits.edit(permit)
+    if p.spent:
         return
-    if known.spent:
-        return
-    p = state.permits.edit(event.permit)
     if p.ended:
         _revive(state, p)
     p.spent = True
     p.state = PermitState.SPENT
+
+
+def _spent(state: State, event: Spent) -> None:
+    if state.permits.get(event.permit) is None:
+        state.account.reconciled = 0.0
+    else:
+        _use(state, event.permit)
 
 
 def _executed(state: State, event: Executed) -> None:

@@ -10,7 +10,7 @@ from math import copysign, inf, isnan, nan
 import msgspec
 
 from interlock.core.constants import MAX_CASH, STEP_TOLERANCE
-from interlock.core.facts import Facts
+from interlock.core.facts import FACT_UNITS, Facts
 from interlock.core.guard import Guard, ask
 from interlock.core.limits import LIMIT_FIELDS, Limits
 
@@ -35,9 +35,21 @@ def fact_edge(guard: Guard, facts: Facts, limits: Limits, requested: float, name
     at: float = getattr(facts, name)
     if isnan(at):
         return nan
-    if abs(at) > MAX_CASH:
-        at = copysign(MAX_CASH, at)
-    return _edge_near(passes, at, 0.0 if name.endswith("_age_s") and at >= 0.0 else -inf)
+    at = _bounded(at)
+    for limit in guard.limits:
+        there = _bounded(getattr(limits, limit))
+        if LIMIT_FIELDS[limit].unit == FACT_UNITS[name] and passes(there) and not passes(at):
+            return _edge(passes, there, at)
+    return _edge_near(passes, at, 0.0 if _is_never_negative(name) and at >= 0.0 else -inf)
+
+
+def _bounded(number: float) -> float:
+    """The number, or the largest that is believed in its place, so that halving a way comes to an end."""
+    return copysign(MAX_CASH, number) if abs(number) > MAX_CASH else number
+
+
+def _is_never_negative(name: str) -> bool:
+    return FACT_UNITS[name] in ("s", "bps", "count", "frac") and not name.endswith("_left")
 
 
 def limit_edge(guard: Guard, facts: Facts, limits: Limits, requested: float, name: str) -> float:
@@ -54,6 +66,7 @@ def limit_edge(guard: Guard, facts: Facts, limits: Limits, requested: float, nam
     at: float = getattr(limits, name)
     if isnan(at) or limit.unit == "flag":
         return nan
+    at = _bounded(at)
     least, most = 0.0, 1.0 if limit.unit == "frac" and limit.tighter == "higher" else MAX_CASH
     strict, loose = (least, most) if limit.tighter == "lower" else (most, least)
     if passes(at):

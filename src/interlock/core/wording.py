@@ -36,7 +36,7 @@ def money(value: float, currency: str = "") -> str:
 
 def share(value: float) -> str:
     """A share in whole percent: "70 %"."""
-    return f"{value:.0%}"[:-1] + " %"
+    return f"{value:,.0%}"[:-1] + " %"
 
 
 def words(name: str) -> str:

@@ -48,7 +48,7 @@ class Handed:
 class Gate:
     """An engine in front of a ledger; use it from one thread."""
 
-    def __init__(self, engine: Engine, ledger: Ledger, *, snapshot_every: int = 50_000) -> None:
+    def __init__(self, engine: Engine, ledger: Ledger, *, snapshot_every: int = 20_000) -> None:
         self.engine = engine
         self.ledger = ledger
         self._snapshot_every = snapshot_every

@@ -265,6 +265,9 @@ def test_every_decision_is_reproduced_and_every_edge_is_one(drawn: Case) -> None
         ({}, "EQUITY_STALE", "equity_age_s", 300.0, 299.0),
         ({"intent_age_s": 0.5}, "INTENT_STALE", "intent_age_s", 10.0, 9.5),
         ({"equity": 9_900.0}, "DAILY_LOSS", "equity", 9_750.0, 150.0),
+        ({"equity_age_s": 30_000.0}, "EQUITY_STALE", "equity_age_s", 300.0, 29_700.0),
+        ({"spread_bps": 2.0}, "SPREAD_SPIKE", "spread_bps", 50.0, 48.0),
+        ({"policy_s_left": 60.0}, "POLICY_STALE", "policy_s_left", 0.0, 60.0),
         ({"spread_bps": 60.0}, "SPREAD_SPIKE", "spread_bps", 50.0, 10.0),
         ({}, "SYMBOL_EXPOSURE", "requested_notional", 3_000.0, 2_000.0),
     ],
@@ -316,6 +319,15 @@ def test_a_limit_without_a_say_has_no_edge() -> None:
     broken = order.knowing(mark=nan)
     assert isnan(limit_edge(collar, broken.facts, broken.limits, broken.requested, "collar_frac_max"))
     assert isnan(use(guard_of("SPREAD_SPIKE"), order.facts, limits(spread_bps_max=0.0), order.requested))
+
+
+def test_an_endless_limit_is_looked_at_from_the_largest_number_that_is_believed() -> None:
+    order = case().under(order_notional_max=inf, spread_bps_max=inf).knowing(mark_age_s=inf, spread_bps=nan)
+    assert limit_edge(
+        guard_of("ORDER_NOTIONAL"), order.facts, order.limits, 1_000.0, "order_notional_max"
+    ) == pytest.approx(1_000)
+    assert fact_edge(guard_of("MARKET_STALE"), order.facts, order.limits, 1_000.0, "mark_age_s") == 120.0
+    assert isnan(fact_edge(guard_of("SPREAD_SPIKE"), order.facts, order.limits, 1_000.0, "spread_bps"))
 
 
 def test_flags_among_limits_have_no_edge() -> None:
