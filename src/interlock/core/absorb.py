@@ -380,7 +380,7 @@ def _cash_flow(state: State, event: CashFlow) -> None:
         if state.flows.get(event.id):
             return
         state.flows.add(event.id, True)
-    before = a.own_equity
+    before = a.own_equity if a.own_equity == a.own_equity else a.venue_equity
     amount = micros(event.amount)
     already_told = a.unexplained != 0 and abs(a.unexplained - amount) < abs(a.unexplained)
     a.booked += amount
