@@ -169,7 +169,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         ask,
         r.mark,
         inf if r.doubt != 0.0 or r.mark_at_ns < session_opened_ns else age_s(now_ns, r.mark_at_ns),
-        age_s(now_ns, a.book_at_ns),
+        inf if a.book_at_ns == 0 else age_s(now_ns, a.book_at_ns),
         rate_age if rate_age >= book_rate_age else book_rate_age if book_rate_age > rate_age else nan,
         (ask - bid) / (0.5 * (bid + ask)) * 1e4 if bid > 0.0 else nan,
         held_here + here / MICROS,
