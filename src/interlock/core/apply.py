@@ -240,6 +240,9 @@ def _baseline_set(state: State, output: BaselineSet) -> None:
     if output.name == "equity_peak":
         a.equity_peak = output.equity
         return
+    if output.name == "initial_balance":
+        a.initial_balance = output.equity
+        return
     index = [row.name for row in state.calendars].index(output.name)
     c = state.calendars.edit(index)
     c.start_ns = output.start_ns

@@ -31,7 +31,8 @@ from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS,
 from interlock.core.transitions import confirmed, in_force, lock_end, money, recent, within
 
 ENGINE: Final = "engine"
-FLATTENING: Final = frozenset({Code.EMERGENCY_FLATTEN, Code.EQUITY_GUARD})
+FLATTENING: Final = (Code.EQUITY_GUARD, Code.EMERGENCY_FLATTEN)
+"""Loss triggers that also close what is held."""
 
 
 def look(agenda: Agenda) -> None:
