@@ -45,6 +45,7 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
+from interlock.core.numbers import share
 from interlock.core.permit import ENDED, IN_FLIGHT
 from interlock.core.state import (
     LOSS_TRIGGERS,
@@ -464,7 +465,8 @@ def _adopt(state: State, index: int, position: PositionAt) -> None:
     if position.steps * r.position <= 0:
         r.episode += 1
         r.stop_price = r.target_price = nan
-        r.trade_pnl = r.trade_risk = 0
+        r.trade_pnl = 0
+        r.trade_risk = nan
     r.position = position.steps
     r.known = 1.0
     r.cost = 0
@@ -672,26 +674,35 @@ def _book_fill(state: State, p: PermitRow, signed_steps: int, value: int, fees: 
             _end_trade(state, p.symbol)
     if closed < abs(signed_steps):
         r.trade_pnl -= fees - closing_fees
-        _grow_trade(state, p, r, abs(signed_steps) - closed)
+        opening_value = value - share(value, closed, abs(signed_steps))
+        _grow_trade(state, p, r, abs(signed_steps) - closed, opening_value)
 
 
-def _grow_trade(state: State, p: PermitRow, r: SymbolRow, steps: int) -> None:
-    """The fill opened or added: the episode, its largest quantity, its stop and its risk follow."""
+def _grow_trade(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int) -> None:
+    """The fill opened or added, at `value` settlement micros: the episode, its quantity, stop and risk follow."""
     if abs(r.position) == steps:
         r.episode += 1
         r.episode_ns = state.account.now_ns
         r.episode_peak = 0
-        r.trade_risk = 0
+        r.trade_risk = 0.0
         r.stop_price = p.stop_price
         r.target_price = p.target_price
         if p.strategy >= 0:
             r.owner = p.strategy
             r.opener = p.source
     r.episode_peak = max(r.episode_peak, abs(r.position))
-    if p.stop_price == p.stop_price and p.limit_price > 0.0:
+    if p.stop_price == p.stop_price:
         r.stop_price = p.stop_price
-        r.trade_risk += int(p.reserved * (steps / p.steps) * abs(p.limit_price - p.stop_price) / p.limit_price)
+    r.trade_risk += _risk_at_stop(state, p, r, steps, value)
     open_row(state, p.symbol)
+
+
+def _risk_at_stop(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int) -> float:
+    """What an entry at `value` settlement micros loses at its order's stop, in account currency; NaN without one."""
+    instrument = state.instruments[p.symbol]
+    if instrument is None or not p.stop_price > 0.0:
+        return nan
+    return abs(money(value) - steps * instrument.step * instrument.value(p.stop_price)) * r.rate
 
 
 def _end_trade(state: State, index: int) -> None:
@@ -706,7 +717,7 @@ def _end_trade(state: State, index: int) -> None:
             s.losses += 1
             s.lost -= r.trade_pnl
     r.trade_pnl = 0
-    r.trade_risk = 0
+    r.trade_risk = 0.0
     if r.position == 0:
         r.stop_price = r.target_price = nan
         r.episode_peak = 0
