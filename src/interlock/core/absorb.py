@@ -310,7 +310,11 @@ def plausible_equity(state: State) -> float:
 
 
 def _on_equity(state: State, *, counts: bool) -> None:
-    """Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss."""
+    """
+    Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss.
+
+    Whatever shows no loss, mark or not, makes the count start over.
+    """
     a = state.account
     equity = plausible_equity(state)
     if equity > 0.0:
@@ -318,13 +322,12 @@ def _on_equity(state: State, *, counts: bool) -> None:
             a.equity_peak = equity
         if not a.drawdown_ref >= equity:
             a.drawdown_ref = equity
-    if not counts:
-        return
     limits = state.account_limits()
     for slot, code in enumerate(LOSS_TRIGGERS):
         floor = floor_of(state, code, limits)[1]
         broken = a.own_proven == 1.0 and is_broken(code, a.own_equity, floor)
-        confirm(a, slot, broken, a.now_ns)
+        if counts or not broken:
+            confirm(a, slot, broken, a.now_ns)
 
 
 def _equity_marked(state: State, event: EquityMarked) -> None:
@@ -738,6 +741,7 @@ def _count_run(r: SymbolRow, side: int, now_ns: int) -> None:
 
 def _tick(state: State, _event: Tick) -> None:
     measure(state)
+    _on_equity(state, counts=False)
 
 
 def _venue_error(state: State, event: VenueError) -> None:
