@@ -5,7 +5,7 @@ from collections.abc import Callable
 from math import inf, isfinite, nan
 from typing import Any, Final
 
-from interlock.core.codes import CalendarKind, Code, PermitState
+from interlock.core.codes import CalendarKind, Code, PermitState, Scope
 from interlock.core.constants import (
     EPOCH_BITS,
     MARK_FUTURE_S_MAX,
@@ -244,6 +244,26 @@ def _clock_checked(state: State, event: ClockChecked) -> None:
 def _lock_released(state: State, event: LockReleased) -> None:
     if event.code == Code.CLOCK_UNTRUSTED:
         trust_clock(state.account)
+    if event.scope == Scope.ACCOUNT:
+        reset_counter(state.account, event.code)
+
+
+def reset_counter(a: AccountRow, code: Code) -> None:
+    """
+    What makes the lock is counted afresh from here, so that the same history does not lock again at once.
+
+    So it is when a lock begins and when an operator releases it; one whose time is over forgets nothing.
+    """
+    if code == Code.CONSEC_LOSS:
+        a.loss_streak = 0
+    elif code == Code.CONSEC_LOSS_BREAKER:
+        a.loss_streak_total = 0
+    elif code == Code.API_ERRORS:
+        a.api_error_count = 0
+    elif code == Code.ORDER_FAILURES:
+        a.order_failure_count = 0
+    elif code == Code.FAILED_TRADES:
+        a.failed_trade_count = 0
 
 
 def _is_ahead(a: AccountRow, at_ns: int) -> bool:

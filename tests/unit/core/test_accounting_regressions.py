@@ -191,3 +191,33 @@ def test_the_own_estimate_alone_proves_a_loss_only_without_a_break(holding: Pair
     falls(holding, 6.0)
     assert holding.proofs[-1][Code.DAILY_LOSS]
     assert locks(holding) == 1
+
+
+# ---------------------------------------------------------------- what a lock counts
+
+
+def loses(pair: Pair, seconds: float) -> None:
+    """So much later a round trip of one BTC is closed 10 USD lower."""
+    pair.venue_agrees()
+    pair.want("BTC", BUY, 1_000, 0.05, reduce_only=False)
+    pair.send_fill(pair.at_venue()[-1], 1_000, 100.0, PermitState.FILLED)
+    pair.want("BTC", SELL, 1_000, 0.05, reduce_only=True)
+    pair.wait(seconds - 2.0)
+    pair.send_fill(pair.at_venue()[-1], 1_000, 90.0, PermitState.FILLED)
+
+
+def test_a_trade_that_loses_as_the_lock_ends_is_the_first_of_the_next_streak() -> None:
+    pair = Pair(limits(Code.CONSEC_LOSS))
+    pair.open_account()
+    early = opened(pair, "GER", 20)
+    pair.send_fill(early, 20, 50.0, PermitState.FILLED)
+    pair.want("GER", SELL, 20, 0.05, reduce_only=True)
+    closing = pair.at_venue()[-1]
+    for _ in range(3):
+        loses(pair, 2.0)
+    a = pair.engine.state.account
+    assert (a.loss_streak, a.loss_streak_total) == (0, 3)
+    pair.wait(1.0)
+    pair.send_fill(closing, 20, 40.0, PermitState.FILLED)  # 2 s after the lock of 1 s began, which ends with this step
+    assert (a.loss_streak, a.loss_streak_total) == (1, 4)
+    assert pair.model.streaks() == (1, 4)
