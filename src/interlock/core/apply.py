@@ -34,7 +34,6 @@ from interlock.core.state import (
     LOSS_TRIGGERS,
     STRATEGY_LOCKS,
     SYMBOL_LOCKS,
-    AccountRow,
     PermitRow,
     SeenIntent,
     State,
