@@ -51,6 +51,20 @@ def open_pnl(state: State, index: int, r: SymbolRow) -> float:
     return (r.position * instrument.step * instrument.value(r.mark) - money(r.cost)) * r.rate
 
 
+def position_count(state: State, *, but: int = -1) -> float:
+    """
+    How many symbols are held, reserved by an opening order, or unknown, without the row `but`.
+
+    A flat symbol that only a close or a flatten goal keeps among the open rows is no position.
+    """
+    count = 0
+    for index in state.open_rows:
+        r = state.symbols[index]
+        if index != but and (r.position != 0 or r.pending_buy > 0 or r.pending_sell > 0 or r.known != 1.0):
+            count += 1
+    return float(count)
+
+
 def measure(state: State) -> None:
     """The account's and the strategies' sums over held positions are those of the open rows as they now are."""
     a = state.account
