@@ -206,7 +206,7 @@ def test_three_losses_lock_and_the_streak_starts_over() -> None:
 
 def test_control_a_streak_that_only_a_win_ends_is_found_out() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("interlock.core.apply._reset_counter", lambda *_: None)
+        patch.setattr("interlock.core.apply.reset_counter", lambda *_: None)
         bench = bench_under(
             limits_of_everything(
                 order_interval_s=0.01,

@@ -150,8 +150,8 @@ def test_control_a_fold_that_is_not_the_state(tmp_path: Path, monkeypatch: pytes
 def test_control_a_venue_that_lets_reducing_orders_flip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grow = absorb._grow_trade
 
-    def certain(state: State, p: PermitRow, r: SymbolRow, steps: int) -> None:
-        grow(state, p, r, steps)
+    def certain(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int) -> None:
+        grow(state, p, r, steps, value)
         r.known = 1.0
 
     monkeypatch.setattr(absorb, "_grow_trade", certain)

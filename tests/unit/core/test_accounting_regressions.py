@@ -121,6 +121,7 @@ def crossed(pair: Pair) -> PermitIssued:
 def test_what_a_trade_put_at_risk_is_unknown_once_it_was_entered_without_a_stop(pair: Pair) -> None:
     """The known half of R is 5, but how small a loss of 0.2 is nobody can say: it counts."""
     pair.send_fill(crossed(pair), 1_000, 100.0, PermitState.FILLED)
+    pair.venue_agrees()  # a close that opened put the position in doubt
     pair.want("BTC", SELL, 1_000, 0.05, reduce_only=False)
     pair.send_fill(pair.at_venue()[-1], 1_000, 100.0, PermitState.FILLED)
     before = pair.engine.state.account.loss_streak
