@@ -330,11 +330,7 @@ def plausible_equity(state: State) -> float:
 
 
 def _on_equity(state: State, *, counts: bool) -> None:
-    """
-    Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss.
-
-    Whatever shows no loss, mark or not, makes the count start over.
-    """
+    """Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss."""
     a = state.account
     equity = plausible_equity(state)
     if equity > 0.0:
@@ -342,6 +338,12 @@ def _on_equity(state: State, *, counts: bool) -> None:
             a.equity_peak = equity
         if not a.drawdown_ref >= equity:
             a.drawdown_ref = equity
+    count_proof(state, counts=counts)
+
+
+def count_proof(state: State, *, counts: bool) -> None:
+    """One more accepted mark (`counts`) shows each loss; whatever shows none, mark or not, makes its count start over."""
+    a = state.account
     limits = state.account_limits()
     for slot, code in enumerate(LOSS_TRIGGERS):
         floor = floor_of(state, code, limits)[1]
