@@ -20,6 +20,7 @@ from interlock.core.constants import (
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.instrument import Instrument
 from interlock.core.limits import LIMIT_FIELDS, Limits, is_on
+from interlock.core.locks import reset_counter
 from interlock.core.measure import equity_gap, guard_equity, measure
 from interlock.core.messages import (
     AccountOpened,
@@ -246,24 +247,6 @@ def _lock_released(state: State, event: LockReleased) -> None:
         trust_clock(state.account)
     if event.scope == Scope.ACCOUNT:
         reset_counter(state.account, event.code)
-
-
-def reset_counter(a: AccountRow, code: Code) -> None:
-    """
-    What makes the lock is counted afresh from here, so that the same history does not lock again at once.
-
-    So it is when a lock begins and when an operator releases it; one whose time is over forgets nothing.
-    """
-    if code == Code.CONSEC_LOSS:
-        a.loss_streak = 0
-    elif code == Code.CONSEC_LOSS_BREAKER:
-        a.loss_streak_total = 0
-    elif code == Code.API_ERRORS:
-        a.api_error_count = 0
-    elif code == Code.ORDER_FAILURES:
-        a.order_failure_count = 0
-    elif code == Code.FAILED_TRADES:
-        a.failed_trade_count = 0
 
 
 def _is_ahead(a: AccountRow, at_ns: int) -> bool:

@@ -16,12 +16,12 @@ from interlock.core.absorb import (
     count_proof,
     end_permit,
     open_row,
-    reset_counter,
     source_number,
     strategy_of,
 )
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.locks import reset_counter
 from interlock.core.measure import measure, session_of
 from interlock.core.messages import (
     BaselineSet,
