@@ -125,8 +125,9 @@ class Pair:
         for output in step.outputs:
             if isinstance(output, PermitIssued | PermitRevoked):
                 self.model.record(self.at, output)
+        revoked = {output.permit for output in step.outputs if isinstance(output, PermitRevoked)}
         for output in step.outputs:
-            if isinstance(output, PermitIssued):
+            if isinstance(output, PermitIssued) and output.id not in revoked:  # nobody can spend a revoked one
                 self.tell(Spent(output.id, EPOCH))
         return step
 

@@ -20,6 +20,7 @@ from interlock.core.constants import (
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.instrument import Instrument
 from interlock.core.limits import LIMIT_FIELDS, Limits, is_on
+from interlock.core.locks import reset_counter
 from interlock.core.measure import equity_gap, guard_equity, measure
 from interlock.core.messages import (
     AccountOpened,
@@ -248,24 +249,6 @@ def _lock_released(state: State, event: LockReleased) -> None:
         reset_counter(state.account, event.code)
 
 
-def reset_counter(a: AccountRow, code: Code) -> None:
-    """
-    What makes the lock is counted afresh from here, so that the same history does not lock again at once.
-
-    So it is when a lock begins and when an operator releases it; one whose time is over forgets nothing.
-    """
-    if code == Code.CONSEC_LOSS:
-        a.loss_streak = 0
-    elif code == Code.CONSEC_LOSS_BREAKER:
-        a.loss_streak_total = 0
-    elif code == Code.API_ERRORS:
-        a.api_error_count = 0
-    elif code == Code.ORDER_FAILURES:
-        a.order_failure_count = 0
-    elif code == Code.FAILED_TRADES:
-        a.failed_trade_count = 0
-
-
 def _is_ahead(a: AccountRow, at_ns: int) -> bool:
     """Whether something claims to be of a time that has not come, beyond what clocks may differ."""
     return at_ns > a.now_ns + MARK_FUTURE_S_MAX * NS_PER_S_FLOAT
@@ -330,11 +313,7 @@ def plausible_equity(state: State) -> float:
 
 
 def _on_equity(state: State, *, counts: bool) -> None:
-    """
-    Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss.
-
-    Whatever shows no loss, mark or not, makes the count start over.
-    """
+    """Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss."""
     a = state.account
     equity = plausible_equity(state)
     if equity > 0.0:
@@ -342,6 +321,12 @@ def _on_equity(state: State, *, counts: bool) -> None:
             a.equity_peak = equity
         if not a.drawdown_ref >= equity:
             a.drawdown_ref = equity
+    count_proof(state, counts=counts)
+
+
+def count_proof(state: State, *, counts: bool) -> None:
+    """One more accepted mark (`counts`) shows each loss; whatever shows none, mark or not, makes its count start over."""
+    a = state.account
     limits = state.account_limits()
     for slot, code in enumerate(LOSS_TRIGGERS):
         floor = floor_of(state, code, limits)[1]

@@ -10,9 +10,18 @@ from collections.abc import Callable
 from math import isfinite, nan
 from typing import Any, Final
 
-from interlock.core.absorb import absorb, close_row, end_permit, open_row, reset_counter, source_number, strategy_of
+from interlock.core.absorb import (
+    absorb,
+    close_row,
+    count_proof,
+    end_permit,
+    open_row,
+    source_number,
+    strategy_of,
+)
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.locks import reset_counter
 from interlock.core.measure import measure, session_of
 from interlock.core.messages import (
     BaselineSet,
@@ -220,11 +229,9 @@ def _flatten_goal(state: State, output: FlattenGoal) -> None:
 
 def _baseline_set(state: State, output: BaselineSet) -> None:
     a = state.account
-    if output.name == "drawdown_ref":
-        a.drawdown_ref = output.equity
-        return
-    if output.name == "equity_peak":
-        a.equity_peak = output.equity
+    if output.name in ("drawdown_ref", "equity_peak"):
+        setattr(a, output.name, output.equity)
+        count_proof(state, counts=False)
         return
     if output.name == "initial_balance":
         a.initial_balance = output.equity

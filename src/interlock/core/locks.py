@@ -1,4 +1,4 @@
-"""Which locks are in force, and what trading state follows from them; nothing here changes a lock."""
+"""Which locks are in force, what trading state follows, and what counts towards one; nothing here changes a lock."""
 
 from interlock.core.codes import Code, TradingState
 from interlock.core.state import ACCOUNT_LOCKS, STRATEGY_LOCKS, SYMBOL_LOCKS, AccountRow, State, StrategyRow, SymbolRow
@@ -52,3 +52,21 @@ def trading_state(state: State) -> TradingState:
     """What may leave the account now."""
     a = state.account
     return account_lock(a, a.now_ns, a.clock_trusted)[0]
+
+
+def reset_counter(a: AccountRow, code: Code) -> None:
+    """
+    What makes the lock is counted afresh from here, so that the same history does not lock again at once.
+
+    So it is when a lock begins and when an operator releases it; one whose time is over forgets nothing.
+    """
+    if code == Code.CONSEC_LOSS:
+        a.loss_streak = 0
+    elif code == Code.CONSEC_LOSS_BREAKER:
+        a.loss_streak_total = 0
+    elif code == Code.API_ERRORS:
+        a.api_error_count = 0
+    elif code == Code.ORDER_FAILURES:
+        a.order_failure_count = 0
+    elif code == Code.FAILED_TRADES:
+        a.failed_trade_count = 0

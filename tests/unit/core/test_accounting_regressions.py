@@ -4,7 +4,7 @@ import pytest
 
 from interlock.core.codes import Code, PermitState
 from interlock.core.constants import NS_PER_S
-from interlock.core.messages import BUY, SELL, CashFlow, Executed, LockChanged, PermitIssued, Tick
+from interlock.core.messages import BUY, SELL, CashFlow, Executed, LockChanged, PermitIssued, Rebased, Tick
 from oracle.pair import DAY, Pair, limits
 
 
@@ -152,15 +152,15 @@ def holding() -> Pair:
     return pair
 
 
-def falls(pair: Pair, seconds: float = 0.0) -> None:
-    """So much later BTC is 85: 300 USD and the fee are lost."""
+def falls(pair: Pair, seconds: float = 0.0, to: float = 85.0) -> None:
+    """So much later BTC is down there; at 85, 300 USD and the fee are lost."""
     pair.wait(seconds)
-    pair.marks["BTC"] = 85.0
-    pair.quote("BTC", 85.0)
+    pair.marks["BTC"] = to
+    pair.quote("BTC", to)
 
 
-def locks(pair: Pair) -> int:
-    return sum(isinstance(o, LockChanged) and o.code == Code.DAILY_LOSS for step in pair.steps for o in step.outputs)
+def locks(pair: Pair, code: Code = Code.DAILY_LOSS) -> int:
+    return sum(isinstance(o, LockChanged) and o.code == code for step in pair.steps for o in step.outputs)
 
 
 def test_two_sources_prove_a_loss_however_old_the_reconciliation(holding: Pair) -> None:
@@ -192,6 +192,21 @@ def test_the_own_estimate_alone_proves_a_loss_only_without_a_break(holding: Pair
     falls(holding, 6.0)
     assert holding.proofs[-1][Code.DAILY_LOSS]
     assert locks(holding) == 1
+
+
+def test_marks_below_the_old_line_prove_nothing_about_the_one_of_a_rebase() -> None:
+    """8 % of 10 000 and then of 9 184: what three marks over ten seconds showed was the first."""
+    pair = Pair(limits(Code.DRAWDOWN))
+    pair.open_account()
+    pair.send_fill(opened(pair, "BTC", 80_000), 80_000, 100.0, PermitState.FILLED)
+    pair.venue_agrees()
+    for _ in range(2):
+        falls(pair, 5.0, 89.9)  # 10 000 - 8 - 808 = 9 184
+    pair.venue_tells(1.0)
+    pair.tell(Rebased("alice", "agreed"))
+    falls(pair, 5.0, 79.0)  # 10 000 - 8 - 1 680 = 8 312, under 92 % of 9 184
+    assert locks(pair, Code.DRAWDOWN) == 1  # the first one, which both sources proved
+    assert not pair.proofs[-1][Code.DRAWDOWN]
 
 
 # ---------------------------------------------------------------- what a lock counts

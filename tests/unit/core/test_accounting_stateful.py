@@ -330,7 +330,7 @@ class Losses(Books):
 
 # A failing history is printed as it was found: shrinking one takes minutes, taking its rules away by hand seconds.
 FEW = settings(
-    max_examples=60,
+    max_examples=40,
     stateful_step_count=25,
     derandomize=True,
     deadline=None,
