@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import pickle
 import random
 import sqlite3
 import subprocess
@@ -24,9 +25,9 @@ from interlock.adapters.paper import PaperFill, PaperOrder, PaperVenue
 from interlock.cli import app
 from interlock.core.messages import PermitIssued
 from interlock.demo import run
-from interlock.demo.figures import figures
-from interlock.demo.market import Market, Tape
-from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Journal, Passage, Ungated
+from interlock.demo.figures import figures, spans
+from interlock.demo.market import MILLISECOND_NS, Market, Tape
+from interlock.demo.passage import BALANCE, FEE_BPS, REVIEW_DAYS, Gated, Journal, Passage, Ungated
 from interlock.demo.plans import PARAMETERS, POLICIES, Plan, plans
 from interlock.demo.run import Outcome, open_gate, prove
 from interlock.demo.story import verdict
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 
 KEY = Ed25519PrivateKey.generate()
 SYMBOLS = ("XAUUSD", "EURUSD")
-DAY_NS = 86_400_000_000_000
+HOUR_NS = 3_600_000_000_000
+DAY_NS = 24 * HOUR_NS
 
 
 def day_ns(text: str) -> int:
@@ -139,6 +141,37 @@ def test_each_policy_acts_and_the_ungated_account_is_hurt_most(tmp_path: Path) -
     assert behind[2].locks["DAILY_LOSS"] > behind[0].locks["DAILY_LOSS"]
 
 
+def test_an_emergency_flattens_at_the_next_open_and_locks(tmp_path: Path) -> None:
+    """The night of an election: the gate closes both positions, whatever the strategy wishes."""
+    passage, venue, gate = gated(plans(SYMBOLS, None)[1], tape("2016-10-10", "2016-11-12"), tmp_path)
+    decided_ns = day_ns("2016-11-09T08:00:00") - MILLISECOND_NS
+    for moment in passage.run():
+        if moment.close_ns == decided_ns:
+            assert [symbol for _, symbol, _, _ in passage.journal.flattenings] == list(SYMBOLS)
+            assert len(venue.positions()) == 2
+        if moment.close_ns == decided_ns + HOUR_NS:
+            assert venue.positions() == ()
+    gate.close()
+    closed = [(at_ns, symbol) for at_ns, symbol, *_ in passage.journal.fills if at_ns == decided_ns + MILLISECOND_NS]
+    assert [symbol for _, symbol in closed] == list(SYMBOLS)
+    (lock,) = (span for span in spans(passage.journal) if span.code == "EMERGENCY_FLATTEN")
+    assert (lock.start_ns, lock.end_ns) == (decided_ns, decided_ns + 4 * HOUR_NS)
+    assert not any(row.goal for row in gate.engine.state.symbols)
+
+
+def test_what_waits_for_an_operator_is_reviewed_after_its_time_and_then_trades_again(tmp_path: Path) -> None:
+    passage, _, gate = gated(plans(SYMBOLS, None)[1], tape("2012-01-01", "2012-10-01"), tmp_path)
+    [*passage.run()]
+    gate.close()
+    lock = next(span for span in spans(passage.journal) if span.code == "TOTAL_DRAWDOWN")
+    assert lock.end_ns is not None
+    assert 0 <= lock.end_ns - lock.start_ns - REVIEW_DAYS * DAY_NS <= 4 * DAY_NS  # the next open after it
+    opened = [at_ns for at_ns, decision in passage.journal.decisions if not decision.reducing and decision.allowed]
+    assert not any(lock.start_ns < at_ns < lock.end_ns for at_ns in opened)
+    assert any(at_ns > lock.end_ns for at_ns in opened)
+    assert gate.engine.state.account.equity_peak < BALANCE
+
+
 GENEROUS = """
 policy_version = "generous"
 extends = "layered@1"
@@ -203,6 +236,16 @@ def test_a_disk_that_takes_nothing_stops_the_run_instead_of_opening_unrecorded(t
     assert venue.openings == 0
 
 
+def test_a_ledger_that_cannot_be_made_fails_the_run_and_says_so_across_processes(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    run._start(tape(), None, blocked, KEY.private_bytes_raw())
+    with pytest.raises(run.RunFailed, match="layered") as failed:
+        run._walk(plans(SYMBOLS, None)[2])
+    told = pickle.loads(pickle.dumps(failed.value))
+    assert (type(told), str(told)) == (run.RunFailed, str(failed.value))
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -250,7 +293,7 @@ def test_the_same_bars_give_the_same_ledgers_and_the_table_says_so(
         assert each["proof"]["head"][:16] in done.stdout
     for told in ("Worst drawdown", "lock DAILY_LOSS", "Gate saved", str(tmp_path / "again.html")):
         assert told in done.stdout
-    assert max(map(len, done.stdout.split("Verified")[0].splitlines())) <= 80
+    assert max(map(len, done.stdout.split("XAUUSD:")[0].splitlines())) <= 80
     assert "…" not in done.stdout
 
 

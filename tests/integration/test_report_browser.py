@@ -1,14 +1,13 @@
 """The report in a real browser: it draws, zooms as one, tells what bound and asks the network for nothing."""
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from interlock.report import (
     Event,
@@ -29,20 +28,6 @@ CHROMIUM = Path("/usr/bin/chromium")
 HOUR_NS = 3_600_000_000_000
 AT = [1_356_998_400_000_000_000 + HOUR_NS * hour for hour in range(24 * 400)]
 NASTY = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        if "browser" in os.environ.get("REQUIRE", ""):
-            pytest.fail("REQUIRE names browser, but there is no chromium")
-        pytest.skip("no chromium")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield running
-        running.close()
 
 
 def wave(scale: float) -> list[float]:

@@ -57,6 +57,7 @@ def unbalanced(story: list[Happening]) -> str:
             continue
         before = snapshot.encode(bench.engine.state)
         step = bench.send(event)
+        assert type(step.input) is type(event)
         look = Look(before, before, step.outputs, step, bench.engine.state, (), 0, 0.0, {}, {})
         if problem := steps_are_conserved(look):
             return problem

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import wraps
+from functools import cache, wraps
 from math import isnan
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
@@ -48,6 +48,7 @@ LOSSES = (
 )
 
 
+@cache
 def exact(number: float) -> Fraction:
     """The number a person sees when it is printed."""
     return Fraction(repr(float(number)))
@@ -78,11 +79,13 @@ Answer = TypeVar("Answer")
 def remembered(
     question: Callable[Concatenate["Account", Asked], Answer],
 ) -> Callable[Concatenate["Account", Asked], Answer]:
-    """The question, answered once for each length of history: the past does not change."""
+    """The question, answered once for each symbol and each length of history: the past does not change."""
 
     @wraps(question)
     def ask(account: "Account", /, *args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
-        key = (question.__name__, *args, *kwargs.values(), len(account.history))
+        asked = [each for each in (*args, *kwargs.values()) if each is not None]
+        upto = () if asked and isinstance(asked[-1], int) else (len(account.history),)
+        key = (question.__name__, *asked, *upto)
         if key not in account.answers:
             account.answers[key] = question(account, *args, **kwargs)
         return cast(Answer, account.answers[key])
@@ -636,13 +639,17 @@ class Account:
         return {code: self.reference(code) for code in LOSSES}
 
     def verdict(self) -> dict[Code, Verdict]:
-        """What each source says of each loss limit now; the own one is silent while a mark it needs is stale."""
+        """
+        What each source says of each loss limit now.
+
+        The own one is silent while a mark it needs is stale, the venue's while its figure is.
+        """
         if not any(isinstance(entry.event, AccountOpened) for entry in self.history):
             return dict.fromkeys(LOSSES, Verdict(None, None))
-        own, venue = (
-            self.own_equity() if self.book_fresh(self.history[-1].at_ns, len(self.history)) else None,
-            self.venue_equity(),
-        )
+        now_ns, report = self.history[-1].at_ns, self.venue_report()
+        told = report is not None and self.age_ok(report.at_ns, now_ns, self.limits.equity_age_s_max)
+        own = self.own_equity() if self.book_fresh(now_ns, len(self.history)) else None
+        venue = self.venue_equity() if told else None
         return {
             code: Verdict(broken(code, own, reference, self.limits), broken(code, venue, reference, self.limits))
             for code, reference in self.references[-1].items()

@@ -24,6 +24,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, TextIO
 
+from interlock.core.errors import InterlockError
+
 PROBLEMS_SHOWN_MAX: Final = 20
 PRICES: Final = ("open", "high", "low", "close")
 QUOTES: Final = ("bid", "ask")
@@ -70,7 +72,7 @@ class Problem:
         return f"{place.rstrip(', ') or 'file'}: found {self.found}, expected {self.expected}"
 
 
-class BarsInvalid(ValueError):
+class BarsInvalid(InterlockError):
     """
     The bars were not read; correct ``problems`` in the file and read it again.
 

@@ -18,13 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from interlock.adapters.bars import Bars, BarsInvalid, read_bars
-from interlock.adapters.paper import InstrumentUnusable
-from interlock.core.errors import PolicyInvalid
+from interlock.adapters.bars import Bars, read_bars
+from interlock.cli.output import OK, PROBLEMS, Mistake, failures, out
 from interlock.demo import story
 from interlock.demo.figures import Figures, figures
 from interlock.demo.market import Market, Tape
-from interlock.demo.plans import PARAMETERS, Plan, PolicyUnfit, plans
+from interlock.demo.plans import PARAMETERS, Plan, plans
 from interlock.demo.run import Progress as Told
 from interlock.demo.run import run_all
 from interlock.report import render
@@ -32,13 +31,7 @@ from interlock.report import render
 BUNDLED: Final = ("XAUUSD", "EURUSD")
 ATTRIBUTION: Final = "sample data of QuantConnect LEAN (quotes by OANDA), Apache License 2.0, trimmed"
 DAY_NS: Final = 86_400_000_000_000
-BAD_INPUT: Final = 2
-UNPROVEN: Final = 1
 SPREAD: Final = re.compile(r"(\d+(?:\.\d+)?) ?bps", re.ASCII)
-
-
-class InputUnusable(ValueError):
-    """What the user gave cannot be used; the message says what to give instead."""
 
 
 def demo(
@@ -53,7 +46,7 @@ def demo(
     start: Annotated[str | None, typer.Option("--from", help="The first day, such as 2013-01-01.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="The day after the last.")] = None,
     years: Annotated[float | None, typer.Option(help="Only the first years of the data.", min=0.01)] = None,
-    out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("interlock-demo.html"),
+    out_path: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = Path("interlock-demo.html"),
     keep: Annotated[Path | None, typer.Option(help="Keep the ledgers in this directory, new or empty.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results for machines, and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no progress.")] = False,
@@ -64,16 +57,15 @@ def demo(
     The same intents run without a gate and behind each policy, on years of hourly gold and euro quotes or on your bars.
     Each gated run writes a ledger, which is verified and decided again. A table and a report remain.
 
-    Examples:
+    For example:
+
         interlock demo
-
         interlock demo --years 1 --out year.html
-
         interlock demo --data BTCUSD.csv.gz --spread "5 bps" --policy policy.toml
 
-    Exit codes: 0 done; 1 a ledger was not proven; 2 something in the input cannot be used.
+    Exit codes: 0 done, 1 a ledger was not proven, 2 bad input, 3 a ledger could not be written or read.
     """
-    with _refusing():
+    with failures():
         bars = _bars(data or [], symbol or [])
         chosen = plans([name for name, _, _ in bars], policy)
         currency = _currency(chosen)
@@ -82,34 +74,19 @@ def demo(
             *_span(bars, start, end, years),
             PARAMETERS,
         )
-        _check(tape, keep, out)
-    with _directory(keep) as directory, _progress(chosen, quiet=quiet or as_json) as told:
-        outcomes = run_all(tape, chosen, directory, told)
-    found = figures(outcomes)
-    sources = [(f"Data {name}", source) for name, _, source in bars]
-    out.write_text(render(story.report(tape, outcomes, found, sources, currency)), encoding="utf-8")
-    verdict = story.verdict(found)
+        _check(tape, keep, out_path)
+        with _directory(keep) as directory, _progress(chosen, quiet=quiet or as_json) as told:
+            outcomes = run_all(tape, chosen, directory, told)
+        found = figures(outcomes)
+        sources = [(f"Data {name}", source) for name, _, source in bars]
+        page = render(story.report(tape, outcomes, found, sources, currency))
+        out_path.write_text(page, encoding="utf-8")
+    proven = story.verdict(found).proven
     if as_json:
-        typer.echo(json.dumps(_result(found, out, proven=verdict.proven), indent=2))
+        typer.echo(json.dumps(_result(found, out_path, proven=proven), indent=2))
     else:
-        _show(found, currency, [*(f"{name}: {source}" for name, _, source in bars), *story.proofs(found)], out, keep)
-    raise typer.Exit(0 if verdict.proven else UNPROVEN)
-
-
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """What cannot be used ends the command, with every problem on a line of its own."""
-    try:
-        yield
-    except PolicyInvalid as error:
-        problems = error.problems
-    except (BarsInvalid, PolicyUnfit, InputUnusable, InstrumentUnusable) as error:
-        problems = (str(error),)
-    else:
-        return
-    for problem in problems:
-        typer.echo(problem, err=True)
-    raise typer.Exit(BAD_INPUT)
+        _show(found, currency, [*(f"{name}: {source}" for name, _, source in bars), *story.proofs(found)], out_path, keep)
+    raise typer.Exit(OK if proven else PROBLEMS)
 
 
 # ---------------------------------------------------------------- input
@@ -122,14 +99,14 @@ def _bars(data: Sequence[Path], symbols: Sequence[str]) -> list[tuple[str, Bars,
         bundled = [(name, read_bars(Path(str(folder / f"{name.lower()}_1h.csv.gz")))) for name in BUNDLED]
         return [(name, bars, f"{ATTRIBUTION}; {bars.gaps}") for name, bars in bundled]
     if symbols and len(symbols) != len(data):
-        raise InputUnusable(f"{len(data)} --data and {len(symbols)} --symbol: give one symbol for each file, in order")
+        raise Mistake(f"{len(data)} --data and {len(symbols)} --symbol: give one symbol for each file, in order")
     names = [*symbols] or [_symbol(path) for path in data]
     if len({*names}) < len(names):
-        raise InputUnusable(f"two files are of {', '.join(names)}: name each file's symbol with --symbol")
+        raise Mistake(f"two files are of {', '.join(names)}: name each file's symbol with --symbol")
     read = [(name, read_bars(path)) for name, path in zip(names, data, strict=True)]
     if len({bars.gaps.interval_ns for _, bars in read}) > 1:
         told = ", ".join(f"{name}: {bars.gaps}" for name, bars in read)
-        raise InputUnusable(f"the files have bars of different lengths ({told}): give bars of one length")
+        raise Mistake(f"the files have bars of different lengths ({told}): give bars of one length")
     return [(name, bars, f"{path}; {bars.gaps}") for (name, bars), path in zip(read, data, strict=True)]
 
 
@@ -137,7 +114,7 @@ def _symbol(path: Path) -> str:
     """The symbol that a file is named for: what stands before the first dot, underscore or dash, in capitals."""
     name = re.split(r"[._-]", path.name)[0].upper()
     if not name:
-        raise InputUnusable(f"{path} is not named for a symbol: give --symbol")
+        raise Mistake(f"{path} is not named for a symbol: give --symbol")
     return name
 
 
@@ -145,10 +122,10 @@ def _spread(name: str, bars: Bars, spread: str | None) -> float | None:
     if bars.quoted:
         return None
     if spread is None:
-        raise InputUnusable(f'{name}: the data have no columns bid and ask: state the spread, such as --spread "2 bps"')
+        raise Mistake(f'{name}: the data have no columns bid and ask: state the spread, such as --spread "2 bps"')
     match = SPREAD.fullmatch(spread.strip())
     if match is None:
-        raise InputUnusable(f'--spread {spread!r}: write it in basis points, such as "2 bps"')
+        raise Mistake(f'--spread {spread!r}: write it in basis points, such as "2 bps"')
     return float(match[1])
 
 
@@ -166,7 +143,7 @@ def _instant(option: str, text: str) -> int:
     try:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
-        raise InputUnusable(f"{option} {text!r}: write a day such as 2013-01-01") from None
+        raise Mistake(f"{option} {text!r}: write a day such as 2013-01-01") from None
     return (day - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
 
 
@@ -176,13 +153,13 @@ def _currency(chosen: Sequence[Plan]) -> str:
     return policy.leaves["account", "currency"].text
 
 
-def _check(tape: Tape, keep: Path | None, out: Path) -> None:
+def _check(tape: Tape, keep: Path | None, out_path: Path) -> None:
     if not tape.moments:
-        raise InputUnusable("no bar lies in the span: give another --from, --to or --years")
+        raise Mistake("no bar lies in the span: give another --from, --to or --years")
     if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise InputUnusable(f"--keep {keep} is not an empty directory: name a new one, ledgers are never written over")
-    if not out.parent.is_dir() or out.is_dir():
-        raise InputUnusable(f"--out {out} cannot be written: name a file in a directory that exists")
+        raise Mistake(f"--keep {keep} is not an empty directory: name a new one, ledgers are never written over")
+    if not out_path.parent.is_dir() or out_path.is_dir():
+        raise Mistake(f"--out {out_path} cannot be written: name a file in a directory that exists")
 
 
 @contextmanager
@@ -217,8 +194,8 @@ def _progress(chosen: Sequence[Plan], *, quiet: bool) -> Iterator[Callable[[Told
         yield told
 
 
-def _show(found: Sequence[Figures], currency: str, lines: Sequence[str], out: Path, keep: Path | None) -> None:
-    console = Console()
+def _show(found: Sequence[Figures], currency: str, lines: Sequence[str], out_path: Path, keep: Path | None) -> None:
+    console = out()
     table = Table(title="The same intents, with and without a gate", box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("", no_wrap=True)
     for each in found:
@@ -230,10 +207,15 @@ def _show(found: Sequence[Figures], currency: str, lines: Sequence[str], out: Pa
         console.print(line, soft_wrap=True)
     if keep is not None:
         console.print(f"Ledgers: {keep.absolute()}", soft_wrap=True)
-    console.print(f"Report: {out.absolute()}", soft_wrap=True)
+    console.print(f"Report: {out_path.absolute()}", soft_wrap=True)
 
 
-def _result(found: Sequence[Figures], out: Path, *, proven: bool) -> dict[str, object]:
+def _result(found: Sequence[Figures], out_path: Path, *, proven: bool) -> dict[str, object]:
     heads = "".join(each.proof.head for each in found if each.proof)
     digest = hashlib.sha256(heads.encode()).hexdigest()
-    return {"proven": proven, "digest": digest, "report": str(out.absolute()), "runs": [asdict(each) for each in found]}
+    return {
+        "proven": proven,
+        "digest": digest,
+        "report": str(out_path.absolute()),
+        "runs": [asdict(each) for each in found],
+    }

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from math import inf, isfinite, nan
 from typing import Any, Final
 
-from interlock.core.codes import CalendarKind, Code, PermitState
+from interlock.core.codes import CalendarKind, Code, PermitState, Scope
 from interlock.core.constants import (
     EPOCH_BITS,
     MARK_FUTURE_S_MAX,
@@ -45,6 +45,7 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
+from interlock.core.numbers import share
 from interlock.core.permit import ENDED, IN_FLIGHT, TRANSITIONS
 from interlock.core.state import (
     LOSS_TRIGGERS,
@@ -243,6 +244,26 @@ def _clock_checked(state: State, event: ClockChecked) -> None:
 def _lock_released(state: State, event: LockReleased) -> None:
     if event.code == Code.CLOCK_UNTRUSTED:
         trust_clock(state.account)
+    if event.scope == Scope.ACCOUNT:
+        reset_counter(state.account, event.code)
+
+
+def reset_counter(a: AccountRow, code: Code) -> None:
+    """
+    What makes the lock is counted afresh from here, so that the same history does not lock again at once.
+
+    So it is when a lock begins and when an operator releases it; one whose time is over forgets nothing.
+    """
+    if code == Code.CONSEC_LOSS:
+        a.loss_streak = 0
+    elif code == Code.CONSEC_LOSS_BREAKER:
+        a.loss_streak_total = 0
+    elif code == Code.API_ERRORS:
+        a.api_error_count = 0
+    elif code == Code.ORDER_FAILURES:
+        a.order_failure_count = 0
+    elif code == Code.FAILED_TRADES:
+        a.failed_trade_count = 0
 
 
 def _is_ahead(a: AccountRow, at_ns: int) -> bool:
@@ -309,7 +330,11 @@ def plausible_equity(state: State) -> float:
 
 
 def _on_equity(state: State, *, counts: bool) -> None:
-    """Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss."""
+    """
+    Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss.
+
+    Whatever shows no loss, mark or not, makes the count start over.
+    """
     a = state.account
     equity = plausible_equity(state)
     if equity > 0.0:
@@ -317,13 +342,12 @@ def _on_equity(state: State, *, counts: bool) -> None:
             a.equity_peak = equity
         if not a.drawdown_ref >= equity:
             a.drawdown_ref = equity
-    if not counts:
-        return
     limits = state.account_limits()
     for slot, code in enumerate(LOSS_TRIGGERS):
         floor = floor_of(state, code, limits)[1]
         broken = a.own_proven == 1.0 and is_broken(code, a.own_equity, floor)
-        confirm(a, slot, broken, a.now_ns)
+        if counts or not broken:
+            confirm(a, slot, broken, a.now_ns)
 
 
 def _equity_marked(state: State, event: EquityMarked) -> None:
@@ -380,7 +404,7 @@ def _cash_flow(state: State, event: CashFlow) -> None:
         if state.flows.get(event.id):
             return
         state.flows.add(event.id, True)
-    before = a.own_equity
+    before = a.own_equity if a.own_equity == a.own_equity else a.venue_equity
     amount = micros(event.amount)
     already_told = a.unexplained != 0 and abs(a.unexplained - amount) < abs(a.unexplained)
     a.booked += amount
@@ -467,7 +491,8 @@ def _adopt(state: State, index: int, position: PositionAt) -> None:
     if position.steps * r.position <= 0:
         r.episode += 1
         r.stop_price = r.target_price = nan
-        r.trade_pnl = r.trade_risk = 0
+        r.trade_pnl = 0
+        r.trade_risk = nan
     r.position = position.steps
     r.known = 1.0
     r.cost = 0
@@ -693,26 +718,35 @@ def _book_fill(state: State, p: PermitRow, signed_steps: int, value: int, fees: 
             r.known = nan
             a.reconciled = 0.0
         r.trade_pnl -= fees - closing_fees
-        _grow_trade(state, p, r, abs(signed_steps) - closed)
+        opening_value = value - share(value, closed, abs(signed_steps))
+        _grow_trade(state, p, r, abs(signed_steps) - closed, opening_value)
 
 
-def _grow_trade(state: State, p: PermitRow, r: SymbolRow, steps: int) -> None:
-    """The fill opened or added: the episode, its largest quantity, its stop and its risk follow."""
+def _grow_trade(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int) -> None:
+    """The fill opened or added, at `value` settlement micros: the episode, its quantity, stop and risk follow."""
     if abs(r.position) == steps:
         r.episode += 1
         r.episode_ns = state.account.now_ns
         r.episode_peak = 0
-        r.trade_risk = 0
+        r.trade_risk = 0.0
         r.stop_price = p.stop_price
         r.target_price = p.target_price
         if p.strategy >= 0:
             r.owner = p.strategy
             r.opener = p.source
     r.episode_peak = max(r.episode_peak, abs(r.position))
-    if p.stop_price == p.stop_price and p.limit_price > 0.0:
+    if p.stop_price == p.stop_price:
         r.stop_price = p.stop_price
-        r.trade_risk += int(p.reserved * (steps / p.steps) * abs(p.limit_price - p.stop_price) / p.limit_price)
+    r.trade_risk += _risk_at_stop(state, p, r, steps, value)
     open_row(state, p.symbol)
+
+
+def _risk_at_stop(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int) -> float:
+    """What an entry at `value` settlement micros loses at its order's stop, in account currency; NaN without one."""
+    instrument = state.instruments[p.symbol]
+    if instrument is None or not p.stop_price > 0.0:
+        return nan
+    return abs(money(value) - steps * instrument.step * instrument.value(p.stop_price)) * r.rate
 
 
 def _end_trade(state: State, index: int) -> None:
@@ -727,7 +761,7 @@ def _end_trade(state: State, index: int) -> None:
             s.losses += 1
             s.lost -= r.trade_pnl
     r.trade_pnl = 0
-    r.trade_risk = 0
+    r.trade_risk = 0.0
     if r.position == 0:
         r.stop_price = r.target_price = nan
         r.episode_peak = 0
@@ -748,6 +782,7 @@ def _count_run(r: SymbolRow, side: int, now_ns: int) -> None:
 
 def _tick(state: State, _event: Tick) -> None:
     measure(state)
+    _on_equity(state, counts=False)
 
 
 def _venue_error(state: State, event: VenueError) -> None:

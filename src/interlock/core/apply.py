@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import isfinite, nan
 from typing import Any, Final
 
-from interlock.core.absorb import absorb, close_row, end_permit, open_row, source_number, strategy_of
+from interlock.core.absorb import absorb, close_row, end_permit, open_row, reset_counter, source_number, strategy_of
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.measure import measure, session_of
@@ -34,7 +34,6 @@ from interlock.core.state import (
     LOSS_TRIGGERS,
     STRATEGY_LOCKS,
     SYMBOL_LOCKS,
-    AccountRow,
     PermitRow,
     SeenIntent,
     State,
@@ -182,7 +181,8 @@ def _lock_changed(state: State, output: LockChanged) -> None:
     if output.scope == Scope.ACCOUNT:
         slot = ACCOUNT_LOCKS.index(output.code)
         _put(state.account, slot, output)
-        _reset_counter(state.account, output.code)
+        if output.until_ns:
+            reset_counter(state.account, output.code)
     elif output.scope == Scope.STRATEGY:
         s = state.strategies.edit(state.names.strategy_index[output.scope_key])
         _put(s, STRATEGY_LOCKS.index(output.code), output)
@@ -199,20 +199,6 @@ def _put(row: Any, slot: int, output: LockChanged) -> None:
     row.lock_until[slot] = output.until_ns
     row.lock_severity[slot] = int(output.severity) if output.until_ns else 0
     row.lock_mask = row.lock_mask | 1 << slot if output.until_ns else row.lock_mask & ~(1 << slot)
-
-
-def _reset_counter(a: AccountRow, code: Code) -> None:
-    """What made the lock is counted afresh from here, so that the same history does not lock again at once."""
-    if code == Code.CONSEC_LOSS:
-        a.loss_streak = 0
-    elif code == Code.CONSEC_LOSS_BREAKER:
-        a.loss_streak_total = 0
-    elif code == Code.API_ERRORS:
-        a.api_error_count = 0
-    elif code == Code.ORDER_FAILURES:
-        a.order_failure_count = 0
-    elif code == Code.FAILED_TRADES:
-        a.failed_trade_count = 0
 
 
 def _flatten_goal(state: State, output: FlattenGoal) -> None:
@@ -234,6 +220,9 @@ def _baseline_set(state: State, output: BaselineSet) -> None:
         return
     if output.name == "equity_peak":
         a.equity_peak = output.equity
+        return
+    if output.name == "initial_balance":
+        a.initial_balance = output.equity
         return
     index = [row.name for row in state.calendars].index(output.name)
     c = state.calendars.edit(index)

@@ -52,8 +52,8 @@ from interlock.core.messages import (
 from interlock.core.numbers import at_least
 from interlock.core.permit import IN_FLIGHT
 from interlock.core.state import ACCOUNT_LOCKS, LOSS_TRIGGERS, STRATEGY_LOCKS, SYMBOL_LOCKS, PermitRow, State
-from interlock.core.transitions import core_time, money
-from interlock.core.triggers import flatten, look, raise_fence, stop_hit, venue_open
+from interlock.core.transitions import core_time, in_force, money
+from interlock.core.triggers import FLATTENING, flatten, look, raise_fence, stop_hit, venue_open
 
 
 def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Output, ...]:
@@ -490,7 +490,7 @@ def kill_severity(state: State, scope: Scope, key: str) -> TradingState:
 
 
 def _kill_reset(agenda: Agenda, event: KillReset, _before: _Before) -> None:
-    """The kill switch is off in its scope, and positions are no longer flattened for it."""
+    """The kill switch is off in its scope; positions are flattened on only where a broken loss limit wants it too."""
     state = agenda.state
     agenda.emit(
         LockChanged(
@@ -508,18 +508,27 @@ def _kill_reset(agenda: Agenda, event: KillReset, _before: _Before) -> None:
         )
     )
     rows = rows_of(state, event.scope, event.scope_key)
+    a = state.account
+    standing = [
+        code for code in FLATTENING if in_force(a.lock_until[ACCOUNT_LOCKS.index(code)], agenda.at_ns, agenda.trusted)
+    ]
     for index in tuple(state.open_rows):
         if state.symbols[index].goal == Code.KILL_SWITCH and (rows is None or index in rows):
-            agenda.emit(FlattenGoal(state.names.symbols[index], Code.KILL_SWITCH, active=False))
+            symbol = state.names.symbols[index]
+            if standing:
+                agenda.emit(FlattenGoal(symbol, standing[0], active=True, next_attempt_ns=agenda.at_ns))
+            else:
+                agenda.emit(FlattenGoal(symbol, Code.KILL_SWITCH, active=False))
 
 
 def _rebased(agenda: Agenda, _event: Rebased, _before: _Before) -> None:
-    """Peak and drawdown reference are present equity, where that is proven."""
+    """Peak and drawdown reference are present equity, where that is proven; so is an initial balance that was lost."""
     equity = plausible_equity(agenda.state)
     if not equity > 0.0:
         agenda.emit(Alert(Code.EQUITY_IMPLAUSIBLE, "nothing was rebased: present equity is not proven"))
         return
-    for name in ("drawdown_ref", "equity_peak"):
+    lost = ("initial_balance",) if agenda.state.account.initial_balance != agenda.state.account.initial_balance else ()
+    for name in ("drawdown_ref", "equity_peak", *lost):
         agenda.emit(BaselineSet(name, agenda.at_ns, equity, nan, "rebase"))
 
 

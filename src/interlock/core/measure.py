@@ -4,6 +4,7 @@ Sums over the open rows, taken afresh whenever something in them changed: exposu
 A running total of floats drifts; these are never updated, only taken again. Decisions then read them in constant time.
 """
 
+from bisect import bisect_right
 from math import inf, nan
 
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
@@ -33,19 +34,13 @@ def session_of(state: State, index: int, now_ns: int) -> tuple[float, int, int]:
         return nan, 0, OPERATOR_NS
     if not instrument.sessions:
         return 1.0, 0, OPERATOR_NS
-    low, high = 0, len(instrument.sessions)
-    while low < high:
-        middle = (low + high) // 2
-        if instrument.sessions[middle][1] <= now_ns:
-            low = middle + 1
-        else:
-            high = middle
-    if low == len(instrument.sessions):
+    begun = bisect_right(instrument.sessions, (now_ns, OPERATOR_NS))
+    if begun and instrument.sessions[begun - 1][1] > now_ns:
+        opened_ns, closes_ns = instrument.sessions[begun - 1]
+        return 1.0, opened_ns, closes_ns
+    if begun == len(instrument.sessions):
         return nan, 0, OPERATOR_NS
-    opens_ns, closes_ns = instrument.sessions[low]
-    if opens_ns <= now_ns:
-        return 1.0, opens_ns, closes_ns
-    return 0.0, 0, opens_ns
+    return 0.0, 0, instrument.sessions[begun][0]
 
 
 def open_pnl(state: State, index: int, r: SymbolRow) -> float:
@@ -54,6 +49,20 @@ def open_pnl(state: State, index: int, r: SymbolRow) -> float:
     if instrument is None or r.known != 1.0 or not r.mark > 0.0:
         return nan
     return (r.position * instrument.step * instrument.value(r.mark) - money(r.cost)) * r.rate
+
+
+def position_count(state: State, *, but: int = -1) -> float:
+    """
+    How many symbols are held, reserved by an opening order, or unknown, without the row `but`.
+
+    A flat symbol that only a close or a flatten goal keeps among the open rows is no position.
+    """
+    count = 0
+    for index in state.open_rows:
+        r = state.symbols[index]
+        if index != but and (r.position != 0 or r.pending_buy > 0 or r.pending_sell > 0 or r.known != 1.0):
+            count += 1
+    return float(count)
 
 
 def measure(state: State) -> None:

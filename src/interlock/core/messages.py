@@ -589,7 +589,7 @@ class ExitProposed(Message, frozen=True):
 
 class BaselineSet(Message, frozen=True):
     """
-    A reference figure was taken: `name` is a calendar's name, `drawdown_ref` or `equity_peak`.
+    A reference figure was taken: `name` is a calendar's name, `drawdown_ref`, `equity_peak` or `initial_balance`.
 
     `how` is exact, shadow, pending, rebase, flow or venue. NaN figures are not known yet.
     """

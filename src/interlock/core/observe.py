@@ -8,7 +8,7 @@ from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS, PRICE_
 from interlock.core.facts import Facts
 from interlock.core.limits import Limits
 from interlock.core.locks import FREE, Binding
-from interlock.core.measure import equity_gap, guard_equity, session_of
+from interlock.core.measure import equity_gap, guard_equity, position_count, session_of
 from interlock.core.numbers import share
 from interlock.core.state import PermitRow, State, SymbolRow
 from interlock.core.transitions import money
@@ -103,7 +103,6 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     total = a.pending_buy_reserved + a.pending_sell_reserved
     same_side = a.pending_buy_reserved if side > 0 else a.pending_sell_reserved
     margin, risk = a.pending_margin, a.pending_risk
-    count = len(state.open_rows)
     if own is not None:
         mine = share(own.reserved, own.pending, own.steps)
         here -= mine
@@ -112,11 +111,11 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         strategy_reserved -= mine
         margin -= share(own.margin, own.pending, own.steps)
         risk -= share(own.risk, own.pending, own.steps)
-        count -= r.position == 0 and here == 0
     if r.known != 1.0:
         held_here = nan
     elif r.position != 0:
         held_here = abs(r.position) * r.unit_notional
+    symbol_is_open = 1.0 if r.position != 0 or here > 0 or r.known != 1.0 else 0.0
     rate_age = age_s(now_ns, r.rate_at_ns)
     book_rate_age = age_s(now_ns, a.book_rate_at_ns)
     bid, ask = r.bid, r.ask
@@ -169,16 +168,16 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         ask,
         r.mark,
         inf if r.doubt != 0.0 or r.mark_at_ns < session_opened_ns else age_s(now_ns, r.mark_at_ns),
-        age_s(now_ns, a.book_at_ns),
+        inf if a.book_at_ns == 0 else age_s(now_ns, a.book_at_ns),
         rate_age if rate_age >= book_rate_age else book_rate_age if book_rate_age > rate_age else nan,
         (ask - bid) / (0.5 * (bid + ask)) * 1e4 if bid > 0.0 else nan,
         held_here + here / MICROS,
-        1.0 if r.position != 0 or here > 0 or r.known != 1.0 else 0.0,
+        symbol_is_open,
         strategy_held + strategy_reserved / MICROS,
         a.held_notional + total / MICROS,
         a.net_notional,
         same_side / MICROS,
-        float(count),
+        symbol_is_open + position_count(state, but=order.row),
         equity - a.held_margin - margin / MICROS,
         a.held_risk + risk / MICROS,
     )

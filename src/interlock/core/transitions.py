@@ -166,14 +166,15 @@ def on_fill(r: SymbolRow, signed_steps: int, value: int) -> tuple[int, int]:
     return realised, closed
 
 
-def on_trade_closed(a: AccountRow, pnl: int, risk: int) -> float:
+def on_trade_closed(a: AccountRow, pnl: int, risk: float) -> float:
     """
     The account's losing streaks count the trade; returns 1.0 for a win, -1.0 for a loss, 0.0 for neither.
 
-    `pnl` is net of fees and funding, `risk` what the stop put at risk, both in micros; 0 risk is unknown.
+    `pnl` is net of fees and funding, in micros; `risk` is what entries lose at their stops, in account currency, and
+    while it is unknown (NaN) only exactly nothing is neither.
     """
-    neutral = R_NEUTRAL_FRAC * float(risk)
-    if risk > 0 and -neutral < float(pnl) < neutral:
+    neutral = R_NEUTRAL_FRAC * risk
+    if -neutral < money(pnl) < neutral:
         return 0.0
     if pnl < 0:
         a.loss_streak += 1

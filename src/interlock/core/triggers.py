@@ -15,7 +15,7 @@ from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingSt
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.limits import Limits, is_on
-from interlock.core.measure import guard_equity, session_of
+from interlock.core.measure import guard_equity, position_count, session_of
 from interlock.core.messages import (
     Alert,
     BaselineSet,
@@ -30,7 +30,8 @@ from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS,
 from interlock.core.transitions import confirmed, in_force, lock_end, money, recent, within
 
 ENGINE: Final = "engine"
-FLATTENING: Final = frozenset({Code.EMERGENCY_FLATTEN, Code.EQUITY_GUARD})
+FLATTENING: Final = (Code.EQUITY_GUARD, Code.EMERGENCY_FLATTEN)
+"""Loss triggers that also close what is held."""
 
 
 def look(agenda: Agenda) -> None:
@@ -158,15 +159,15 @@ def _losses(agenda: Agenda, limits: Limits) -> None:
     state = agenda.state
     a = state.account
     venue_fresh = is_fresh(agenda.at_ns, a.venue_equity_at_ns, limits.equity_age_s_max)
-    proven = a.own_proven == 1.0 and is_fresh(agenda.at_ns, a.reconciled_at_ns, limits.reconciled_age_s_max)
+    reconciled = is_fresh(agenda.at_ns, a.reconciled_at_ns, limits.reconciled_age_s_max)
     fired: list[Code] = []
     for slot, code in enumerate(LOSS_TRIGGERS):
         if not is_on(limits, code):
             continue
         _, floor = floor_of(state, code, limits)
-        own = proven and is_broken(code, a.own_equity, floor)
+        own = a.own_proven == 1.0 and is_broken(code, a.own_equity, floor)
         venue = venue_fresh and is_broken(code, a.venue_equity, floor)
-        alone = confirmed(a, slot, limits.confirm_mark_count_min, limits.confirm_s_min, agenda.at_ns)
+        alone = reconciled and confirmed(a, slot, limits.confirm_mark_count_min, limits.confirm_s_min, agenda.at_ns)
         tripped = a.tripped >> slot & 1
         if not tripped and own and (venue or alone):
             action = RiskAction.FLATTEN if code in FLATTENING else RiskAction.VETO
@@ -401,7 +402,7 @@ def _net_use(state: State, limits: Limits) -> float:
 
 
 def _count_use(state: State, limits: Limits) -> float:
-    return len(state.open_rows) / limits.position_count_max if limits.position_count_max > 0.0 else nan
+    return position_count(state) / limits.position_count_max if limits.position_count_max > 0.0 else nan
 
 
 USE: Final[dict[Code, Callable[[State, Limits], float]]] = {

@@ -11,6 +11,7 @@ from typing import Final
 from interlock.core.codes import Code, TradingState
 from interlock.core.constants import NS_PER_S, OPERATOR_NS
 from interlock.core.messages import Decision, LockChanged
+from interlock.core.state import LOSS_TRIGGERS
 from interlock.demo.market import DAY_NS
 from interlock.demo.passage import BALANCE, ZONE, Journal
 from interlock.demo.run import Outcome, Proof
@@ -161,8 +162,9 @@ def spans(journal: Journal) -> list[Lock]:
 
 def _span(since_ns: int, lock: LockChanged, end_ns: int | None) -> Lock:
     where = f"{lock.scope_key}: " if lock.scope_key else ""
+    numbers = f" ({lock.value:,.0f} of {lock.threshold:,.0f})" if lock.code in LOSS_TRIGGERS else ""
     until = ", until an operator" if lock.until_ns == OPERATOR_NS else ""
-    return Lock(since_ns, end_ns, lock.code.value, SEVERITIES[lock.severity], f"{where}{lock.reason}{until}")
+    return Lock(since_ns, end_ns, lock.code.value, SEVERITIES[lock.severity], f"{where}{lock.reason}{numbers}{until}")
 
 
 def _locked_ns(locks: Sequence[Lock], end_ns: int) -> int:

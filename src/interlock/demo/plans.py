@@ -8,14 +8,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from interlock.core.errors import InterlockError
 from interlock.demo.strategy import TrendParameters
 from interlock.policy import Policy, load_policy
 
 UNGATED: Final = "ungated"
 POLICIES: Final = ("crypto-futures", "layered", "tight")
 MARGIN_LEVERAGE: Final = "15 x"
-PARAMETERS: Final = TrendParameters(entry_bars=240, add_ranges=1.0)
-"""Breakouts of ten days, added to at every further range: enough to be badly hurt."""
+PARAMETERS: Final = TrendParameters(entry_bars=240, unit_equity_mult=1.0, unit_count_max=20, add_ranges=0.7)
+"""Breakouts of ten days, bought for what the account is worth and added to, if they run, up to twenty times that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Plan:
     parties: Parties
 
 
-class PolicyUnfit(ValueError):
+class PolicyUnfit(InterlockError):
     """The policy cannot be tried on these symbols; the message says what it lacks."""
 
 

@@ -6,10 +6,11 @@ start; what they tell while they work goes through one queue.
 """
 
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
@@ -24,13 +25,20 @@ from interlock.core.messages import SCHEMA
 from interlock.demo.market import Tape
 from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Journal, Passage, Ungated
 from interlock.demo.plans import Plan
-from interlock.ledger import Ledger, LedgerBroken, verify
+from interlock.ledger import Ledger, LedgerBroken, LedgerError, verify
 from interlock.ledger.fold import replay
 from interlock.service.gate import Gate
 
 TOLD_EVERY: Final = 500
 SEGMENT_DAYS: Final = 366
 POLL_S: Final = 0.1
+
+
+class RunFailed(LedgerError):
+    """A run ended because its ledger took nothing more; nothing unrecorded was opened. Fit to cross processes."""
+
+    def __reduce__(self) -> tuple[type["RunFailed"], tuple[str, str]]:
+        return RunFailed, (self.what, self.remedy)
 
 
 class Progress(NamedTuple):
@@ -78,6 +86,15 @@ class _Worker:
         if self.queue is not None:
             self.queue.put(progress)
 
+    def venue(self) -> PaperVenue:
+        return PaperVenue(BALANCE, [market.instrument for market in self.tape.markets.values()], fee_bps=FEE_BPS)
+
+    def follow(self, plan: Plan, passage: Passage) -> None:
+        total = len(self.tape.moments)
+        for done, _ in enumerate(passage.run(), 1):
+            if done % TOLD_EVERY == 0 or done == total:
+                self.tell(Progress(plan.name, "run", done, total))
+
 
 _worker: _Worker | None = None
 
@@ -87,20 +104,38 @@ def _start(worker_tape: Tape, queue: "Queue[Progress] | None", directory: Path, 
     _worker = _Worker(worker_tape, queue, directory, secret)
 
 
+def _enter(worker_tape: Tape, queue: "Queue[Progress]", directory: Path, secret: bytes) -> None:
+    """The worker process is ready; Ctrl-C is for its parent, which ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _start(worker_tape, queue, directory, secret)
+
+
+def _end_workers() -> None:
+    for child in active_children():
+        child.terminate()
+
+
 def _walk(plan: Plan) -> Outcome:
-    """The plan's run over the whole tape; its ledger is closed."""
-    worker = _worker
-    assert worker is not None
-    venue = PaperVenue(BALANCE, [market.instrument for market in worker.tape.markets.values()], fee_bps=FEE_BPS)
-    journal = Journal()
-    gate = None if plan.policy is None else open_gate(worker.directory, plan.name, worker.key)
-    host = Ungated(worker.tape, venue, journal) if gate is None else Gated(worker.tape, venue, journal, gate, plan)
-    total = len(worker.tape.moments)
-    for done, _ in enumerate(Passage(worker.tape, venue, journal, host, plan.parties).run(), 1):
-        if done % TOLD_EVERY == 0 or done == total:
-            worker.tell(Progress(plan.name, "run", done, total))
-    if gate is None:
-        return Outcome(plan, journal)
+    """The plan's run over the whole tape; its ledger is closed. Raises RunFailed when that could not be written."""
+    try:
+        return _ungated(plan) if plan.policy is None else _gated(plan)
+    except LedgerError as error:
+        raise RunFailed(f"{plan.name}: {error.what}", error.remedy) from error
+
+
+def _ungated(plan: Plan) -> Outcome:
+    worker = _present()
+    venue, journal = worker.venue(), Journal()
+    worker.follow(plan, Passage(worker.tape, venue, journal, Ungated(worker.tape, venue, journal), plan.parties))
+    return Outcome(plan, journal)
+
+
+def _gated(plan: Plan) -> Outcome:
+    worker = _present()
+    venue, journal = worker.venue(), Journal()
+    gate = open_gate(worker.directory, plan.name, worker.key)
+    host = Gated(worker.tape, venue, journal, gate, plan)
+    worker.follow(plan, Passage(worker.tape, venue, journal, host, plan.parties))
     gate.close()
     return Outcome(plan, journal, gate.engine.state.account.seq)
 
@@ -119,9 +154,13 @@ def open_gate(directory: Path, name: str, key: Ed25519PrivateKey) -> Gate:
     return Gate(Engine(), ledger)
 
 
+def _present() -> _Worker:
+    assert _worker is not None, "a worker process was started"
+    return _worker
+
+
 def _prove(name: str, steps: int) -> Proof:
-    worker = _worker
-    assert worker is not None
+    worker = _present()
 
     def told(done: int) -> None:
         if done % TOLD_EVERY == 0 or done == steps:
@@ -155,17 +194,22 @@ def run_all(
     proofs: dict[str, Future[Proof]] = {}
     workers = min(len(plans), os.cpu_count() or 1)
     start = (tape, queue, directory, secret)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=start) as pool:
-        runs += [pool.submit(_walk, plan) for plan in reversed(plans)]
-        pending: set[Future[Any]] = {*runs}
-        while pending:
-            done, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
-            _hear(queue, told)
-            for run in done.intersection(runs):
-                outcome: Outcome = run.result()
-                if outcome.plan.policy is not None:
-                    proofs[outcome.plan.name] = pool.submit(_prove, outcome.plan.name, outcome.steps)
-                    pending.add(proofs[outcome.plan.name])
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=start) as pool:
+        try:
+            runs += [pool.submit(_walk, plan) for plan in reversed(plans)]
+            pending: set[Future[Any]] = {*runs}
+            while pending:
+                done, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                _hear(queue, told)
+                for run in done.intersection(runs):
+                    outcome: Outcome = run.result()
+                    if outcome.plan.policy is not None:
+                        proofs[outcome.plan.name] = pool.submit(_prove, outcome.plan.name, outcome.steps)
+                        pending.add(proofs[outcome.plan.name])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            _end_workers()
+            raise
     _hear(queue, told)
     queue.close()
     outcomes = {run.result().plan.name: run.result() for run in runs}

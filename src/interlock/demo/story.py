@@ -8,16 +8,18 @@ from typing import Final
 
 from interlock.core.codes import Code
 from interlock.core.constants import NS_PER_S, OPERATOR_NS
+from interlock.core.explain import explain, limits_of
 from interlock.core.guards import GUARDS
 from interlock.core.messages import Decision
 from interlock.core.numbers import larger
 from interlock.demo.figures import Figures, answer, peaks, spans
 from interlock.demo.market import Tape
-from interlock.demo.passage import FEE_BPS, REVIEW_DAYS, Journal
+from interlock.demo.passage import FEE_BPS, REVIEW_DAYS
 from interlock.demo.run import Outcome
 from interlock.report import Event, Fill, Floor, Kind, Prices, Report, Row, Run, Verification
 
-SAYS: Final = {guard.code: guard.says for guard in GUARDS}
+SAYS: Final = {guard.code: f"{guard.remedy[0].upper()}{guard.remedy[1:]}" for guard in GUARDS}
+"""What a denial tells whoever asked."""
 FLOOR_NAMES: Final = {
     Code.DAILY_LOSS: "Daily loss",
     Code.WEEKLY_LOSS: "Weekly loss",
@@ -89,9 +91,9 @@ def rows(found: Sequence[Figures], currency: str) -> tuple[Row, ...]:
         Row(
             "Months ahead",
             [_gated(each, _ahead(each)) for each in found],
-            "of the ungated account, and by how much",
+            "of the ungated account, on average",
         ),
-        Row("Months behind", [_gated(each, _behind(each)) for each in found], "the gate's cost, and how much"),
+        Row("Months behind", [_gated(each, _behind(each)) for each in found], "of it, on average: what the gate cost"),
     )
 
 
@@ -121,11 +123,11 @@ def _saved(each: Figures) -> str:
 
 
 def _ahead(each: Figures) -> str:
-    return f"{each.months_ahead}, {percent(each.ahead_frac, '')}"
+    return f"{each.months_ahead}, {percent(each.ahead_frac)}"
 
 
 def _behind(each: Figures) -> str:
-    return f"{each.months_behind}, {percent(each.behind_frac, '')}"
+    return f"{each.months_behind}, {percent(-each.behind_frac)}"
 
 
 def percent(frac: float, sign: str = "+") -> str:
@@ -170,9 +172,10 @@ def report(
     first, last = (date(instant) for instant in (tape.moments[0].open_ns, tape.moments[-1].close_ns))
     hurt, kept = found[0], max(found[1:], key=lambda each: each.equity)
     subtitle = (
-        f"{', '.join(tape.markets)}, {first} to {last}. A trend strategy with leverage: ungated, the account ends at "
-        f"{percent(hurt.return_frac)} and once falls {percent(-hurt.worst_drawdown_frac, '')} below its peak; behind "
-        f"{kept.name} it ends at {percent(kept.return_frac)} and falls {percent(-kept.worst_drawdown_frac, '')} at worst."
+        f"{', '.join(tape.markets)}, {first} to {last}. A strategy that adds to its winners without end: ungated, the "
+        f"account ends at {percent(hurt.return_frac)} and once falls {percent(-hurt.worst_drawdown_frac, '')} below its "
+        f"peak; behind {kept.name} it ends at {percent(kept.return_frac)} and falls "
+        f"{percent(-kept.worst_drawdown_frac, '')} at worst."
     )
     policies = [(f"Policy {each.name}", f"{each.policy}, digest {each.digest}") for each in found if each.gated]
     heads = [
@@ -208,39 +211,56 @@ def _run(outcome: Outcome) -> Run:
         peak=peaks(journal),
         floors=[Floor(FLOOR_NAMES[code], values) for code, values in journal.floors.items()],
         locks=spans(journal),
-        events=events(journal),
+        events=events(outcome),
         fills=[Fill(*fill) for fill in journal.fills],
     )
 
 
-def events(journal: Journal) -> list[Event]:
-    """Every intervention of the gate in order: denials, caps and flattenings, each with what bound in numbers."""
-    found = [_event(at_ns, decision) for at_ns, decision in journal.decisions if answer(decision) != "granted"]
+def events(outcome: Outcome) -> list[Event]:
+    """
+    Every intervention of the gate in order: denials, caps and flattenings, each with what bound in numbers.
+
+    The first of each kind is explained in full.
+    """
+    explained: set[tuple[Code, Kind]] = set()
+    found = []
+    for at_ns, decision in outcome.journal.decisions:
+        if answer(decision) == "granted":
+            continue
+        code, kind = _reason(decision)
+        message = SAYS.get(code, decision.note)
+        if (code, kind) not in explained:
+            explained.add((code, kind))
+            message = _explained(outcome, at_ns, decision)
+        found.append(Event(at_ns, kind, decision.symbol, code.value, message, _bound(decision, code)))
     found += [
-        Event(
-            at_ns,
-            Kind.FLATTENED,
-            symbol,
-            code.value,
-            "The position is to be closed until it is flat.",
-            f"equity {equity:,.0f}",
-        )
-        for at_ns, symbol, code, equity in journal.flattenings
+        Event(at_ns, Kind.FLATTENED, symbol, code.value, FLATTENING, f"equity {equity:,.0f}")
+        for at_ns, symbol, code, equity in outcome.journal.flattenings
     ]
     return sorted(found, key=lambda event: event.at_ns)
 
 
-def _event(at_ns: int, decision: Decision) -> Event:
+def _reason(decision: Decision) -> tuple[Code, Kind]:
     if decision.allowed:
-        code = min(decision.objections, key=lambda objection: objection.allowance).code
-        return Event(at_ns, Kind.CAPPED, decision.symbol, code.value, SAYS.get(code, ""), _room(decision))
-    code = decision.headline
-    return Event(at_ns, Kind.DENIED, decision.symbol, code.value, SAYS.get(code, decision.note), _bound(decision, code))
+        return min(decision.objections, key=lambda objection: objection.allowance).code, Kind.CAPPED
+    return decision.headline, Kind.DENIED
+
+
+def _explained(outcome: Outcome, at_ns: int, decision: Decision) -> str:
+    """The decision's foremost reason in words and numbers."""
+    policy = outcome.plan.policy
+    assert policy is not None, "without a policy nothing is decided"
+    limits = limits_of(policy.publish(at_ns).compile(at_ns), decision.symbol)
+    currency = policy.leaves["account", "currency"].text
+    explanation = explain(decision, limits, at_ns=at_ns, currency=currency)
+    return explanation.reasons[0].removeprefix(f"{_reason(decision)[0]}: ")
 
 
 def _bound(decision: Decision, code: Code) -> str:
     """What bound, in numbers."""
     facts = decision.facts
+    if decision.allowed:
+        return _room(decision)
     if decision.lock:
         end = "an operator" if decision.lock_until_ns == OPERATOR_NS else instant(decision.lock_until_ns)
         return f"{decision.lock} until {end}"

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import fsum
 from typing import Final
 
 LONG: Final = 1
@@ -96,7 +97,7 @@ class Trend:
 
     def _mean_range(self) -> float:
         count = self.parameters.range_bars
-        return (sum(_latest(self._highs, count)) - sum(_latest(self._lows, count))) / count
+        return (fsum(_latest(self._highs, count)) - fsum(_latest(self._lows, count))) / count
 
 
 def _latest(column: deque[float], count: int) -> Iterator[float]:

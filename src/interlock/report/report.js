@@ -380,7 +380,7 @@
       meter.setAttribute("aria-hidden", "true");
       return element("tr", "",
         cell("whole", element("code", "", reason.code)), cell("", element("span", `tag ${reason.kind}`, reason.kind)),
-        cell("number", number(reason.count, 0), meter), cell("", reason.symbols.map(([symbol, times]) => `${symbol}\u00a0${number(times, 0)}`).join(", ")),
+        cell("number", number(reason.count, 0), meter), cell("symbols", reason.symbols.map(([symbol, times]) => `${symbol}\u00a0${number(times, 0)}`).join(", ")),
         cell("whole", `${date(reason.first)} \u2013 ${date(reason.last)}`), cell("said", reason.message));
     })));
   };

@@ -212,10 +212,15 @@ def a_close_is_answered(look: Look) -> str:
 
 
 def a_close_depends_on_nothing_else(look: Look) -> str:
-    """The answer to a close is the same without prices, equity, policy, rates, mode and clock as with them."""
-    if not look.probe:
-        return ""
+    """
+    The answer to a close is the same without prices, equity, policy, rates, mode and clock as with them.
+
+    Not asked while core time is about to fall back to a clock that is trusted again: the two would not ask at one time.
+    """
     state = look.state
+    falls_back = state.account.clock_trusted == 1.0 and state.account.now_ns != look.step.at_ns
+    if not look.probe or falls_back:
+        return ""
     for index in tuple(state.open_rows):
         r = state.symbols[index]
         instrument = state.instruments[index]
