@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from interlock.core.apply import apply_output
-from interlock.core.codes import Code, RiskAction
+from interlock.core.codes import Code, KillMode, RiskAction, Scope
 from interlock.core.constants import MAX_STEPS, OPERATOR_NS
 from interlock.core.facts import Facts
 from interlock.core.guards import GUARDS
 from interlock.core.instrument import Instrument
 from interlock.core.legs import ask_guards
-from interlock.core.messages import Decision, Intent, PermitIssued, RiskEvent
+from interlock.core.messages import Decision, FlattenGoal, Intent, KillSet, LockChanged, PermitIssued, RiskEvent
 from interlock.core.sizing import requested_steps
 from interlock.core.state import AccountRow, State, SymbolRow
 from interlock.core.transitions import on_fill
@@ -58,6 +58,30 @@ def test_an_order_beyond_what_can_be_counted_is_no_size() -> None:
         sizeless = any(each.code == Code.POLICY_MISSING_SIZE for each in decision.objections)
         assert (decision.requested_steps > 0, not sizeless) == (countable, countable)
         assert decision.granted_steps == 0
+
+
+@pytest.mark.parametrize("side", [0, 2, -3])
+def test_an_intent_on_no_side_is_malformed(side: int) -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    outputs = bench.send(bench.intent("BTC", side, quantity=1.0)).outputs
+    (decision,) = [each for each in outputs if isinstance(each, Decision)]
+    assert (decision.headline, decision.granted_steps) == (Code.MALFORMED, 0)
+    assert f"found {side}" in decision.note
+
+
+def test_a_flatten_after_a_kill_flattens_and_leaves_the_lock_as_it_was() -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    opened = bench.send(bench.intent("BTC", 1, quantity=10.0, limit_price=100.0)).outputs
+    bench.fill(next(each.id for each in opened if isinstance(each, PermitIssued)))
+    thrown = [
+        bench.send(KillSet(mode, Scope.ACCOUNT, "", mode.name, "alice")).outputs
+        for mode in (KillMode.REDUCE_ONLY, KillMode.REDUCE_ONLY, KillMode.FLATTEN)
+    ]
+    reasons = [[each.reason for each in outputs if isinstance(each, LockChanged)] for outputs in thrown]
+    assert reasons == [["REDUCE_ONLY"], [], []]
+    goals = [[each.symbol for each in outputs if isinstance(each, FlattenGoal)] for outputs in thrown]
+    assert goals[:2] == [[], []]
+    assert set(goals[2]) == {"BTC"}
 
 
 @pytest.mark.parametrize("unit", [nan, inf, 0.0, -1.0])

@@ -124,3 +124,21 @@ def test_a_close_in_doubt_that_crosses_zero_ends_one_trade_and_begins_another(be
     assert (row.position, row.episode, row.episode_peak) == (held - issued.steps, episode + 1, issued.steps - held)
     assert (row.cost, row.trade_pnl) == (-450_000_000, 0)
     assert bench.engine.state.account.loss_streak == 1
+
+
+def test_a_fill_without_its_money_or_a_mark_proves_no_loss(bench: Bench) -> None:
+    """Nobody knows what it was worth: the steps count at once, the money once the venue has told."""
+    bench.send(InstrumentSet(NEW))
+    row = row_of(bench, "NEW")
+    for _ in range(2):
+        report(bench, PositionAt("NEW", 50, 8.0))
+    assert (row.known, row.position) == (1.0, 50)
+    close = bench.intent("NEW", -1, quantity=3.0, reduce_only=True, source="operator")
+    number = permit(bench.send(close)).id
+    bench.send(Executed(number, PermitState.FILLED, 30, nan, 0.0, bench.clock.true_ns))
+    assert row.position == 20
+    assert row.known != 1.0
+    assert bench.engine.state.account.own_proven == 0.0
+    assert Code.POSITION_UNRECONCILED in vetoes(bench)
+    report(bench, PositionAt("NEW", 20, 8.0))
+    assert (row.known, row.cost) == (1.0, 16_000_000)
