@@ -47,7 +47,7 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.core.numbers import share
-from interlock.core.permit import ENDED, IN_FLIGHT
+from interlock.core.permit import ENDED, IN_FLIGHT, TRANSITIONS
 from interlock.core.state import (
     LOSS_TRIGGERS,
     AccountRow,
@@ -451,8 +451,11 @@ def _compare(state: State, index: int, position: PositionAt, *, first: bool) -> 
         return True
     r = state.symbols.edit(index)
     if r.position == position.steps:
-        r.known = 1.0
         r.mismatch_count = 0
+        if r.position != 0 and r.cost == 0:
+            _adopt(state, index, position)
+            return r.known == 1.0
+        r.known = 1.0
         close_row(state, index)
         return True
     r.mismatch_count += 1
@@ -461,7 +464,7 @@ def _compare(state: State, index: int, position: PositionAt, *, first: bool) -> 
         if first:
             r.mismatch_count = 0
         return first
-    r.known = nan
+    doubt(state, index)
     return False
 
 
@@ -488,6 +491,12 @@ def _adopt(state: State, index: int, position: PositionAt) -> None:
     close_row(state, index)
 
 
+def doubt(state: State, index: int) -> None:
+    """The row's position is unknown, and it is looked at until the venue has told it."""
+    state.symbols.edit(index).known = nan
+    open_row(state, index)
+
+
 def open_row(state: State, index: int) -> None:
     """The row is among those that are held or reserved."""
     if index not in state.open_rows:
@@ -501,8 +510,7 @@ def close_row(state: State, index: int) -> None:
         if r.owner != -1 or r.opener != -1:
             r = state.symbols.edit(index)
             r.owner = r.opener = -1
-        if index in state.open_rows:
-            state.open_rows.remove(index)
+        state.open_rows.remove(index)
 
 
 def _orders_reported(state: State, event: OrdersReported) -> None:
@@ -527,16 +535,16 @@ def _set_unknown(state: State, p: PermitRow, following: PermitState) -> None:
 
 
 def strategy_of(state: State, p: PermitRow) -> StrategyRow:
-    """The row of the strategy whose exposure the permit is."""
-    return state.strategies.edit(p.strategy) if p.strategy >= 0 else StrategyRow()
+    """The row of the strategy whose exposure the opening permit is; no other source may open."""
+    assert p.strategy >= 0
+    return state.strategies.edit(p.strategy)
 
 
 def _revive(state: State, p: PermitRow) -> None:
     """A permit that was believed over is alive: it reserves again what it has not filled."""
     r = state.symbols.edit(p.symbol)
     state.permits.add(p)
-    if p.id not in r.permits:
-        r.permits.append(p.id)
+    r.permits.append(p.id)
     if not p.reduce_only:
         reclaim(state.account, strategy_of(state, p), r, p)
         if r.owner == -1:
@@ -547,13 +555,10 @@ def _revive(state: State, p: PermitRow) -> None:
 def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
     """The permit reserves nothing any more and is kept only for late results."""
     _set_unknown(state, p, following)
-    if p.ended:
-        return
     r = state.symbols.edit(p.symbol)
     if not p.reduce_only:
         release(state.account, strategy_of(state, p), r, p)
-    if p.id in r.permits:
-        r.permits.remove(p.id)
+    r.permits.remove(p.id)
     state.permits.end(p)
     close_row(state, p.symbol)
 
@@ -587,12 +592,14 @@ def _executed(state: State, event: Executed) -> None:
     over = p.state if p.ended and p.spent else None
     if p.ended and (filled > p.filled or (event.state in IN_FLIGHT and not p.spent)):
         _revive(state, p)
+    if not (p.spent or p.ended):
+        p.state = PermitState.SPENT
     p.spent = True
     stale = event.filled_steps < p.filled
     if filled > p.filled:
         _fill(state, p, event, filled)
     if event.filled_steps > p.steps:
-        state.symbols.edit(p.symbol).known = nan
+        doubt(state, p.symbol)
         a.reconciled = 0.0
     if over is not None and not p.ended:
         end_permit(state, p, PermitState.FILLED if filled == p.steps else over)
@@ -602,7 +609,12 @@ def _executed(state: State, event: Executed) -> None:
 
 
 def _follow(state: State, p: PermitRow, event: Executed, filled: int, *, stale: bool) -> None:
-    """The permit's state follows the result: a full fill ends it, and a repeated older result says nothing."""
+    """
+    The permit's state follows the result, as the table of transitions allows.
+
+    A full fill ends it, and a repeated older result says nothing. An end that the table does not have, such as an order
+    that expired at the venue, is a cancellation; a result that is no step forward leaves the state as it is.
+    """
     a = state.account
     p.working_ns = a.now_ns
     if p.ended:
@@ -615,14 +627,14 @@ def _follow(state: State, p: PermitRow, event: Executed, filled: int, *, stale: 
             return
         if not p.reduce_only:
             _count_failure(state, p, event)
-        end_permit(state, p, event.state)
+        end_permit(state, p, event.state if event.state in TRANSITIONS[p.state] else PermitState.CANCELLED)
         return
     if stale:
         return
     following = PermitState.PARTIAL if filled > 0 and event.state != PermitState.UNKNOWN else event.state
     if following == PermitState.UNKNOWN and p.state != PermitState.UNKNOWN and not p.reduce_only:
         a.order_failure_count = push(a.order_failure_times, a.order_failure_count, a.now_ns)
-    if following != PermitState.FILLED:
+    if following in TRANSITIONS[p.state] and following in IN_FLIGHT:
         _set_unknown(state, p, following)
 
 
@@ -660,7 +672,8 @@ def _amounts(state: State, p: PermitRow, r: SymbolRow, event: Executed) -> tuple
         p.filled_value = micros(event.filled_value)
     else:
         instrument = state.instruments[p.symbol]
-        if instrument is not None and r.mark > 0.0:
+        assert instrument is not None
+        if r.mark > 0.0:
             steps = min(event.filled_steps, p.steps)
             p.filled_value = micros(steps * instrument.step * instrument.value(r.mark))
         r.known = nan
@@ -777,8 +790,7 @@ def _quarantined(state: State, event: Quarantined) -> None:
     elif event.kind in ("Executed", "Spent", "PositionsReported", "OrdersReported"):
         a.reconciled = 0.0
         if index is not None and event.kind == "Executed":
-            state.symbols.edit(index).known = nan
-            open_row(state, index)
+            doubt(state, index)
     measure(state)
 
 

@@ -171,14 +171,12 @@ def _part(amount: int, frac: float) -> int:
 
 
 def _permit_revoked(state: State, output: PermitRevoked) -> None:
-    if state.permits.get(output.permit) is not None:
-        end_permit(state, state.permits.edit(output.permit), output.state)
+    end_permit(state, state.permits.edit(output.permit), output.state)
 
 
 def _cancel_orders(state: State, output: CancelOrders) -> None:
     for number in output.permits:
-        if state.permits.get(number) is not None:
-            state.permits.edit(number).cancelling = True
+        state.permits.edit(number).cancelling = True
 
 
 def _fence_raised(state: State, output: FenceRaised) -> None:
@@ -195,18 +193,15 @@ def _lock_changed(state: State, output: LockChanged) -> None:
         if output.until_ns:
             reset_counter(state.account, output.code)
     elif output.scope == Scope.STRATEGY:
-        index = state.names.strategy_index.get(output.scope_key)
-        if index is not None:
-            _put(state.strategies.edit(index), STRATEGY_LOCKS.index(output.code), output)
+        s = state.strategies.edit(state.names.strategy_index[output.scope_key])
+        _put(s, STRATEGY_LOCKS.index(output.code), output)
     else:
-        index = state.names.symbol_index.get(output.scope_key)
-        if index is not None:
-            r = state.symbols.edit(index)
-            slot = SYMBOL_LOCKS.index(output.code)
-            if output.side >= 0:
-                _put(r, slot, output)
-            if output.side <= 0:
-                _put(r, slot + len(SYMBOL_LOCKS), output)
+        r = state.symbols.edit(state.names.symbol_index[output.scope_key])
+        slot = SYMBOL_LOCKS.index(output.code)
+        if output.side >= 0:
+            _put(r, slot, output)
+        if output.side <= 0:
+            _put(r, slot + len(SYMBOL_LOCKS), output)
 
 
 def _put(row: Any, slot: int, output: LockChanged) -> None:
@@ -254,17 +249,11 @@ def _risk_event(state: State, output: RiskEvent) -> None:
         bit = 1 << LOSS_TRIGGERS.index(output.trigger)
         a.tripped = a.tripped & ~bit if output.action == RiskAction.REARM else a.tripped | bit
     elif output.trigger == Code.WARN:
-        if output.symbol:
-            r = state.symbols.edit(state.names.symbol_index[output.symbol])
-            r.warned = 0 if output.action == RiskAction.REARM else 1
-            return
         bit = 1 << ACCOUNT_WARNINGS.index(Code(output.metadata))
         a.warned = a.warned & ~bit if output.action == RiskAction.REARM else a.warned | bit
-    elif output.trigger == Code.STOP_HIT or output.trigger == Code.RUNAWAY:
-        index = state.names.symbol_index.get(output.symbol)
-        if index is not None:
-            r = state.symbols.edit(index)
-            r.run_buy_count = r.run_sell_count = 0 if output.trigger == Code.RUNAWAY else r.run_buy_count
+    elif output.trigger == Code.RUNAWAY:
+        r = state.symbols.edit(state.names.symbol_index[output.symbol])
+        r.run_buy_count = r.run_sell_count = 0
     if output.action == RiskAction.VETO and output.trigger in (
         Code.API_ERRORS,
         Code.ORDER_FAILURES,

@@ -367,7 +367,7 @@ def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
     intent = Intent(
         p.intent_id,
         names.sources[p.source],
-        names.strategies[p.strategy] if p.strategy >= 0 else "",
+        names.strategies[p.strategy],
         names.symbols[p.symbol],
         p.side,
         quantity=instrument.quantity(p.pending),
@@ -444,13 +444,10 @@ def _granted(state: State, intent: Intent, order: Order, allowance: float, reque
 def _headline(found: Found, order: Order) -> tuple[Code, Binding]:
     """The most important objection: locks by severity, then vetoes in guard order, then the smallest allowance."""
     locks = [lock for lock in (order.account_lock, order.strategy_lock) if lock[0]]
-    codes = [code for code, _ in found]
     if locks:
         worst = max(locks, key=lambda lock: lock[0])
-        code = Code.TRADING_HALTED if worst[0] == TradingState.HALTED else Code.TRADING_REDUCING
-        if code in codes:
-            return code, worst
-    if order.symbol_lock[0] and Code.SYMBOL_VETO in codes:
+        return Code.TRADING_HALTED if worst[0] == TradingState.HALTED else Code.TRADING_REDUCING, worst
+    if order.symbol_lock[0]:
         return Code.SYMBOL_VETO, order.symbol_lock
     for code, allowed in found:
         if allowed <= 0.0:

@@ -220,11 +220,6 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size_frac: Annotated[float, Limit("frac", "lower", (Code.POLICY_MISSING_SIZE,), "of equity, for such an intent")]
 
 
-def limit_of(name: str) -> Limit:
-    """What the number called `name` means. Raises KeyError for a name that is not a limit."""
-    return LIMIT_FIELDS[name]
-
-
 def _annotations() -> dict[str, Limit]:
     hints = get_type_hints(Limits, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items() if name != "active"}

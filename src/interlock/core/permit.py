@@ -28,8 +28,3 @@ TRANSITIONS: Final[dict[P, frozenset[P]]] = {
     P.EXPIRED: frozenset(),
     P.REVOKED: frozenset(),
 }
-
-
-def may_follow(state: P, following: P) -> bool:
-    """Whether the table allows the step."""
-    return following in TRANSITIONS[state]

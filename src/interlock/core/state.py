@@ -245,7 +245,6 @@ class SymbolRow(Row, array_like=True):
     run_sell: list[int] = msgspec.field(default_factory=list)
     run_buy_count: int = 0
     run_sell_count: int = 0
-    warned: int = 0
     permits: list[int] = msgspec.field(default_factory=list)
 
 
@@ -261,7 +260,6 @@ class StrategyRow(Row, array_like=True):
     lock_mask: int = 0
     lock_until: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
     lock_severity: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
-    warned: int = 0
 
 
 class CalendarRow(Row, array_like=True):

@@ -26,7 +26,6 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
-from interlock.core.permit import IN_FLIGHT
 from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS, State, SymbolRow
 from interlock.core.transitions import confirmed, in_force, lock_end, money, recent, within
 
@@ -74,7 +73,7 @@ def raise_fence(agenda: Agenda, code: Code, *, rows: frozenset[int] | None = Non
             continue
         if p.state == PermitState.ISSUED:
             agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, code))
-        elif p.state in IN_FLIGHT:
+        else:
             working.append(p.id)
     if working:
         agenda.emit(CancelOrders(tuple(working), code))
