@@ -115,12 +115,35 @@ def statements(guard: Guard) -> list[str]:
     return [f"if {on[:-5]}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))]
 
 
+class Local(ast.NodeTransformer):
+    """Facts and limits that are read more than once become local variables, in the order of their first use."""
+
+    def __init__(self, tree: ast.AST) -> None:
+        reads = [read_of(node) for node in ast.walk(tree)]
+        self.repeated = [name for name in dict.fromkeys(filter(None, reads)) if reads.count(name) > 1]
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        name = read_of(node)
+        return ast.Name(name, ast.Load()) if name in self.repeated else node
+
+
+def read_of(node: ast.AST) -> str:
+    """`f_equity` for a read of the fact `equity`, `p_...` for one of a limit, nothing for anything else."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("f", "p"):
+        return f"{node.value.id}_{node.attr}"
+    return ""
+
+
 def source() -> str:
     """The whole generated module, unformatted."""
     lines: list[str] = []
     for guard in guards.GUARDS:
         lines += [line for statement in statements(guard) for line in statement.split("\n")]
-    body = textwrap.indent("\n".join([*lines, "return allowance", ""]), "    ")
+    tree = ast.parse("\n".join(lines))
+    local = Local(tree)
+    bindings = [f"{name} = {name[0]}.{name[2:]}" for name in local.repeated]
+    asked = ast.unparse(local.visit(tree))
+    body = textwrap.indent("\n".join([*bindings, asked, "return allowance", ""]), "    ")
     names = [f"{code}_BIT" for code in SWITCHABLE if f"{code}_BIT" in body]
     return HEAD.format(bits="".join(f"{name}, " for name in names)) + body
 

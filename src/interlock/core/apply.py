@@ -22,7 +22,7 @@ from interlock.core.absorb import (
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.locks import reset_counter
-from interlock.core.measure import measure, session_of
+from interlock.core.measure import is_position, measure, session_of
 from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
@@ -156,6 +156,7 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
     open_row(state, index)
     if output.reduce_only:
         return
+    a.position_count += not is_position(r)
     reserve(a, strategy_of(state, p), r, p)
     if r.owner == -1:
         r.owner = p.strategy

@@ -9,6 +9,8 @@ judged when that has filled.
 from math import inf, nan
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 import msgspec
 
 from interlock.core.agenda import Agenda
@@ -306,7 +308,7 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, *, rest: bool = F
     limits = state.limits(state.symbols[index])
     order = order_of(agenda, intent, index, limits)
     if rest:
-        order = order._replace(conflict=0.0)
+        order = replace(order, conflict=0.0)
     facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, None)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
     allowance, found = ask_guards(a, facts, limits, requested)
@@ -377,7 +379,7 @@ def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
         margin_leverage=p.margin_leverage,
         created_at_ns=agenda.at_ns,
     )
-    order = order_of(agenda, intent, p.symbol, limits)._replace(conflict=0.0)
+    order = replace(order_of(agenda, intent, p.symbol, limits), conflict=0.0)
     facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, p)
     _, found = ask_guards(state.account, facts, limits, facts.requested_notional)
     return _headline(found, order)[0] if found else None

@@ -51,18 +51,13 @@ def open_pnl(state: State, index: int, r: SymbolRow) -> float:
     return (r.position * instrument.step * instrument.value(r.mark) - money(r.cost)) * r.rate
 
 
-def position_count(state: State, *, but: int = -1) -> float:
+def is_position(r: SymbolRow) -> bool:
     """
-    How many symbols are held, reserved by an opening order, or unknown, without the row `but`.
+    Whether the symbol is held, reserved by an opening order, or unknown.
 
     A flat symbol that only a close or a flatten goal keeps among the open rows is no position.
     """
-    count = 0
-    for index in state.open_rows:
-        r = state.symbols[index]
-        if index != but and (r.position != 0 or r.pending_buy > 0 or r.pending_sell > 0 or r.known != 1.0):
-            count += 1
-    return float(count)
+    return r.position != 0 or r.pending_buy > 0 or r.pending_sell > 0 or r.known != 1.0
 
 
 def measure(state: State) -> None:
@@ -73,8 +68,10 @@ def measure(state: State) -> None:
     fresh = True
     strategies: dict[int, float] = {}
     book_ns = rate_ns = OPERATOR_NS
+    count = 0
     for index in state.open_rows:
         r = state.symbols[index]
+        count += is_position(r)
         if r.position == 0 and r.known == 1.0:
             continue
         unknown += r.known != 1.0
@@ -93,6 +90,7 @@ def measure(state: State) -> None:
             fresh = fresh and a.now_ns - seen_ns <= state.limits(r).mark_age_s_max * NS_PER_S_FLOAT
     a.held_notional, a.net_notional, a.held_margin, a.held_risk = held, net, margin, risk
     a.unknown_rows, a.book_at_ns, a.book_rate_at_ns = unknown, book_ns, rate_ns
+    a.position_count = count
     for number in range(len(state.strategies)):
         total = strategies.get(number, 0.0)
         if state.strategies[number].held_notional != total:

@@ -13,8 +13,12 @@ def open_if(safe: bool) -> float:
 
 
 def at_least(amount: float, line: float) -> bool:
-    """`amount >= line`, both rounded to 1e-6 of account currency; False when either is NaN or infinite."""
-    return (amount * MONEY_SCALE + 0.5) // 1.0 >= (line * MONEY_SCALE + 0.5) // 1.0
+    """
+    `amount >= line`, both rounded to 1e-6 of account currency; False when either is NaN or infinite.
+
+    Rounding keeps order, so what holds without it holds with it, and only the rest is rounded.
+    """
+    return -inf < line <= amount < inf or (amount * MONEY_SCALE + 0.5) // 1.0 >= (line * MONEY_SCALE + 0.5) // 1.0
 
 
 def above(amount: float, line: float) -> bool:

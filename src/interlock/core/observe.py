@@ -1,20 +1,22 @@
 """From state to facts: everything a guard may look at, for one opening order at one instant."""
 
 from math import inf, nan
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from interlock.core.codes import AccountKind, TradingState
 from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS, PRICE_TOLERANCE
 from interlock.core.facts import Facts
 from interlock.core.limits import Limits
 from interlock.core.locks import FREE, Binding
-from interlock.core.measure import equity_gap, guard_equity, position_count, session_of
-from interlock.core.numbers import share
+from interlock.core.measure import equity_gap, guard_equity, session_of
+from interlock.core.numbers import larger, share
 from interlock.core.state import PermitRow, State, SymbolRow
 from interlock.core.transitions import money
 
 
-class Order(NamedTuple):
+class Order(msgspec.Struct, frozen=True, gc=False):
     """An opening order as it would leave, and what is known of who asks for it."""
 
     row: int
@@ -116,8 +118,10 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     elif r.position != 0:
         held_here = abs(r.position) * r.unit_notional
     symbol_is_open = 1.0 if r.position != 0 or here > 0 or r.known != 1.0 else 0.0
-    rate_age = age_s(now_ns, r.rate_at_ns)
-    book_rate_age = age_s(now_ns, a.book_rate_at_ns)
+    count = a.position_count - (own is not None and symbol_is_open == 0.0)
+    rate_age = 0.0
+    if r.rate_at_ns != OPERATOR_NS or a.book_rate_at_ns != OPERATOR_NS:
+        rate_age = larger(age_s(now_ns, r.rate_at_ns), age_s(now_ns, a.book_rate_at_ns))
     bid, ask = r.bid, r.ask
     stop_frac = abs(price - stop) / price if price > 0.0 else nan
     free = order.account_lock is FREE and order.strategy_lock is FREE
@@ -169,7 +173,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         r.mark,
         inf if r.doubt != 0.0 or r.mark_at_ns < session_opened_ns else age_s(now_ns, r.mark_at_ns),
         inf if a.book_at_ns == 0 else age_s(now_ns, a.book_at_ns),
-        rate_age if rate_age >= book_rate_age else book_rate_age if book_rate_age > rate_age else nan,
+        rate_age,
         (ask - bid) / (0.5 * (bid + ask)) * 1e4 if bid > 0.0 else nan,
         held_here + here / MICROS,
         symbol_is_open,
@@ -177,7 +181,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         a.held_notional + total / MICROS,
         a.net_notional,
         same_side / MICROS,
-        symbol_is_open + position_count(state, but=order.row),
+        float(count),
         equity - a.held_margin - margin / MICROS,
         a.held_risk + risk / MICROS,
     )

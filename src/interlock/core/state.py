@@ -143,6 +143,7 @@ class AccountRow(Row, array_like=True):
     held_margin: float = 0.0
     held_risk: float = 0.0
     unknown_rows: int = 0
+    position_count: int = 0
     unknown_permits: int = 0
     pending_buy_reserved: int = 0
     pending_sell_reserved: int = 0

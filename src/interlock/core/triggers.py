@@ -402,7 +402,7 @@ def _net_use(state: State, limits: Limits) -> float:
 
 
 def _count_use(state: State, limits: Limits) -> float:
-    return position_count(state) / limits.position_count_max if limits.position_count_max > 0.0 else nan
+    return state.account.position_count / limits.position_count_max if limits.position_count_max > 0.0 else nan
 
 
 USE: Final[dict[Code, Callable[[State, Limits], float]]] = {
