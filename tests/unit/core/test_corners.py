@@ -148,3 +148,9 @@ def test_only_a_runaway_lock_counts_executed_openings_afresh(trigger: Code, left
     event = RiskEvent(1, trigger, state.names.symbols[0], RiskAction.VETO, 1.0, 1.0)
     apply_output(state, event)
     assert (row.run_buy_count, row.run_sell_count) == left
+
+
+@pytest.mark.parametrize("quantity", [nan, inf, -inf, 0.0, -1.0])
+def test_a_quantity_that_is_no_number_above_nothing_is_no_step(quantity: float) -> None:
+    assert GOLD.steps_down(quantity) == 0
+    assert GOLD.steps_down(0.3) == 3
