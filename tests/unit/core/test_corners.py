@@ -8,12 +8,12 @@ import pytest
 
 from interlock.core.apply import apply_output
 from interlock.core.codes import Code, KillMode, RiskAction, Scope
-from interlock.core.constants import MAX_STEPS, OPERATOR_NS
+from interlock.core.constants import MAX_STEPS, NS_PER_S, OPERATOR_NS
 from interlock.core.facts import Facts
 from interlock.core.guards import GUARDS
 from interlock.core.instrument import Instrument
 from interlock.core.legs import ask_guards
-from interlock.core.messages import Decision, FlattenGoal, Intent, KillSet, LockChanged, PermitIssued, RiskEvent
+from interlock.core.messages import Decision, FlattenGoal, Intent, KillSet, LockChanged, LockSet, PermitIssued, RiskEvent
 from interlock.core.sizing import requested_steps
 from interlock.core.state import AccountRow, State, SymbolRow
 from interlock.core.transitions import on_fill
@@ -84,6 +84,28 @@ def test_a_flatten_after_a_kill_flattens_and_leaves_the_lock_as_it_was() -> None
     assert set(goals[2]) == {"BTC"}
 
 
+def test_a_freeze_thrown_again_says_nothing_new() -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    thrown = [
+        bench.send(KillSet(KillMode.FREEZE, Scope.ACCOUNT, "", reason, "alice")).outputs for reason in ("first", "second")
+    ]
+    reasons = [[each.reason for each in outputs if isinstance(each, LockChanged)] for outputs in thrown]
+    assert reasons == [["first"], []]
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_lock_on_one_side_of_a_symbol_leaves_the_other_alone(side: int) -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    until_ns = bench.clock.true_ns + 60 * NS_PER_S
+    bench.send(LockSet(Scope.SYMBOL, "BTC", side, until_ns, "news", "alice"))
+    vetoed = []
+    for wanted in (side, -side):
+        outputs = bench.send(bench.intent("BTC", wanted, quantity=1.0, limit_price=100.0)).outputs
+        (decision,) = [each for each in outputs if isinstance(each, Decision)]
+        vetoed.append(Code.SYMBOL_VETO in {each.code for each in decision.objections})
+    assert vetoed == [True, False]
+
+
 @pytest.mark.parametrize("unit", [nan, inf, 0.0, -1.0])
 def test_money_without_a_usable_price_is_no_size(unit: float) -> None:
     intent = Intent("i", "bot", "s", "GOLD", 1, notional=100.0)
@@ -126,3 +148,9 @@ def test_only_a_runaway_lock_counts_executed_openings_afresh(trigger: Code, left
     event = RiskEvent(1, trigger, state.names.symbols[0], RiskAction.VETO, 1.0, 1.0)
     apply_output(state, event)
     assert (row.run_buy_count, row.run_sell_count) == left
+
+
+@pytest.mark.parametrize("quantity", [nan, inf, -inf, 0.0, -1.0])
+def test_a_quantity_that_is_no_number_above_nothing_is_no_step(quantity: float) -> None:
+    assert GOLD.steps_down(quantity) == 0
+    assert GOLD.steps_down(0.3) == 3
