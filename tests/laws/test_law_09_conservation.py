@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.core import absorb, snapshot
+from interlock.core import fills, snapshot
 from interlock.core.codes import KillMode, PermitState, Scope
 from interlock.core.messages import Executed, Input, KillReset, KillSet, OrderAt, OrdersReported, Spent, Tick
 from interlock.testing import Bench
@@ -110,5 +110,5 @@ def test_control_an_end_that_forgets_to_release_is_found_out() -> None:
     ]
     assert unbalanced(story) == ""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(absorb, "release", lambda *_: None)
+        patch.setattr(fills, "release", lambda *_: None)
         assert "pending" in unbalanced(story)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.core import absorb, apply, decide, legs, triggers
+from interlock.core import apply, decide, fills, legs, triggers
 from interlock.core.agenda import Agenda
 from interlock.core.codes import Code
 from interlock.core.limits import Limits
@@ -88,7 +88,7 @@ def test_control_a_decision_that_changes_the_state(tmp_path: Path, monkeypatch: 
 
 
 def test_control_an_end_that_releases_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(absorb, "release", lambda *_: None)
+    monkeypatch.setattr(fills, "release", lambda *_: None)
     assert "steps_are_conserved" in caught(tmp_path)
 
 
@@ -148,13 +148,13 @@ def test_control_a_fold_that_is_not_the_state(tmp_path: Path, monkeypatch: pytes
 
 
 def test_control_a_venue_that_lets_reducing_orders_flip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    grow = absorb._grow_trade
+    grow = fills._grow_trade
 
     def certain(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int) -> None:
         grow(state, p, r, steps, value)
         r.known = 1.0
 
-    monkeypatch.setattr(absorb, "_grow_trade", certain)
+    monkeypatch.setattr(fills, "_grow_trade", certain)
     monkeypatch.setattr("interlock.testing.venue.Venue._reducible", lambda _venue, order: order.steps)
     assert "reducing_never_flips" in caught(tmp_path, seeds=40)
 

@@ -10,17 +10,11 @@ from collections.abc import Callable
 from math import isfinite, nan
 from typing import Any, Final
 
-from interlock.core.absorb import (
-    absorb,
-    close_row,
-    count_proof,
-    end_permit,
-    open_row,
-    source_number,
-    strategy_of,
-)
+from interlock.core.absorb import absorb, source_number
+from interlock.core.cash import count_proof
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.fills import end_permit, strategy_of
 from interlock.core.locks import reset_counter
 from interlock.core.measure import is_position, measure, session_of
 from interlock.core.messages import (
@@ -37,6 +31,7 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
+from interlock.core.positions import close_row, open_row
 from interlock.core.state import (
     ACCOUNT_LOCKS,
     ACCOUNT_WARNINGS,

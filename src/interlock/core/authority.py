@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from interlock.core.absorb import is_fresh
 from interlock.core.state import State, SymbolRow
+from interlock.core.transitions import is_fresh
 
 OPERATOR: Final = "operator"
 EMERGENCY: Final = "emergency"

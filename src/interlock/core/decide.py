@@ -12,10 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from interlock.core import rebalance
-from interlock.core.absorb import absorb, is_fresh, plausible_equity
+from interlock.core.absorb import absorb
 from interlock.core.agenda import Agenda
 from interlock.core.apply import advance, review_interval_ns
 from interlock.core.authority import ALWAYS, EMERGENCY, may_open
+from interlock.core.cash import plausible_equity
 from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, JITTER_RANGE, JITTER_STEP, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
@@ -52,7 +53,7 @@ from interlock.core.messages import (
 from interlock.core.numbers import at_least
 from interlock.core.permit import IN_FLIGHT
 from interlock.core.state import ACCOUNT_LOCKS, LOSS_TRIGGERS, STRATEGY_LOCKS, SYMBOL_LOCKS, PermitRow, State
-from interlock.core.transitions import core_time, in_force, money
+from interlock.core.transitions import core_time, in_force, is_fresh, money
 from interlock.core.triggers import FLATTENING, flatten, look, raise_fence, stop_hit, venue_open
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Final
 
-from interlock.core.absorb import FLOW_KINDS
+from interlock.core.cash import FLOW_KINDS
 from interlock.core.codes import Code, Scope
 from interlock.core.constants import MAX_CASH, MAX_STEPS, RING
 from interlock.core.errors import InputInvalid

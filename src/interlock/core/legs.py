@@ -9,9 +9,8 @@ judged when that has filled.
 from math import inf, nan
 from typing import Final, NamedTuple
 
-from msgspec.structs import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from interlock.core.agenda import Agenda
 from interlock.core.authority import IMPATIENT, OPERATOR, may_close

@@ -137,6 +137,7 @@ class AccountRow(Row, array_like=True):
     realised: int = 0
     fees: int = 0
     flows: int = 0
+    unscaled: int = 0
 
     held_notional: float = 0.0
     net_notional: float = 0.0

@@ -8,7 +8,7 @@ can call the same functions on record arrays.
 
 from math import inf, nan
 
-from interlock.core.constants import MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS, R_NEUTRAL_FRAC, RING
+from interlock.core.constants import MARK_FUTURE_S_MAX, MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS, R_NEUTRAL_FRAC, RING
 from interlock.core.numbers import share
 from interlock.core.state import AccountRow, CalendarRow, PermitRow, StrategyRow, SymbolRow
 
@@ -95,6 +95,16 @@ def trust_clock(a: AccountRow) -> None:
     a.ref_mono_ns = a.mono_ns
     if a.wall_ns > a.now_ns:
         a.now_ns = a.wall_ns
+
+
+def is_fresh(now_ns: int, at_ns: int, age_s_max: float) -> bool:
+    """Whether something that happened at `at_ns` (0: never) is within its age limit."""
+    return at_ns > 0 and float(now_ns - at_ns) <= age_s_max * NS_PER_S_FLOAT
+
+
+def is_ahead(now_ns: int, at_ns: int) -> bool:
+    """Whether something claims to be of a time that has not come, beyond what clocks may differ."""
+    return float(at_ns - now_ns) > MARK_FUTURE_S_MAX * NS_PER_S_FLOAT
 
 
 # ---------------------------------------------------------------- prices

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from math import inf, nan
 from typing import Final
 
-from interlock.core.absorb import is_fresh, plausible_equity
 from interlock.core.agenda import Agenda
+from interlock.core.cash import plausible_equity
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.limits import Limits, is_on
-from interlock.core.measure import guard_equity, position_count, session_of
+from interlock.core.measure import guard_equity, session_of
 from interlock.core.messages import (
     Alert,
     BaselineSet,
@@ -27,7 +27,7 @@ from interlock.core.messages import (
     RiskEvent,
 )
 from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS, State, SymbolRow
-from interlock.core.transitions import confirmed, in_force, lock_end, money, recent, within
+from interlock.core.transitions import confirmed, in_force, is_fresh, lock_end, money, recent, within
 
 ENGINE: Final = "engine"
 FLATTENING: Final = (Code.EQUITY_GUARD, Code.EMERGENCY_FLATTEN)

@@ -237,6 +237,15 @@ class Books(Pair, RuleBasedStateMachine):
             state = PermitState.FILLED
         self.send_fill(permit, steps, price, state)
 
+    def send_fill(self, permit: PermitIssued, steps: int, price: float, state: PermitState) -> None:
+        """The venue holds reducing orders to reducing: they fill what is held, and the rest ends."""
+        if permit.reduce_only:
+            done = max((result.filled_steps for result in self.model.results(permit.id)), default=0)
+            left = max(0, -self.model.position(permit.symbol) * permit.side)
+            if steps > done + left:
+                steps, state = done + left, PermitState.CANCELLED
+        super().send_fill(permit, steps, price, state)
+
     # ------------------------------------------------------------ what must be the same
 
     @invariant()

@@ -13,17 +13,30 @@ def test_a_deposit_while_a_position_is_in_doubt_keeps_the_peak() -> None:
     bench.send(Quarantined("Executed", "it does not decode", b"", "BTC"))
     assert a.own_equity != a.own_equity
     bench.send(CashFlow("deposit", 99.0))
+    assert a.equity_peak == 10_000.0
+    bench.refresh()
     assert round(a.equity_peak, 6) == round(10_000.0 * 9_999.0 / 9_900.0, 6)
     assert a.initial_balance == a.equity_peak
 
 
-def test_a_rebase_finds_an_initial_balance_that_a_flow_in_the_dark_lost() -> None:
+def test_references_wait_for_equity_when_a_flow_comes_in_the_dark() -> None:
     bench = bench_under()
     a = bench.engine.state.account
     bench.send(Quarantined("EquityMarked", "it does not decode", b""))
     bench.send(Quarantined("CashFlow", "it does not decode", b""))
     bench.send(CashFlow("deposit", 100.0))
-    assert a.initial_balance != a.initial_balance
+    assert a.initial_balance == 10_000.0
     bench.refresh()
-    bench.send(Rebased("alice", "the deposit is known now"))
-    assert a.initial_balance == a.equity_peak == a.equity
+    assert a.own_equity == 10_000.0
+    assert round(a.initial_balance, 6) == round(a.equity_peak, 6) == round(10_000.0 * 10_000.0 / 9_900.0, 6)
+
+
+def test_a_rebase_restores_an_initial_balance_that_a_withdrawal_of_everything_lost() -> None:
+    bench = bench_under()
+    a = bench.engine.state.account
+    bench.send(CashFlow("withdrawal", -10_000.0))
+    assert a.initial_balance != a.initial_balance
+    bench.send(CashFlow("deposit", 10_000.0))
+    bench.refresh()
+    bench.send(Rebased("alice", "the account starts again"))
+    assert a.initial_balance == a.equity_peak == a.equity == 10_000.0
