@@ -41,14 +41,16 @@ else:
 
 
 def submit(event):
+    tell(gate.submit(event, bench.clock.wall_ns, bench.clock.mono_ns))
+
+
+def tell(handed):
     global told
-    handed = gate.submit(event, bench.clock.wall_ns, bench.clock.mono_ns)
     digests[handed.step.seq] = hashlib.sha256(snapshot.encode(gate.engine.state)).hexdigest()
     durable = ledger.durable_seq
     if durable > told:
         told = durable
         print(durable, digests[durable], flush=True)
-    return handed
 
 
 for event in events:
@@ -63,7 +65,7 @@ for number in range(10**9):
     submit(bench.intent("BTC", 1, quantity=1.0, id=f"{first.epoch}-{number}"))
     submit(bench.intent("BTC", -1, quantity=1.0, id=f"c{first.epoch}-{number}", source="operator", reduce_only=True))
     for permit in gate.due():
-        gate.spend(permit, bench.clock.wall_ns, bench.clock.mono_ns)
+        tell(gate.spend(permit, bench.clock.wall_ns, bench.clock.mono_ns))
     if number % 5 == 0:
         ledger.wait(ledger.last_seq, 10.0)
 """
