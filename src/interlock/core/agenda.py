@@ -1,11 +1,13 @@
 """What a step is about to put out: outputs in order, tried on a draft as they are added."""
 
+import msgspec
+
 from interlock.core.apply import apply_output
 from interlock.core.messages import Output
 from interlock.core.state import State
 
 
-class Agenda:
+class Agenda(msgspec.Struct):
     """
     The outputs of one step so far.
 
@@ -13,15 +15,12 @@ class Agenda:
     the real one and is only read.
     """
 
-    __slots__ = ("at_ns", "draft", "next_id", "outputs", "state", "trusted")
-
-    def __init__(self, state: State, at_ns: int, trusted: float, *, draft: bool) -> None:
-        self.state = state
-        self.at_ns = at_ns
-        self.trusted = trusted
-        self.draft = draft
-        self.outputs: list[Output] = []
-        self.next_id = state.account.next_id
+    state: State
+    at_ns: int
+    trusted: float
+    next_id: int
+    draft: bool
+    outputs: list[Output] = msgspec.field(default_factory=list)
 
     def take_id(self) -> int:
         """A new identifier, larger than all before it in this account and epoch."""

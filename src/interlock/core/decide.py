@@ -62,13 +62,13 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     a = state.account
     now_ns, trusted = core_time(a, wall_ns, mono_ns, state.account_limits().clock_step_s_max)
     if type(event) is Intent and a.now_ns <= now_ns < a.wake_ns and trusted == a.clock_trusted == 1.0:
-        agenda = Agenda(state, now_ns, trusted, draft=False)
+        agenda = Agenda(state, now_ns, trusted, a.next_id, draft=False)
         decide_intent(agenda, event)
         return tuple(agenda.outputs)
     since_ns = a.now_ns
     draft = state.draft()
     advance(draft, wall_ns, mono_ns)
-    agenda = Agenda(draft, now_ns, trusted, draft=True)
+    agenda = Agenda(draft, now_ns, trusted, a.next_id, draft=True)
     if trusted == 1.0:
         _roll_calendars(agenda)
     before = _Before(state, event)
@@ -336,7 +336,7 @@ def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
     if p.reduce_only and before.position != 0 and r.position == 0 and _at_stop(state, p, before):
         stop_hit(agenda, p.symbol, 1 if before.position > 0 else -1, before.stop_price)
     if p.deferred is not None and p.filled == p.steps:
-        decide_opening(agenda, p.deferred, p.symbol, rest=True)
+        decide_opening(agenda, p.deferred, p.symbol, 0.0)
 
 
 def _at_stop(state: State, p: PermitRow, before: _Before) -> bool:

@@ -10,7 +10,6 @@ from math import inf, nan
 from typing import Final, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from interlock.core.agenda import Agenda
 from interlock.core.authority import IMPATIENT, OPERATOR, may_close
@@ -25,7 +24,7 @@ from interlock.core.limits import SWITCHABLE, Limits
 from interlock.core.locks import FREE, Binding, account_lock, strategy_lock, symbol_lock
 from interlock.core.messages import Decision, Intent, Objection, PermitIssued, PermitRevoked
 from interlock.core.numbers import at_least
-from interlock.core.observe import Order, equity_now, observe, worst_price
+from interlock.core.observe import Order, collar_price, equity_now, observe
 from interlock.core.sizing import asks_nonsense, requested_steps
 from interlock.core.state import AccountRow, PermitRow, SeenIntent, State, SymbolRow
 from interlock.core.transitions import micros
@@ -96,7 +95,8 @@ def decide_intent(agenda: Agenda, intent: Intent) -> None:
     if r.position * intent.side < 0 or intent.reduce_only:
         _decide_closing(agenda, intent, index, instrument)
     else:
-        decide_opening(agenda, intent, index)
+        conflict = 0.0 if seen is None or same_content(intent, seen.intent) else 1.0
+        decide_opening(agenda, intent, index, conflict)
 
 
 def _decide_closing(agenda: Agenda, intent: Intent, index: int, instrument: Instrument) -> None:
@@ -296,18 +296,16 @@ def _halting(agenda: Agenda, index: int, intent: Intent) -> Binding:
 # ---------------------------------------------------------------- opening
 
 
-def decide_opening(agenda: Agenda, intent: Intent, index: int, *, rest: bool = False) -> None:
+def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) -> None:
     """
     An opening leg is answered: every guard is asked, and what they allow leaves or nothing does.
 
-    The `rest` of an intent that has closed a position goes by the same id and is no conflict with it.
+    `conflict` is 1.0 where the intent's id stands for another intent; the rest of a flip is none with its own.
     """
     state = agenda.state
     a = state.account
     limits = state.limits(state.symbols[index])
-    order = order_of(agenda, intent, index, limits)
-    if rest:
-        order = replace(order, conflict=0.0)
+    order = order_of(agenda, intent, index, limits, conflict)
     facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, None)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
     allowance, found = ask_guards(a, facts, limits, requested)
@@ -378,13 +376,13 @@ def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
         margin_leverage=p.margin_leverage,
         created_at_ns=agenda.at_ns,
     )
-    order = replace(order_of(agenda, intent, p.symbol, limits), conflict=0.0)
+    order = order_of(agenda, intent, p.symbol, limits, 0.0)
     facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, p)
     _, found = ask_guards(state.account, facts, limits, facts.requested_notional)
     return _headline(found, order)[0] if found else None
 
 
-def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits) -> Order:
+def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflict: float) -> Order:
     """
     The intent's opening leg as an order, and what is known of who asks.
 
@@ -395,25 +393,28 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits) -> Orde
     r = state.symbols[index]
     instrument = state.instruments[index]
     assert instrument is not None
-    price = worst_price(r, intent.side, intent.limit_price, limits)
+    side, price = intent.side, intent.limit_price
+    if price != price:
+        price = collar_price(r, side, limits)
     unit = nan
     if price > 0.0:
         unit = instrument.unit_value(price, r.rate)
         if r.unit_notional > unit:
             unit = r.unit_notional
-    sized = intent.quantity == intent.quantity or intent.notional == intent.notional
-    steps = requested_steps(intent, instrument, unit, nan if sized else equity_now(agenda.state, agenda.at_ns), limits)
+    if intent.quantity == intent.quantity:
+        steps = instrument.steps_down(intent.quantity)
+    else:
+        steps = requested_steps(intent, instrument, unit, equity_now(state, now_ns), limits)
     if abs(r.position) + r.pending_buy + r.pending_sell + steps > MAX_STEPS:
         steps = 0
     leverage = intent.margin_leverage
     strategy = state.names.strategy_index.get(intent.strategy, -1)
     right = state.rights.get((intent.source, intent.strategy))
-    seen = state.intents.get(intent.id)
     created_ns = intent.created_at_ns
     return Order(
         index,
         strategy,
-        intent.side,
+        side,
         steps,
         price,
         intent.stop_price,
@@ -422,10 +423,10 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits) -> Orde
         unit,
         1.0 if right is not None and right.may_open else 0.0,
         (now_ns - created_ns) / NS_PER_S_FLOAT if created_ns > 0 else nan,
-        0.0 if seen is None or same_content(intent, seen.intent) else 1.0,
+        conflict,
         account_lock(state.account, now_ns, trusted) if state.account.lock_mask else FREE,
         strategy_lock(state.strategies[strategy], now_ns, trusted) if strategy >= 0 else FREE,
-        symbol_lock(r, intent.side, now_ns, trusted) if r.lock_mask else FREE,
+        symbol_lock(r, side, now_ns, trusted) if r.lock_mask else FREE,
     )
 
 

@@ -34,7 +34,7 @@ BUY: Final = 1
 SELL: Final = -1
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True):
+class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """Base of all messages: the tag is the class name."""
 
 
@@ -45,7 +45,7 @@ class Tick(Message, frozen=True):
     """Time has passed."""
 
 
-class Quote(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Quote(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """
     One symbol's prices in a conflation interval; `high` and `low` are the extremes of the marks in it.
 
@@ -112,7 +112,7 @@ class CashFlow(Message, frozen=True):
     id: str = ""
 
 
-class PositionAt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class PositionAt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One position as the venue reports it: signed steps and average entry price."""
 
     symbol: str
@@ -127,7 +127,7 @@ class PositionsReported(Message, frozen=True):
     at_ns: int
 
 
-class OrderAt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class OrderAt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One open order as the venue reports it."""
 
     permit: int
@@ -169,7 +169,7 @@ class Intent(Message, frozen=True):
     created_at_ns: int = 0
 
 
-class Provenance(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Provenance(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """Where a rebalance comes from."""
 
     run_id: str = ""
@@ -177,7 +177,7 @@ class Provenance(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     regime_id: str = ""
 
 
-class Instruction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Instruction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """
     One symbol of a rebalance: `target_weight` in [-1, 1] of equity.
 
@@ -266,7 +266,7 @@ class Heartbeat(Message, frozen=True):
     source: str
 
 
-class SymbolPolicy(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class SymbolPolicy(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """A symbol of the policy's universe; `limits` is an index into `PolicySet.limits`."""
 
     symbol: str
@@ -276,7 +276,7 @@ class SymbolPolicy(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     benchmark: bool = False
 
 
-class SourceRight(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class SourceRight(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What an authenticated source may do for a strategy."""
 
     source: str
@@ -441,7 +441,7 @@ Input = (
 # ---------------------------------------------------------------- outputs
 
 
-class Objection(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Objection(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """A guard that wanted less than was asked for, and what it would allow, in account currency (0: a veto)."""
 
     code: Code
@@ -638,7 +638,7 @@ Output = (
 )
 
 
-class Step(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Step(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One step of the engine, whole: what came in, when by both clocks, and everything that went out."""
 
     seq: int

@@ -53,10 +53,8 @@ def age_s(now_ns: int, at_ns: int) -> float:
     return (now_ns - at_ns) / NS_PER_S_FLOAT if at_ns > 0 else nan
 
 
-def worst_price(r: SymbolRow, side: int, limit_price: float, limits: Limits) -> float:
-    """The worst price an order can get: its limit, or for a market order the collar around the mark."""
-    if limit_price == limit_price:
-        return limit_price
+def collar_price(r: SymbolRow, side: int, limits: Limits) -> float:
+    """The worst price that a market order may get: a hair inside the collar around the mark."""
     return r.mark * (1.0 + side * limits.collar_frac_max * (1.0 - PRICE_TOLERANCE))
 
 
@@ -162,7 +160,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         (now_ns - a.venue_equity_at_ns) / NS_PER_S_FLOAT if a.venue_equity_at_ns > 0 else nan,
         gap,
         unexplained,
-        money(a.balance + a.booked) if a.balance_known == 1.0 else nan,
+        (a.balance + a.booked) / MICROS if a.balance_known == 1.0 else nan,
         a.initial_balance,
         a.equity_peak,
         a.drawdown_ref,

@@ -70,7 +70,7 @@ ACCOUNT_WARNINGS: Final = (
 """Measures of the account that warn; each has a bit in `AccountRow.warned`. Append only."""
 
 
-class Row(msgspec.Struct, array_like=True):
+class Row(msgspec.Struct, array_like=True, gc=False):
     """Base of all rows."""
 
     def clone(self) -> Self:
@@ -318,7 +318,7 @@ class PermitRow(Row, array_like=True):
     deferred: Intent | None = None
 
 
-class SeenIntent(msgspec.Struct, frozen=True, array_like=True):
+class SeenIntent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An intent that was decided before, and how."""
 
     intent: Intent

@@ -11,26 +11,29 @@ from interlock.core.numbers import open_if, room
 @guard("SYMBOL_EXPOSURE", remedy="reduce the position or its pending orders first")
 def symbol_exposure(f: Facts, p: Limits) -> float:
     """Held and reserved notional of one symbol stays within its share of equity."""
-    return room(p.symbol_exposure_frac_max * f.equity, f.symbol_notional)
+    line = p.symbol_exposure_frac_max * f.equity
+    return room(line, f.symbol_notional)
 
 
 @guard("STRATEGY_EXPOSURE", remedy="reduce the strategy's positions first")
 def strategy_exposure(f: Facts, p: Limits) -> float:
     """Held and reserved notional of one strategy stays within its share of equity."""
-    return room(p.strategy_exposure_frac_max * f.equity, f.strategy_notional)
+    line = p.strategy_exposure_frac_max * f.equity
+    return room(line, f.strategy_notional)
 
 
 @guard("TOTAL_EXPOSURE", remedy="reduce positions first")
 def total_exposure(f: Facts, p: Limits) -> float:
     """Held and reserved notional of the account stays within its share of equity."""
-    return room(p.total_exposure_frac_max * f.equity, f.gross_notional)
+    line = p.total_exposure_frac_max * f.equity
+    return room(line, f.gross_notional)
 
 
 @guard("NET_EXPOSURE", remedy="reduce positions on this side, or hedge with what is filled")
 def net_exposure(f: Facts, p: Limits) -> float:
     """Net notional on the order's side stays within its share of equity; pending hedges give no room."""
     net = f.side * f.net_notional
-    known = abs(f.side) == 1.0 and net > -inf and f.pending_side_notional >= 0.0 and 0.0 < f.equity < inf
+    known = f.side * f.side == 1.0 and net > -inf and f.pending_side_notional >= 0.0 and 0.0 < f.equity < inf
     return p.net_exposure_frac_max * f.equity - (net + f.pending_side_notional) if known else 0.0
 
 

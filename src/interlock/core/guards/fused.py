@@ -41,7 +41,6 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_unit_notional = f.unit_notional
     f_symbol_notional = f.symbol_notional
     f_strategy_notional = f.strategy_notional
-    p_total_exposure_frac_max = p.total_exposure_frac_max
     f_pending_side_notional = f.pending_side_notional
     f_free_margin = f.free_margin
     f_margin_leverage = f.margin_leverage
@@ -51,8 +50,6 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_drawdown_ref = f.drawdown_ref
     f_equity_peak = f.equity_peak
     f_order_ahead_s = f.order_ahead_s
-    p_symbol_exposure_frac_max = p.symbol_exposure_frac_max
-    p_strategy_exposure_frac_max = p.strategy_exposure_frac_max
     f_stop_price = f.stop_price
     p_day_loss_frac_max = p.day_loss_frac_max
     p_week_loss_frac_max = p.week_loss_frac_max
@@ -276,11 +273,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         found.append((Code.ORDER_RATE, 0.0))
         allowance = 0.0
     if active & 8192:
-        allowed = (
-            p_symbol_exposure_frac_max * f_equity - f_symbol_notional
-            if f_symbol_notional >= 0.0 and -inf < p_symbol_exposure_frac_max * f_equity < inf
-            else 0.0
-        )
+        line = p.symbol_exposure_frac_max * f_equity
+        allowed = line - f_symbol_notional if f_symbol_notional >= 0.0 and -inf < line < inf else 0.0
         if allowed > 0.0 and (
             allowed >= requested
             or -inf < requested <= allowed < inf
@@ -295,11 +289,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if allowed < allowance:
                 allowance = allowed
     if active & 16384:
-        allowed = (
-            p_strategy_exposure_frac_max * f_equity - f_strategy_notional
-            if f_strategy_notional >= 0.0 and -inf < p_strategy_exposure_frac_max * f_equity < inf
-            else 0.0
-        )
+        line = p.strategy_exposure_frac_max * f_equity
+        allowed = line - f_strategy_notional if f_strategy_notional >= 0.0 and -inf < line < inf else 0.0
         if allowed > 0.0 and (
             allowed >= requested
             or -inf < requested <= allowed < inf
@@ -313,11 +304,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.STRATEGY_EXPOSURE, allowed))
             if allowed < allowance:
                 allowance = allowed
-    allowed = (
-        p_total_exposure_frac_max * f_equity - f_gross_notional
-        if f_gross_notional >= 0.0 and -inf < p_total_exposure_frac_max * f_equity < inf
-        else 0.0
-    )
+    line = p.total_exposure_frac_max * f_equity
+    allowed = line - f_gross_notional if f_gross_notional >= 0.0 and -inf < line < inf else 0.0
     if allowed > 0.0 and (
         allowed >= requested
         or -inf < requested <= allowed < inf
@@ -333,7 +321,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             allowance = allowed
     if active & 32768:
         net = f_side * f.net_notional
-        known = abs(f_side) == 1.0 and net > -inf and (f_pending_side_notional >= 0.0) and (0.0 < f_equity < inf)
+        known = f_side * f_side == 1.0 and net > -inf and (f_pending_side_notional >= 0.0) and (0.0 < f_equity < inf)
         allowed = p.net_exposure_frac_max * f_equity - (net + f_pending_side_notional) if known else 0.0
         if allowed > 0.0 and (
             allowed >= requested
@@ -371,7 +359,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 allowance = allowed
     if active & 262144 and (
         not (
-            abs(f_side) == 1.0
+            f_side * f_side == 1.0
             and 0.0 < f_stop_price < inf
             and (f_side * (f_worst_price - f_stop_price) > 0.0)
             and (f_side * (f_mark - f_stop_price) > 0.0)

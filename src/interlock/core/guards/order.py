@@ -43,7 +43,7 @@ def order_rate(f: Facts, p: Limits) -> float:
 def stop_required(f: Facts, p: Limits) -> float:
     """The order carries a stop on the losing side of its price, and no target there."""
     return open_if(
-        abs(f.side) == 1.0
+        f.side * f.side == 1.0
         and 0.0 < f.stop_price < inf
         and f.side * (f.worst_price - f.stop_price) > 0.0
         and f.side * (f.mark - f.stop_price) > 0.0
