@@ -211,11 +211,14 @@ def _amounts(state: State, p: PermitRow, r: SymbolRow, event: Executed) -> tuple
 def _book_fill(state: State, p: PermitRow, signed_steps: int, value: int, fees: int) -> None:
     a = state.account
     r = state.symbols.edit(p.symbol)
-    rate = r.rate if r.rate == r.rate else 1.0
     held = r.position
     realised, closed = on_fill(r, signed_steps, value)
     closing_fees = fees * closed // abs(signed_steps)
-    pnl = micros(money(realised) * rate)
+    pnl = 0
+    if r.rate == r.rate:
+        pnl = micros(money(realised) * r.rate)
+    elif realised != 0:
+        a.balance_known = nan
     a.realised += pnl
     a.fees -= fees
     a.booked += pnl - fees
