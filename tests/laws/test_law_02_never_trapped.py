@@ -10,7 +10,7 @@ from math import inf, nan
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from interlock.core import decide as deciding
@@ -156,6 +156,7 @@ def trapped(bench: Bench, source: str, side: int, *, reduce_only: bool) -> str:
     return "" if permit.reduce_only and permit.side == -side and permit.expires_ns == 0 else f"{permit}"
 
 
+@example(darkness=[wild_quote, wild_quote, dark_equity], source="bot", side=-1, reduce_only=False)
 @given(
     darkness=st.lists(st.sampled_from(DARKNESS), max_size=6),
     source=st.sampled_from(ENTITLED),

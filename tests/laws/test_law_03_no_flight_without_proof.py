@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interlock.core import floors, triggers
-from interlock.core.codes import Code
+from interlock.core import triggers
+from interlock.core.agenda import Agenda
+from interlock.core.limits import Limits
 from interlock.core.messages import EquityMarked, MarketBatch, PositionsReported, Quote, Step
 from interlock.core.state import LOSS_TRIGGERS
 from interlock.testing import Bench
@@ -117,14 +118,16 @@ def test_a_true_loss_is_acted_upon() -> None:
 
 
 def test_control_a_trigger_that_believes_the_venue_alone_is_found_out() -> None:
-    is_broken = floors.is_broken
+    losses = triggers._losses
 
-    def gullible(code: Code, equity: float, floor: float) -> bool:
-        return is_broken(code, equity, floor) or floor > bench.engine.state.account.venue_equity
+    def gullible(agenda: Agenda, limits: Limits) -> None:
+        a = agenda.state.account
+        a.own_equity, a.own_proven, a.equity_gap = a.venue_equity, 1.0, 0.0
+        losses(agenda, limits)
 
     bench = bench_under()
     hold(bench, "BTC", 1, 25.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(triggers, "is_broken", gullible)
+        patch.setattr(triggers, "_losses", gullible)
         bench.clock.advance(1.0)
         assert flown([bench.send(EquityMarked(1.0, nan, bench.clock.true_ns)) for _ in range(2)])

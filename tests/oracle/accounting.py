@@ -659,12 +659,12 @@ class Account:
         """
         Both sources say that the limit is broken, or the own one does for long enough and over enough marks.
 
-        The venue's figure alone proves nothing.
+        The venue's figure alone proves nothing, and one that is implausible confirms nothing.
         """
         now = self.verdicts[-1][code]
         if now.own is not True:
             return False
-        return now.venue is True or self.own_alone(code)
+        return (now.venue is True and self.plausible()) or self.own_alone(code)
 
     def own_alone(self, code: Code) -> bool:
         """The own estimate has been beyond the limit on enough accepted marks, over enough time, without a break."""

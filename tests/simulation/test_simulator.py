@@ -129,7 +129,7 @@ def test_control_a_trigger_that_needs_no_proof(tmp_path: Path, monkeypatch: pyte
     def gullible(agenda: Agenda, limits: Limits) -> None:
         a = agenda.state.account
         if a.venue_equity == a.venue_equity:
-            a.own_equity, a.own_proven = a.venue_equity, 1.0
+            a.own_equity, a.own_proven, a.equity_gap = a.venue_equity, 1.0, 0.0
         losses(agenda, limits)
 
     monkeypatch.setattr(triggers, "_losses", gullible)

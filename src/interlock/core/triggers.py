@@ -158,7 +158,8 @@ def _after_drawdown(agenda: Agenda, code: Code, limits: Limits) -> None:
 def _losses(agenda: Agenda, limits: Limits) -> None:
     state = agenda.state
     a = state.account
-    venue_fresh = is_fresh(agenda.at_ns, a.venue_equity_at_ns, limits.equity_age_s_max)
+    venue_told = is_fresh(agenda.at_ns, a.venue_equity_at_ns, limits.equity_age_s_max)
+    plausible = venue_told and a.equity_gap <= limits.equity_gap_frac_max
     reconciled = is_fresh(agenda.at_ns, a.reconciled_at_ns, limits.reconciled_age_s_max)
     fired: list[Code] = []
     for slot, code in enumerate(LOSS_TRIGGERS):
@@ -166,10 +167,10 @@ def _losses(agenda: Agenda, limits: Limits) -> None:
             continue
         _, floor = floor_of(state, code, limits)
         own = a.own_proven == 1.0 and is_broken(code, a.own_equity, floor)
-        venue = venue_fresh and is_broken(code, a.venue_equity, floor)
+        venue = venue_told and is_broken(code, a.venue_equity, floor)
         alone = reconciled and confirmed(a, slot, limits.confirm_mark_count_min, limits.confirm_s_min, agenda.at_ns)
         tripped = a.tripped >> slot & 1
-        if not tripped and own and (venue or alone):
+        if not tripped and own and ((venue and plausible) or alone):
             action = RiskAction.FLATTEN if code in FLATTENING else RiskAction.VETO
             _event(agenda, code, action, a.own_equity, floor)
             fired.append(code)
