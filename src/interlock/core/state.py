@@ -8,6 +8,7 @@ the state itself.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from copy import copy
 from functools import cache
@@ -374,7 +375,7 @@ class Keyed(Generic[K, V]):
     """A keyed table that remembers its newest entries; over a base it is a draft and leaves the base alone."""
 
     def __init__(self, window: int = 0, base: Keyed[K, V] | None = None) -> None:
-        self.rows: dict[K, V] = {}
+        self.rows: OrderedDict[K, V] = OrderedDict()
         self._window = window
         self._base = base
 
@@ -390,7 +391,7 @@ class Keyed(Generic[K, V]):
         self.rows.pop(key, None)
         self.rows[key] = value
         if self._window and self._base is None and len(self.rows) > self._window:
-            del self.rows[next(iter(self.rows))]
+            self.rows.popitem(last=False)
 
     def remove(self, key: K) -> None:
         """The entry is forgotten."""
