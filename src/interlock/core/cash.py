@@ -5,6 +5,7 @@ from typing import Final
 
 from interlock.core.constants import (
     MAX_CASH,
+    MICROS,
     NS_PER_S_FLOAT,
     UNEXPLAINED_READS_S,
 )
@@ -100,6 +101,8 @@ def _reconcile_balance(state: State, venue_balance: float) -> None:
     expected = a.balance + a.booked
     tolerance = state.account_limits().equity_gap_frac_max * abs(money(expected) + a.nominal_base)
     if a.balance_known != 1.0 or abs(money(venue - expected)) <= tolerance:
+        if venue != expected:
+            a.adopted = venue - expected
         _take_balance(state, venue)
         return
     if a.unexplained == 0:
@@ -137,6 +140,11 @@ def cash_flow(state: State, event: CashFlow) -> None:
     before = a.own_equity
     amount = micros(event.amount)
     already_told = a.unexplained != 0 and abs(a.unexplained - amount) < abs(a.unexplained)
+    if a.adopted != 0 and abs(a.adopted - amount) < MICROS:
+        a.adopted = 0
+        a.booked -= amount
+        before -= event.amount
+        already_told = True
     a.booked += amount
     if event.kind in REFERENCE_FLOWS:
         a.flows += amount
@@ -148,7 +156,7 @@ def cash_flow(state: State, event: CashFlow) -> None:
             a.venue_equity += event.amount
     else:
         _book_cost(state, event)
-    if already_told:
+    if a.unexplained != 0 and already_told:
         _reconcile_balance(state, a.venue_balance)
     measure(state)
     on_equity(state, counts=False)

@@ -139,6 +139,7 @@ class AccountRow(Row, array_like=True):
     fees: int = 0
     flows: int = 0
     unscaled: int = 0
+    adopted: int = 0
 
     held_notional: float = 0.0
     net_notional: float = 0.0

@@ -1,6 +1,6 @@
 """A cash flow at a moment of doubt moves the references; it does not make the account forget its peak."""
 
-from interlock.core.messages import CashFlow, Quarantined, Rebased
+from interlock.core.messages import CashFlow, EquityMarked, Quarantined, Rebased
 from lawkit import bench_under, hold
 
 
@@ -40,3 +40,25 @@ def test_a_rebase_restores_an_initial_balance_that_a_withdrawal_of_everything_lo
     bench.refresh()
     bench.send(Rebased("alice", "the account starts again"))
     assert a.initial_balance == a.equity_peak == a.equity == 10_000.0
+
+
+def test_a_cost_that_the_balance_showed_before_it_was_told_is_not_booked_twice() -> None:
+    bench = bench_under()
+    a = bench.engine.state.account
+    bench.send(EquityMarked(9_990.0, 9_990.0, bench.clock.true_ns))
+    assert a.own_equity == 9_990.0
+    bench.send(CashFlow("swap", -10.0))
+    assert a.own_equity == 9_990.0
+    bench.send(CashFlow("swap", -10.0))
+    assert a.own_equity == 9_980.0
+
+
+def test_a_deposit_that_the_balance_showed_before_it_was_told_moves_the_references_once() -> None:
+    bench = bench_under()
+    a = bench.engine.state.account
+    bench.send(EquityMarked(10_010.0, 10_010.0, bench.clock.true_ns))
+    peak = a.equity_peak
+    bench.send(CashFlow("deposit", 10.0))
+    assert (a.own_equity, a.venue_equity) == (10_010.0, 10_010.0)
+    assert round(a.initial_balance, 6) == 10_010.0
+    assert a.equity_peak >= peak
