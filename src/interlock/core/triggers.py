@@ -160,7 +160,7 @@ def _losses(agenda: Agenda, limits: Limits) -> None:
     a = state.account
     venue_told = is_fresh(agenda.at_ns, a.venue_equity_at_ns, limits.equity_age_s_max)
     plausible = venue_told and a.equity_gap <= limits.equity_gap_frac_max
-    explained = a.unknown_permits == 0 and a.unexplained == 0
+    explained = a.unknown_permits == 0 and a.unexplained == 0 and a.reconciled_at_ns >= a.last_fill_ns
     reconciled = explained and is_fresh(agenda.at_ns, a.reconciled_at_ns, limits.reconciled_age_s_max)
     fired: list[Code] = []
     for slot, code in enumerate(LOSS_TRIGGERS):
