@@ -140,7 +140,8 @@ def cash_flow(state: State, event: CashFlow) -> None:
     before = a.own_equity
     amount = micros(event.amount)
     already_told = a.unexplained != 0 and abs(a.unexplained - amount) < abs(a.unexplained)
-    if a.adopted != 0 and abs(a.adopted - amount) < MICROS:
+    apart = abs(a.adopted - amount)
+    if apart < MICROS and 2 * apart < abs(amount):
         a.adopted = 0
         a.booked -= amount
         before -= event.amount
