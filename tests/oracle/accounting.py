@@ -686,15 +686,26 @@ class Account:
         return any(len(self.marks(s, index + 1)) > len(self.marks(s, index)) for s in self.instruments())
 
     def reconciled(self) -> bool:
-        """The venue's last word on positions is young and agrees with the fills known then."""
+        """No order's fate is unknown, and the venue's last word on positions is young, agrees, and knows every fill."""
         reports = [(i, e) for i, e in enumerate(self.history) if isinstance(e.event, PositionsReported)]
-        if not reports:
+        if not reports or self.unknown():
             return False
         index, entry = reports[-1]
         assert isinstance(entry.event, PositionsReported)
         told = {position.symbol: position.steps for position in entry.event.positions if position.steps}
         ours = {symbol: self.position(symbol, index) for symbol in self.instruments() if self.position(symbol, index)}
-        return told == ours and self.age_ok(entry.event.at_ns, self.history[-1].at_ns, self.limits.reconciled_age_s_max)
+        filled = any(
+            self.history[fill.order].at_ns > entry.event.at_ns
+            for symbol in self.instruments()
+            for fill in self.fills(symbol)
+        )
+        young = self.age_ok(entry.event.at_ns, self.history[-1].at_ns, self.limits.reconciled_age_s_max)
+        return told == ours and young and not filled
+
+    def unknown(self) -> bool:
+        """The venue's last word on some order that has not ended is that its fate is unknown."""
+        alive = [permit for permit in self.permits() if not self.reservation(permit).over and self.results(permit)]
+        return any(self.results(permit)[-1].state == PermitState.UNKNOWN for permit in alive)
 
     # -------------------------------------------------------- exposure
 

@@ -346,7 +346,7 @@ FEW = settings(
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow],
 )
-MANY = settings(FEW, max_examples=500, stateful_step_count=30, derandomize=False, database=None)
+MANY = settings(FEW, max_examples=500, stateful_step_count=30)
 
 
 @pytest.mark.parametrize("machine", [Books, Losses])
