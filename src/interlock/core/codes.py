@@ -69,6 +69,9 @@ class Code(StrEnum):
     OPERATOR_LOCK = "OPERATOR_LOCK"
     QUARANTINED = "QUARANTINED"
 
+    BUSY = "BUSY"
+    UNANSWERED = "UNANSWERED"
+
 
 class TradingState(IntEnum):
     """What may leave now; derived from the locks in force, never stored."""

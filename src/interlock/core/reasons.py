@@ -57,6 +57,18 @@ DENIALS: Final = _by_code(
         "send a larger order, or wait until more is allowed",
     ),
     Reason(
+        Code.BUSY,
+        "More intents waited than the gateway takes; this one was not looked at.",
+        "nothing leaves",
+        "send fewer intents at once, and this one again",
+    ),
+    Reason(
+        Code.UNANSWERED,
+        "No answer came in time, so the answer is no.",
+        "nothing may be assumed to have been sent",
+        "ask for the status; the same intent id can be sent again and is never executed twice",
+    ),
+    Reason(
         Code.AMEND_UNSUPPORTED,
         "Working orders are not changed.",
         "the working order stays as it is",

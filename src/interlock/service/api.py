@@ -1,0 +1,141 @@
+"""
+What the gateway says to those who ask: plain records, the same in process, over the local socket and later over HTTP.
+
+They hold figures and codes; words are made where a person reads them.
+"""
+
+from math import nan
+
+import msgspec
+
+from interlock.core.codes import AccountKind, Code, KillMode, Scope, TradingState
+from interlock.core.messages import Decision, PermitIssued
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """
+    What became of an intent.
+
+    `headline` is the most important reason: ALLOWED, a guard's code, BUSY where the gateway had no time for it, or
+    UNANSWERED where no answer came in time (which means no: nothing may be assumed to have been sent). `permits` holds
+    what was handed over to the caller to execute; it is empty where the gateway executes by itself.
+    """
+
+    intent_id: str
+    headline: Code
+    granted_steps: int = 0
+    decisions: tuple[Decision, ...] = ()
+    permits: tuple[PermitIssued, ...] = ()
+    note: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether anything may go out."""
+        return self.granted_steps > 0
+
+
+class KillStatus(msgspec.Struct, frozen=True):
+    """The kill switch of one scope as it stands."""
+
+    active: bool
+    mode: KillMode | None = None
+    scope: Scope = Scope.ACCOUNT
+    scope_key: str = ""
+    reason: str = ""
+    by: str = ""
+    at_ns: int = 0
+
+
+class LockStatus(msgspec.Struct, frozen=True):
+    """A lock in force."""
+
+    scope: Scope
+    scope_key: str
+    side: int
+    code: Code
+    severity: TradingState
+    until_ns: int
+    reason: str = ""
+
+
+class LimitStatus(msgspec.Struct, frozen=True):
+    """A limit beside its present use, in the limit's unit; `scope` is the symbol or strategy, empty for the account."""
+
+    code: Code
+    name: str
+    scope: str
+    use: float
+    limit: float
+    unit: str
+
+
+class FloorStatus(msgspec.Struct, frozen=True):
+    """An equity floor in account currency, and the equity that is held against it."""
+
+    code: Code
+    floor: float
+    equity: float
+
+
+class PositionStatus(msgspec.Struct, frozen=True):
+    """One position; `stop_state` is `working`, `pending`, `missing` or `none` (nothing is to be placed)."""
+
+    symbol: str
+    strategy: str
+    side: int
+    quantity: float
+    entry: float
+    mark: float
+    pnl: float
+    stop_price: float
+    stop_state: str
+    flattening: bool
+
+
+class DecisionStatus(msgspec.Struct, frozen=True):
+    """One of the last decisions, with why."""
+
+    at_ns: int
+    id: int
+    intent_id: str
+    source: str
+    symbol: str
+    side: int
+    reducing: bool
+    requested_steps: int
+    granted_steps: int
+    headline: Code
+    why: str
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Everything that a person on duty wants to see at once."""
+
+    at_ns: int
+    account: str
+    kind: AccountKind
+    environment: str
+    venue: str
+    trading_state: TradingState
+    equity: float
+    equity_venue: float
+    kill: tuple[KillStatus, ...]
+    breaker: tuple[LockStatus, ...]
+    """Locks that users see as an open circuit breaker; it is closed where there are none."""
+    locks: tuple[LockStatus, ...]
+    limits: tuple[LimitStatus, ...]
+    floors: tuple[FloorStatus, ...]
+    positions: tuple[PositionStatus, ...]
+    decisions: tuple[DecisionStatus, ...]
+    conditions: tuple[tuple[str, bool, str], ...]
+    """The live conditions: name, whether it is met, and what it was read from."""
+    policy_id: str = ""
+    policy_digest: str = ""
+    policy_until_ns: int = 0
+    ledger_seq: int = 0
+    ledger_durable_seq: int = 0
+    ledger_problem: str = ""
+    troubles: tuple[str, ...] = ()
+    """What is wrong now, as sentences: the venue does not answer, a stop is missing, the engine is being rebuilt."""
+    equity_age_s: float = nan
+    market_age_s: float = nan
