@@ -68,6 +68,8 @@ class Code(StrEnum):
     KILL_SWITCH = "KILL_SWITCH"
     OPERATOR_LOCK = "OPERATOR_LOCK"
     QUARANTINED = "QUARANTINED"
+    STOP_REFUSED = "STOP_REFUSED"
+    RESTARTED = "RESTARTED"
 
 
 class TradingState(IntEnum):
