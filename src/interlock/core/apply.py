@@ -145,6 +145,7 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
         output.decision,
         source_number(state, output.source),
         deferred=output.deferred,
+        trigger_price=output.trigger_price,
     )
     state.permits.add(p)
     r.permits.append(p.id)
@@ -276,6 +277,8 @@ def schedule(state: State) -> None:
         r = state.symbols[index]
         edge = session_of(state, index, a.now_ns)[2]
         wake = min(wake, edge, r.goal_next_ns if r.goal else OPERATOR_NS)
+        if r.stop_refusals:
+            wake = min(wake, *(due for due in (r.stop_next_ns, r.stop_close_ns, OPERATOR_NS) if due > a.now_ns))
     for p in state.permits.alive():
         wake = min(wake, _permit_wake(state, p))
     if a.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)] == TradingState.HALTED:
