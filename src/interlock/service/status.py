@@ -9,7 +9,7 @@ from math import nan
 from typing import Final
 
 from interlock.core.codes import Code, Scope, TradingState
-from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.constants import MICROS, NS_PER_S_FLOAT
 from interlock.core.floors import floor_of
 from interlock.core.limits import Limits, is_on
 from interlock.core.locks import trading_state
@@ -145,39 +145,37 @@ def _of(
 
 
 def _limits(state: State, limits: Limits) -> Iterator[LimitStatus]:
+    """What each active limit on exposure allows, beside what is held and reserved."""
     a = state.account
-    equity = a.equity
+    equity, currency = a.equity, a.currency
     if is_on(limits, Code.SYMBOL_EXPOSURE):
-        for index in state.open_rows:
-            r = state.symbols[index]
-            if is_position(r):
-                line = state.limits(r).symbol_exposure_frac_max * equity
-                yield LimitStatus(
-                    Code.SYMBOL_EXPOSURE,
-                    "symbol_exposure_frac_max",
-                    state.names.symbols[index],
-                    _symbol_use(r),
-                    line,
-                    a.currency,
-                )
-        if not state.open_rows:
-            line = limits.symbol_exposure_frac_max * equity
-            yield LimitStatus(Code.SYMBOL_EXPOSURE, "symbol_exposure_frac_max", "", 0.0, line, a.currency)
+        for symbol, use, share in _symbol_uses(state, limits):
+            yield LimitStatus(Code.SYMBOL_EXPOSURE, "symbol_exposure_frac_max", symbol, use, share * equity, currency)
     if is_on(limits, Code.STRATEGY_EXPOSURE):
+        line = limits.strategy_exposure_frac_max * equity
         for name, s in zip(state.names.strategies, state.strategies, strict=True):
             use = s.held_notional + s.pending_reserved / MICROS
-            line = limits.strategy_exposure_frac_max * equity
-            yield LimitStatus(Code.STRATEGY_EXPOSURE, "strategy_exposure_frac_max", name, use, line, a.currency)
-    pending = (a.pending_buy_reserved + a.pending_sell_reserved) / MICROS
+            yield LimitStatus(Code.STRATEGY_EXPOSURE, "strategy_exposure_frac_max", name, use, line, currency)
     if is_on(limits, Code.TOTAL_EXPOSURE):
-        use, line = a.held_notional + pending, limits.total_exposure_frac_max * equity
-        yield LimitStatus(Code.TOTAL_EXPOSURE, "total_exposure_frac_max", "", use, line, a.currency)
+        use = a.held_notional + (a.pending_buy_reserved + a.pending_sell_reserved) / MICROS
+        line = limits.total_exposure_frac_max * equity
+        yield LimitStatus(Code.TOTAL_EXPOSURE, "total_exposure_frac_max", "", use, line, currency)
     if is_on(limits, Code.NET_EXPOSURE):
         line = limits.net_exposure_frac_max * equity
-        yield LimitStatus(Code.NET_EXPOSURE, "net_exposure_frac_max", "", abs(a.net_notional), line, a.currency)
+        yield LimitStatus(Code.NET_EXPOSURE, "net_exposure_frac_max", "", abs(a.net_notional), line, currency)
     if is_on(limits, Code.CONCURRENT_POSITIONS):
         count, most = float(a.position_count), limits.position_count_max
         yield LimitStatus(Code.CONCURRENT_POSITIONS, "position_count_max", "", count, most, "count")
+
+
+def _symbol_uses(state: State, limits: Limits) -> Iterator[tuple[str, float, float]]:
+    """Each symbol that is held or reserved, its use and its limit; one without a name where there is none."""
+    held = [index for index in state.open_rows if is_position(state.symbols[index])]
+    for index in held:
+        r = state.symbols[index]
+        yield state.names.symbols[index], _symbol_use(r), state.limits(r).symbol_exposure_frac_max
+    if not held:
+        yield "", 0.0, limits.symbol_exposure_frac_max
 
 
 def _symbol_use(r: SymbolRow) -> float:
@@ -211,8 +209,3 @@ def _positions(state: State, stops: Mapping[str, str]) -> Iterator[PositionStatu
             stop_state=stops.get(symbol, NO_STOP) if r.stop_price == r.stop_price else NO_STOP,
             flattening=bool(r.goal),
         )
-
-
-def ends(until_ns: int) -> bool:
-    """Whether a lock ends by itself."""
-    return until_ns != OPERATOR_NS
