@@ -5,6 +5,7 @@ Reading changes nothing. What cannot be known is NaN, and is shown as unknown.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from math import nan
 from typing import Final
 
@@ -39,66 +40,57 @@ from interlock.service.api import (
 NO_STOP: Final = "none"
 
 
-def status_of(
-    state: State,
-    *,
-    at_ns: int,
-    environment: str = "",
-    venue: str = "",
-    kill: tuple[KillStatus, ...] = (),
-    reasons: Mapping[tuple[Scope, str, Code], str] | None = None,
-    stops: Mapping[str, str] | None = None,
-    decisions: tuple[DecisionStatus, ...] = (),
-    conditions: tuple[tuple[str, bool, str], ...] = (),
-    ledger: tuple[int, int, str] = (0, 0, ""),
-    troubles: tuple[str, ...] = (),
-) -> Status:
-    """
-    Everything at once.
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a status tells beyond the engine's state."""
 
-    Args:
-        state: the engine's.
-        at_ns: now, UTC epoch.
-        environment: testnet or mainnet.
-        venue: its name.
-        kill: the kill switches that are on.
-        reasons: what was said when each lock was set.
-        stops: whether the stop of each symbol rests at the venue: `working`, `pending` or `missing`.
-        decisions: the last ones.
-        conditions: the live conditions and what each was read from.
-        ledger: last record, last durable record, what keeps it from being written.
-        troubles: what is wrong now, as sentences.
-    """
+    environment: str = ""
+    venue: str = ""
+    kill: tuple[KillStatus, ...] = ()
+    """The kill switches that are on."""
+    reasons: Mapping[tuple[Scope, str, Code], str] = field(default_factory=dict)
+    """What was said when each lock was set."""
+    stops: Mapping[str, str] = field(default_factory=dict)
+    """Whether the stop of each symbol rests at the venue: `working`, `pending` or `missing`."""
+    decisions: tuple[DecisionStatus, ...] = ()
+    conditions: tuple[tuple[str, bool, str], ...] = ()
+    ledger: tuple[int, int, str] = (0, 0, "")
+    """The last record, the last durable one, and what keeps records from being written."""
+    troubles: tuple[str, ...] = ()
+
+
+def status_of(state: State, at_ns: int, around: Around) -> Status:
+    """Everything at once, as of `at_ns`."""
     a = state.account
     limits = state.account_limits()
-    locks = tuple(_locks(state, reasons or {}))
+    locks = tuple(_locks(state, around.reasons))
     book_ns = min((state.symbols[index].mark_at_ns for index in state.open_rows), default=0)
     return Status(
         at_ns=at_ns,
         account=a.account,
         kind=a.kind,
-        environment=environment,
-        venue=venue,
+        environment=around.environment,
+        venue=around.venue,
         trading_state=trading_state(state),
         equity=guard_equity(a.venue_equity, a.own_equity),
         equity_venue=a.venue_equity,
-        kill=kill,
+        kill=around.kill,
         breaker=tuple(lock for lock in locks if lock.scope == Scope.ACCOUNT and lock.code in BREAKER),
         locks=locks,
         limits=tuple(_limits(state, limits)),
         floors=tuple(
             FloorStatus(code, floor_of(state, code, limits)[1], a.equity) for code in LOSS_TRIGGERS if is_on(limits, code)
         ),
-        positions=tuple(_positions(state, stops or {})),
-        decisions=decisions,
-        conditions=conditions,
+        positions=tuple(_positions(state, around.stops)),
+        decisions=around.decisions,
+        conditions=around.conditions,
         policy_id=state.policy.policy_id if state.policy else "",
         policy_digest=state.policy.digest if state.policy else "",
         policy_until_ns=a.policy_valid_until_ns,
-        ledger_seq=ledger[0],
-        ledger_durable_seq=ledger[1],
-        ledger_problem=ledger[2],
-        troubles=troubles,
+        ledger_seq=around.ledger[0],
+        ledger_durable_seq=around.ledger[1],
+        ledger_problem=around.ledger[2],
+        troubles=around.troubles,
         equity_age_s=_age_s(at_ns, a.venue_equity_at_ns),
         market_age_s=_age_s(at_ns, book_ns),
     )
