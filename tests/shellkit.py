@@ -47,6 +47,8 @@ class Rig:
     aways: list[str]
     troubles: list[str]
     steps: list[Step] = field(default_factory=list)
+    paused: bool = False
+    """Whether the shell makes no steps, as if it were busy elsewhere."""
 
     @property
     def permits(self) -> list[PermitIssued]:
@@ -91,13 +93,17 @@ async def running(place: Path, bench: Bench, *, inbox: Inbox | None = None, **op
     )
     task = asyncio.create_task(shell.run())
     rig = Rig(shell, gate, disk, bench, task, published, aways, troubles)
-    carry_out = shell._carry_out
+    carry_out, turn = shell._carry_out, shell._turn
 
     def noted(handed: Any) -> None:
         rig.steps.append(handed.step)
         carry_out(handed)
 
-    shell._carry_out = noted  # type: ignore[method-assign]
+    def turns() -> None:
+        if not rig.paused:
+            turn()
+
+    shell._carry_out, shell._turn = noted, turns  # type: ignore[method-assign]
     await asyncio.sleep(0)
     try:
         yield rig
