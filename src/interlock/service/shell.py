@@ -387,10 +387,10 @@ class Shell:
                     self._publish(output)
             elif isinstance(output, PermitRevoked | CancelOrders):
                 self._publish(output)
-        for watcher in self._watchers:
-            watcher.offer(step)
-        if any(watcher.closed for watcher in self._watchers):
+        if self._watchers:
             self._watchers = [watcher for watcher in self._watchers if not watcher.closed]
+            for watcher in self._watchers:
+                watcher.offer(step)
 
     def _release(self) -> None:
         """Opening permits that have become durable have left, and whoever asked for them is answered."""
