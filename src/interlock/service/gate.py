@@ -35,6 +35,10 @@ class PermitSpent(InterlockError):
     """The permit was used before; look up what became of its order."""
 
 
+class EngineAway(InterlockError):
+    """The engine is being rebuilt: nothing may open until it is back; what only reduces may leave without it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Handed:
     """What a step came to: the permits to carry out now, those that wait for the disk, and what the disk's trouble is."""
