@@ -324,7 +324,7 @@ class _Reading:
             self._signed = "side" not in grid.places
             self._fee_sign = self._sign_of_fees()
             if is_trades:
-                trades = self._ordered([*self._each(self._trade)], lambda trade: trade.entry_ns)
+                trades = self._ordered([*self._each(self._trade)], lambda trade: trade.exit_ns)
             else:
                 fills = self._ordered([*self._each(self._fill)], lambda fill: fill.at_ns)
         if problems.count:
