@@ -144,11 +144,17 @@ def _use(state: State, permit: int) -> None:
 
 
 def spent(state: State, event: Spent) -> None:
-    """The permit is used up; one that nobody knows puts positions in doubt."""
-    if state.permits.get(event.permit) is None:
+    """The permit is used up; one that nobody knows puts positions in doubt, and so does one that another executes."""
+    known = state.permits.get(event.permit)
+    if known is None:
         state.account.reconciled = 0.0
-    else:
-        _use(state, event.permit)
+        return
+    first = not known.spent
+    _use(state, event.permit)
+    if event.by and first:
+        p = state.permits.edit(event.permit)
+        p.executor = event.by
+        _set_state(state, p, PermitState.UNKNOWN)
 
 
 def executed(state: State, event: Executed) -> None:

@@ -123,9 +123,9 @@ class Gate:
             del self._waiting[permit.id]
         return tuple(ready)
 
-    def spend(self, permit: PermitIssued, at_ns: int, mono_ns: int | None = None) -> Handed:
+    def spend(self, permit: PermitIssued, at_ns: int, mono_ns: int | None = None, *, by: str = "") -> Handed:
         """
-        The permit is used up, and its one order may be sent.
+        The permit is used up, and its one order may be sent; `by` names the source that sends it, empty the executor.
 
         Raises:
             PermitSpent: it was used before.
@@ -144,7 +144,7 @@ class Gate:
                 raise PermitVoid(f"permit {permit.id} is not durable yet")
             if permit.fence != a.fence or at_ns > permit.expires_ns:
                 raise PermitVoid(f"permit {permit.id} was issued before a lock or has expired")
-        return self.submit(Spent(permit.id, permit.epoch), at_ns, mono_ns)
+        return self.submit(Spent(permit.id, permit.epoch, by), at_ns, mono_ns)
 
     def resume(self, engine: Engine) -> None:
         """

@@ -187,9 +187,11 @@ class Shell:
         self._conflater.add(quote for quote in quotes if quote.symbol in known)
         self._bell.set()
 
-    def authorize(self, permit: PermitIssued) -> Step:
+    def authorize(self, permit: PermitIssued, by: str = "") -> Step:
         """
         The permit is used up by the engine, and its one order may be sent; returns the step.
+
+        `by` names the source that sends it, empty the executor.
 
         Raises:
             PermitSpent: it was used before.
@@ -199,7 +201,7 @@ class Shell:
         if self._away:
             self._owe(permit)
             raise EngineAway(self._away)
-        outcome = attempt(partial(self._gate.spend, permit, self._clock.wall_ns(), self._clock.mono_ns()))
+        outcome = attempt(partial(self._gate.spend, permit, self._clock.wall_ns(), self._clock.mono_ns(), by=by))
         if isinstance(outcome, Handed):
             self._carry_out(outcome)
             return outcome.step

@@ -15,6 +15,7 @@ from interlock.core.messages import (
     CashFlow,
     ClockChecked,
     EquityMarked,
+    FlattenSet,
     Heartbeat,
     Instruction,
     InstrumentSet,
@@ -247,7 +248,8 @@ def _amend(run: "Run", words: Words) -> None:
 
 def _spent(run: "Run", words: Words) -> None:
     permit = run.permit(words)
-    run.bench.send(Spent(permit, run.bench.engine.state.account.epoch))
+    by = words.options("by").get("by", "")
+    run.bench.send(Spent(permit, run.bench.engine.state.account.epoch, by))
 
 
 def _filled(run: "Run", words: Words) -> None:
@@ -359,6 +361,12 @@ def _release(run: "Run", words: Words) -> None:
     run.bench.send(LockReleased(*where, Code(code), by, reason))
 
 
+def _flatten(run: "Run", words: Words) -> None:
+    symbol = words.next("a symbol or all")
+    by, reason = _by(words)
+    run.bench.send(FlattenSet("" if symbol == "all" else symbol, reason, by))
+
+
 def _rebase(run: "Run", words: Words) -> None:
     run.bench.send(Rebased(*_by(words)))
 
@@ -419,6 +427,7 @@ VERBS: Final[dict[str, Verb]] = {
     "reset": _reset,
     "lock": _lock,
     "release": _release,
+    "flatten": _flatten,
     "rebase": _rebase,
     "owner": _owner,
     "mode": _mode,

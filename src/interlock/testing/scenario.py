@@ -52,8 +52,8 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     rebalance ID BTC=0.2 ETH=open:-0.1 SOL=close XRP=veto [refuse] [by SOURCE] [for STRATEGY]
     cancel p1 [by SOURCE], amend p1 [by SOURCE]
     again                                    the last input a second time
-    spent p1|permit:99, working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign], cancelled p1 [Nu],
-    unknown p1                               `Nu` is the total filled so far, in base units
+    spent p1|permit:99 [by SOURCE], working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign],
+    cancelled p1 [Nu], unknown p1            `Nu` is the total filled so far, in base units
     positions none | positions BTC +30@100 ...    what the venue holds from now on, told at once
     orders p1 ...                            open at the venue
     error [reducing]                         a call to the venue failed
@@ -62,6 +62,7 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     clock jump -5s | clock check [+6s|alone] the wall clock steps; it is compared with the venue's, or with nothing
     kill [flatten|freeze] [strategy S|symbol BTC] by NAME ["reason"], reset [scope] by NAME
     lock [strategy S|symbol BTC [buy|sell]] until TIME|OPERATOR by NAME, release CODE [scope] by NAME
+    flatten BTC|all by NAME                  positions are to be closed, until the venue confirms it
     rebase by NAME, owner any|NAME by NAME
     mode armed 1 rollout 1 kill 0 [symbols BTC+ETH]
     policy [unverified] [with PATH VALUE]... published anew
