@@ -85,6 +85,7 @@ async def running(place: Path, bench: Bench, *, inbox: Inbox | None = None, **op
     for step in bench.steps:
         gate.submit(step.input, step.at_ns, step.mono_ns)
     assert ledger.wait(gate.engine.state.account.seq, PATIENCE_S)
+    gate.due()
     published: list[Output] = []
     aways: list[str] = []
     troubles: list[str] = []

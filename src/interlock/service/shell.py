@@ -457,10 +457,11 @@ class Shell:
             self._failures = 0
         self._failures += 1
         self._failed_mono_ns = mono_ns
+        what = "a use of a permit"
         if entry is not None:
             entry.event = poison(entry.event, error)
             self._first.appendleft(entry)
-        what = "a use of a permit" if entry is None else type(entry.event).__name__
+            what = entry.event.kind
         self._set_away(f"a step broke ({what}: {type(error).__name__}: {error}); the engine is being rebuilt")
 
     def _set_away(self, reason: str) -> None:
