@@ -10,6 +10,7 @@ from interlock.cli.check import check
 from interlock.cli.demo import demo
 from interlock.cli.explain import explain
 from interlock.cli.guards import guards
+from interlock.cli.init import init
 from interlock.cli.schema import schema
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(demo)
+app.command()(init)
 app.command()(check)
 app.command()(explain)
 app.command()(guards)
