@@ -10,6 +10,7 @@ from interlock.cli.check import check
 from interlock.cli.demo import demo
 from interlock.cli.explain import explain
 from interlock.cli.guards import guards
+from interlock.cli.init import init
 from interlock.cli.replay import replay
 from interlock.cli.schema import schema
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(replay)
+app.command()(init)
 app.command()(check)
 app.command()(explain)
 app.command()(guards)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from interlock.core.errors import InterlockError
-from interlock.service.private import FilesExposed, exposure
+from interlock.service.private import FilesExposed, exposure, give_to_owner
 
 DEFAULT: Final = Path("interlock-home")
 
@@ -73,7 +73,9 @@ class Home:
             OSError: one cannot be made.
         """
         for directory in (self.path, self.keys, self.sources, self.latch):
-            directory.mkdir(mode=0o700, parents=directory is self.path, exist_ok=True)
+            if not directory.is_dir():
+                directory.mkdir(mode=0o700, parents=directory is self.path)
+                give_to_owner(directory, directory.parent)
             directory.chmod(0o700)
 
     def check(self) -> None:

@@ -9,11 +9,10 @@ missing, unknown or misspelt closes openings and says so; it never keeps the gat
 import difflib
 import hashlib
 import tomllib
-from collections.abc import Sequence
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
-from pydantic_core import ErrorDetails
 
 from interlock.core.codes import AccountKind
 from interlock.core.errors import InterlockError
@@ -177,7 +176,7 @@ def settled_kind(recorded: AccountKind | None, runtime: Runtime) -> AccountKind:
     raise KindUnsettled(f"runtime.toml says mode {wanted}, and this account was opened as {recorded}: {remedy}")
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: Mapping[str, Any]) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         return _unknown(key)
