@@ -12,6 +12,7 @@ Rules:
 import asyncio
 import hmac
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,6 +61,7 @@ FRAME_S: Final = 5.0
 IDLE_S: Final = 300.0
 PATIENCE_S_MAX: Final = 60.0
 CLOSING_S: Final = 5.0
+PAUSE_S: Final = 1.0
 
 _PEERS_DOING: Final = (OSError, asyncio.IncompleteReadError, FrameInvalid, msgspec.MsgspecError)
 """What a peer can bring about; it ends the connection. (A timeout is an OSError.)"""
@@ -101,9 +103,10 @@ class ControlServer:
         self._environment = environment
         self._trouble = trouble
         self._room = {OPERATOR: OPERATORS_MAX, "": CONNECTIONS_MAX}
-        self._serving: set[asyncio.Task[None]] = set()
+        self._pausing: asyncio.TimerHandle | None = None
+        self._serving: dict[asyncio.Task[None], socket.socket] = {}
         self._acts: set[asyncio.Task[Told]] = set()
-        self._strangers: dict[asyncio.StreamWriter, None] = {}
+        self._strangers: dict[asyncio.Task[None], None] = {}
 
     async def __aenter__(self) -> Self:
         """
@@ -116,14 +119,17 @@ class ControlServer:
         self._keys.load()
         for problem in self._keys.problems:
             self._trouble(problem)
-        listening = listen(self._path)
+        self._listening = listen(self._path)
         self._inode = self._path.stat().st_ino
-        self._server = await asyncio.start_unix_server(self._arrived, sock=listening)
+        self._accept_from_now_on()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """The socket is gone; what the desk had begun is finished, or given up after some seconds."""
-        self._server.close()
+        if self._pausing is not None:
+            self._pausing.cancel()
+        asyncio.get_running_loop().remove_reader(self._listening)
+        self._listening.close()
         with suppress(FileNotFoundError):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
@@ -133,42 +139,60 @@ class ControlServer:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        for writer in self._strangers:
-            writer.transport.abort()
 
     # ------------------------------------------------------------ connections
 
-    def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept_from_now_on(self) -> None:
+        self._pausing = None
+        asyncio.get_running_loop().add_reader(self._listening, self._accept)
+
+    def _accept(self) -> None:
+        """Whoever knocks is being served; where the process has no room for more files, they wait a moment."""
+        loop = asyncio.get_running_loop()
+        try:
+            peer, _ = self._listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            self._trouble(f"the control socket takes nobody for now: {error.strerror}")
+            loop.remove_reader(self._listening)
+            self._pausing = loop.call_later(PAUSE_S, self._accept_from_now_on)
+            return
+        peer.setblocking(False)
         if len(self._strangers) >= STRANGERS_MAX:
             oldest = next(iter(self._strangers))
             del self._strangers[oldest]
-            oldest.transport.abort()
-        self._strangers[writer] = None
-        writer.transport.set_write_buffer_limits(high=0)  # so that what is drained has left
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="control connection")
-        self._serving.add(task)
+            oldest.cancel()
+        task = loop.create_task(self._serve(peer), name="control connection")
+        self._strangers[task] = None
+        self._serving[task] = peer
         task.add_done_callback(self._served)
 
     def _served(self, task: asyncio.Task[None]) -> None:
-        self._serving.discard(task)
+        self._strangers.pop(task, None)
+        self._serving.pop(task).close()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._trouble(f"a control connection broke, report it: {error!r}")
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+    async def _serve(self, peer: socket.socket) -> None:
+        with suppress(*_PEERS_DOING):
+            reader, writer = await asyncio.open_unix_connection(sock=peer)
+            writer.transport.set_write_buffer_limits(high=0)  # so that what is drained has left
             try:
-                async with asyncio.timeout(HANDSHAKE_S):
-                    source, welcome = await self._introduced(reader, writer)
+                await self._converse(reader, writer)
             finally:
-                self._strangers.pop(writer, None)
-            with self._admitted(source) as refused:
-                await _send(writer, Welcome(refused=refused) if refused else welcome)
-                while not refused:
-                    await self._answer_next(source, reader, writer)
-        except _PEERS_DOING:
-            return
-        finally:
-            writer.transport.abort()
+                writer.transport.abort()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(HANDSHAKE_S):
+            source, welcome = await self._introduced(reader, writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._strangers.pop(task, None)
+        with self._admitted(source) as refused:
+            await _send(writer, Welcome(refused=refused) if refused else welcome)
+            while not refused:
+                await self._answer_next(source, reader, writer)
 
     async def _introduced(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, Welcome]:
         """Which source the peer has proven to be, empty where none, and what is to be said to it."""
