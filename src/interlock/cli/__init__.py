@@ -11,8 +11,11 @@ from interlock.cli.demo import demo
 from interlock.cli.explain import explain
 from interlock.cli.guards import guards
 from interlock.cli.init import init
+from interlock.cli.kill import flatten, kill, reset
 from interlock.cli.replay import replay
 from interlock.cli.schema import schema
+from interlock.cli.status import status
+from interlock.panic import panic
 
 app = typer.Typer(
     name="interlock",
@@ -30,6 +33,11 @@ app.command()(guards)
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 app.command()(schema)
+app.command()(status)
+app.command()(kill)
+app.command()(reset)
+app.command()(flatten)
+app.command()(panic)
 
 
 def _show_version(wanted: bool) -> None:

@@ -8,4 +8,8 @@ class GatewayUnreachable(InterlockError):
 
 
 class CommandRefused(InterlockError):
-    """The gateway said no; the message is its own and names the remedy."""
+    """The gateway said no; the message is its own and names the remedy, `error` is what it called the reason."""
+
+    def __init__(self, error: str, message: str) -> None:
+        self.error = error
+        super().__init__(message)

@@ -13,10 +13,13 @@ import msgspec
 
 from interlock.client.errors import CommandRefused, GatewayUnreachable
 from interlock.client.line import Line
+from interlock.core.codes import Code
 from interlock.service.desk import Desk, Question, Told, carry_out
 from interlock.service.wire import ANSWERS, FrameInvalid, Request
 
 IDLE_LINES_MAX: Final = 4
+UNHEARD: Final = (Code.BUSY, Code.UNANSWERED)
+"""What a failure is called that is none of the desk's."""
 
 
 class Way(Protocol):
@@ -64,14 +67,16 @@ class SocketWay:
             raise GatewayUnreachable(f"the gateway's answer cannot be read: {error}") from error
         except FrameInvalid as error:
             line.close()
-            raise CommandRefused(str(error)) from error
+            raise CommandRefused(type(error).__name__, str(error)) from error
         except BaseException:
             line.close()
             raise
         self._keep(line)
-        if reply.failure is not None:
-            raise CommandRefused(reply.failure.message)
-        return told
+        if reply.failure is None:
+            return told
+        if reply.failure.error in UNHEARD:
+            raise GatewayUnreachable(reply.failure.message)
+        raise CommandRefused(reply.failure.error, reply.failure.message)
 
     def close(self) -> None:
         """No idle connection is left; the next question opens one."""
@@ -118,7 +123,7 @@ class InsideWay:
             raise GatewayUnreachable("the gateway did not come to it in time")
         error = act.exception()
         if error is not None:
-            raise CommandRefused(f"{type(error).__name__}: {error}") from error
+            raise CommandRefused(type(error).__name__, str(error)) from error
         return act.result()
 
     def close(self) -> None:

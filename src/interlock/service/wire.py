@@ -40,6 +40,7 @@ from interlock.service.desk import (
     Started,
     Submit,
 )
+from interlock.service.private import read_plain
 
 VERSION: Final = 1
 HEADER: Final = struct.Struct(">BI")
@@ -178,18 +179,19 @@ def is_source_name(name: str) -> bool:
 
 def read_key(path: Path) -> bytes:
     """
-    The key in the file, without white space around it.
+    The key in the file, without white space around it. Root may read anybody's: an operator often is.
 
     Raises:
         KeyUnreadable: it cannot be read, is shorter than a key is, or others than its owner may read it.
     """
     try:
+        data, problem = read_plain(path)
         open_to_others = path.stat().st_mode & 0o077
-        key = path.read_bytes().strip()
     except OSError as error:
         raise KeyUnreadable(f"{path}: {error.strerror}: name the home of a gateway, and a source that has a key") from error
-    if open_to_others:
-        raise KeyUnreadable(f"{path} is open to others than its owner: chmod 600 {path}")
+    if problem or open_to_others:
+        raise KeyUnreadable(problem or f"{path} is open to others than its owner: chmod 600 {path}")
+    key = data.strip()
     if len(key) < KEY_BYTES_MIN:
         raise KeyUnreadable(f"{path} holds {len(key)} bytes, a key has at least {KEY_BYTES_MIN}")
     return key

@@ -299,7 +299,7 @@ def test_too_many_questions_under_way_are_denied_and_operators_are_heard(
             assert impatient.submit(opening()).headline == Code.UNANSWERED
         with Client.connect(gateway.home, source="bot", timeout_s=PATIENCE_S) as client:
             assert client.submit(opening(number="i2")).headline == Code.BUSY
-            with pytest.raises(CommandRefused, match="under way"):
+            with pytest.raises(GatewayUnreachable, match="under way"):
                 client.status()
         assert still_answers(gateway)
         gateway.let_go()
