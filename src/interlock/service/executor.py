@@ -155,6 +155,13 @@ class Executor:
         """No more permits are taken, and `run` will end."""
         self._stopping.set()
 
+    async def spend(self, permit: PermitIssued) -> bool:
+        """Whether the permit is now spent on disk, for the first time, by somebody else who executes it."""
+        if not await self._spend(permit, b""):
+            return False
+        await self._finish(permit.id)
+        return True
+
     async def close_directly(self, symbol: str | None, by: str, *, timeout_s: float = 30.0) -> DirectClose:
         """
         The symbol, or with None the account, is closed at the venue's own word; positions as then read are told.
