@@ -13,6 +13,7 @@ from interlock.cli.guards import guards
 from interlock.cli.init import init
 from interlock.cli.kill import flatten, kill, reset
 from interlock.cli.replay import replay
+from interlock.cli.run import run
 from interlock.cli.schema import schema
 from interlock.cli.status import status
 from interlock.panic import panic
@@ -25,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(demo)
+app.command()(run)
 app.command()(replay)
 app.command()(init)
 app.command()(check)

@@ -165,7 +165,9 @@ def _throw_on_disk(place: Home, ask: Kill, silence: Exception) -> NoReturn:
     except LatchUnwritable as error:
         failed.append(str(error))
     if thrown:
-        failed.append(f"THROWN ON THE DISK, in {' and '.join(thrown)}: a gateway of this home opens nothing, now or once started")
+        failed.append(
+            f"THROWN ON THE DISK, in {' and '.join(thrown)}: a gateway of this home opens nothing, now or once started"
+        )
         failed.append("NOT CONFIRMED by any gateway; resting orders are not cancelled")
     else:
         failed.append("NOT KILLED: neither the gateway nor the disk took it")

@@ -302,6 +302,11 @@ class Gateway:
 
     # ------------------------------------------------------------ reading
 
+    @property
+    def currency(self) -> str:
+        """The account's."""
+        return self._shell.state.account.currency
+
     def status(self) -> Status:
         """Everything that a person on duty wants to see."""
         now_ns = self._clock.wall_ns()
