@@ -238,6 +238,11 @@ def _repeat_freeze(agenda: Agenda, since_ns: int) -> None:
         agenda.emit(Alert(Code.TRADING_HALTED, "exits are off, and positions are open: reset the kill switch or close"))
 
 
+def _flatten_name(state: State, index: int) -> str:
+    """What the closes of a position that is to be flattened have in common."""
+    return f"flatten:{state.names.symbols[index]}:{state.symbols[index].episode}"
+
+
 def _attempt_flat(agenda: Agenda, index: int) -> None:
     state = agenda.state
     r = state.symbols[index]
@@ -246,7 +251,7 @@ def _attempt_flat(agenda: Agenda, index: int) -> None:
     assert instrument is not None
     strategy = state.names.strategies[r.owner] if r.owner >= 0 else ""
     side = -1 if r.position > 0 else 1
-    goal = f"flatten:{symbol}:{r.episode}"
+    goal = _flatten_name(state, index)
     intent = Intent(
         f"{goal}:{r.goal_attempts}",
         EMERGENCY,
@@ -385,10 +390,10 @@ def _account_opened(agenda: Agenda, _event: AccountOpened, _before: _Before) -> 
     unused = [p for p in state.permits.alive() if p.state == PermitState.ISSUED]
     for p in unused:
         agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, Code.RESTARTED))
-    for index in sorted({p.symbol for p in unused if p.reduce_only}):
-        r = state.symbols[index]
-        if r.goal:
-            symbol = state.names.symbols[index]
+    for p in unused:
+        r = state.symbols[p.symbol]
+        if r.goal and p.goal == _flatten_name(state, p.symbol):
+            symbol = state.names.symbols[p.symbol]
             agenda.emit(FlattenGoal(symbol, Code(r.goal), True, agenda.at_ns, r.goal_attempts))
 
 
