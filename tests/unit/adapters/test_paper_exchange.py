@@ -290,7 +290,7 @@ def test_a_call_takes_its_time_to_arrive(tmp_path: Path, monkeypatch: pytest.Mon
         await venue.server_time_ns()
         assert slept == [0.25, 0.25]
 
-    monkeypatch.setattr(paper_exchange.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     on_venue(create(tmp_path / "a", latency_s=0.25), story)
 
 

@@ -86,7 +86,9 @@ def test_symbols_play_together_where_they_have_bars_and_with_their_own_spreads(t
     symbols = [[quote.symbol for quote in moment.quotes] for moment in moments[::4]]
     assert symbols == [["BTC"], ["BTC", "ETH"], ["ETH"], ["BTC"]]
     closing = moments[7].quotes[1]
-    assert (closing.bid, closing.ask, closing.mark) == (pytest.approx(10.4), pytest.approx(10.6), 10.5)
+    assert closing.mark == 10.5
+    assert closing.bid == pytest.approx(10.4)
+    assert closing.ask == pytest.approx(10.6)
 
 
 def test_a_tape_goes_on_where_it_was(tmp_path: Path) -> None:
