@@ -361,6 +361,9 @@ def test_a_file_that_is_not_this_account_is_refused_by_name(tmp_path: Path) -> N
         PaperExchange.open(tmp_path / "text")
     with pytest.raises(PaperUnusable, match="look at the disk"):
         create(tmp_path / "no" / "a")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(PaperUnusable, match="unable to open"):
+        PaperExchange.open(tmp_path / "folder")
 
 
 @pytest.mark.parametrize(

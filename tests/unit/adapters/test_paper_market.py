@@ -240,6 +240,18 @@ def test_margin_is_held_by_positions_and_by_resting_openings_and_not_by_exits() 
     assert rest(m, 1, 990, "t", limit_price=50_000.0).state == PermitState.WORKING
 
 
+@pytest.mark.parametrize(("balance", "accepted"), [(10.000033, False), (10.000034, True)])
+def test_margin_is_rounded_up_to_a_micro(balance: float, *, accepted: bool) -> None:
+    m = market(balance=balance)
+    m.set_leverage("BTC", 3.0)
+    try:
+        rest(m, 1, 1, "m", limit_price=30_000.1)  # 30.0001 of notional: 10.0000333... of margin
+    except VenueRejected:
+        assert not accepted
+    else:
+        assert accepted
+
+
 def test_leverage_stays_while_a_position_is_open() -> None:
     m = market()
     assert m.leverages == {"BTC": 20.0}
