@@ -26,6 +26,9 @@ WEIGHT_FILLS: Final = 5
 WEIGHT_OPEN_ORDERS: Final = 40
 """What a call weighs at the venue that counts them most strictly, Binance USD-M futures; open orders are of all symbols."""
 
+LOOK_AGAIN_S: Final = 0.02
+"""How often a waiting opening looks whether there is room."""
+
 
 class BudgetExhausted(InterlockError):
     """The venue's limits leave no room for another opening in time; send fewer, or later."""
@@ -67,9 +70,6 @@ class _Window:
     def admits(self, amount: int) -> bool:
         return self.used_by_openings + amount <= self._opening_limit and self.used + amount <= self._limit
 
-    def oldest_ends_ns(self) -> int:
-        return self._uses[0][0] + self._length_ns if self._uses else 0
-
 
 class Budget:
     """The account's rate budget at its venue; use it from one event loop."""
@@ -101,11 +101,9 @@ class Budget:
         """
         until_ns = self._mono_ns() + int(timeout_s * NS_PER_S)
         while not self._take(weight, orders):
-            now_ns = self._mono_ns()
-            if now_ns >= until_ns:
+            if self._mono_ns() >= until_ns:
                 raise BudgetExhausted("the venue's rate limits leave no room for another opening")
-            room_ns = min(window.oldest_ends_ns() for window in (self._weight, *self._orders) if window.used)
-            await asyncio.sleep(max(min(room_ns, until_ns) - now_ns, 1_000_000) / NS_PER_S)
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     def _take(self, weight: int, orders: int) -> bool:
         now_ns = self._mono_ns()

@@ -17,8 +17,7 @@ but for openings in one symbol, which would set its leverage under each other's 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from math import isfinite, nan
 from typing import Any, Final, NamedTuple
 
@@ -140,7 +139,7 @@ class Executor:
 
         What was spent before it began is asked after before anything else.
         """
-        with _stopped():
+        try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._restore()
                 self._tasks.create_task(self._tracker.listen())
@@ -150,6 +149,9 @@ class Executor:
                 if self._sending:
                     await asyncio.wait(self._sending, timeout=self._line.patience.answer_s)
                 raise _Stopped
+        except* _Stopped:
+            self._disk.close()
+            self._latch.close()
 
     def stop(self) -> None:
         """No more permits are taken, and `run` will end."""
@@ -225,7 +227,7 @@ class Executor:
 
     async def _objection(self, permit: PermitIssued) -> _Refusal | None:
         """What speaks against the opening, as far as the executor can see; None where all is proven."""
-        left_s = (permit.expires_ns - self._clock.wall_ns()) / NS_PER_S_FLOAT
+        left_s = (permit.expires_ns - self._clock.wall_ns()) / NS_PER_S_FLOAT - self._line.patience.store_s
         moving = any(each.symbol == permit.symbol and not each.reduce_only for each in self._tracker.flights)
         try:
             await self._line.budget.wait(WEIGHT_ORDER, 1, left_s)
@@ -467,15 +469,6 @@ class Executor:
 
 class _Stopped(Exception):
     """Ends the tasks of an executor that was stopped."""
-
-
-@contextmanager
-def _stopped() -> Iterator[None]:
-    """What a stop has ended is no error."""
-    try:
-        yield
-    except* _Stopped:
-        pass
 
 
 def _words(error: Exception) -> str:

@@ -7,10 +7,11 @@ disk.
 
 It keeps the whole sealed permit while its order may still be alive, and of one that is over the number alone: some 15
 bytes an order. The numbers of older epochs go at the next start, since nothing of an older epoch is ever spent again.
-One thread may use it at a time.
+Threads take turns.
 """
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -79,6 +80,7 @@ class SpentStore:
             SpentStoreError: it is damaged, another's, a newer version's, or cannot be written.
         """
         self._path = path
+        self._turn = threading.RLock()
         self._db = self._named(
             lambda: sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         )
@@ -153,8 +155,10 @@ class SpentStore:
         return found is not None
 
     def close(self) -> None:
-        """The file is closed."""
-        self._db.close()
+        """The file is closed; where the disk hangs it is left as it is, and nothing is lost that was said to be done."""
+        if self._turn.acquire(timeout=_BUSY_S):
+            self._db.close()
+            self._turn.release()
 
     def _prepare(self) -> None:
         application = self._pragma("application_id")
@@ -216,7 +220,8 @@ class SpentStore:
     def _named(self, work: Callable[[], _T]) -> _T:
         """What the work returns; what SQLite says against it is named for its remedy."""
         try:
-            return work()
+            with self._turn:
+                return work()
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code in _DAMAGE:

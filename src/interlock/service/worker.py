@@ -25,6 +25,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._jobs: PriorityQueue[tuple[bool, int, Callable[[], Any], Future[Any]]] = PriorityQueue()
         self._count = count()
+        self._ended = False
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     async def call(self, work: Callable[[], _T], *, timeout_s: float, urgent: bool = False) -> _T:
@@ -39,8 +40,15 @@ class Worker:
         async with asyncio.timeout(timeout_s):
             return await asyncio.wrap_future(answer)
 
+    def close(self) -> None:
+        """The thread ends when everything asked before is done."""
+        self._jobs.put((True, next(self._count), self._end, Future()))
+
+    def _end(self) -> None:
+        self._ended = True
+
     def _work(self) -> None:
-        while True:
+        while not self._ended:
             _, _, work, answer = self._jobs.get()
             if not answer.set_running_or_notify_cancel():
                 continue
