@@ -16,6 +16,7 @@ from interlock.service.shell import Shell
 from interlock.testing import Bench
 from interlock.testing.clock import FakeClock
 from interlock.testing.disk import Disk
+from lawkit import bench_under, hold
 
 T = TypeVar("T")
 PATIENCE_S = 60.0
@@ -69,10 +70,17 @@ class Rig:
         return self.bench.intent(symbol, 1, quantity=1.0, **changes)
 
 
+def held_bench() -> Bench:
+    """A healthy engine under every rule that holds a position."""
+    bench = bench_under()
+    hold(bench)
+    return bench
+
+
 async def until(condition: Callable[[], object]) -> None:
     """The condition has come true."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (any condition, of any object)
             await asyncio.sleep(0.001)
 
 

@@ -245,7 +245,6 @@ class Shell:
                     return
                 await self._pause()
         finally:
-            self._gate.ledger.on_durable(None)
             self._ended.set()
             for watcher in self._watchers:
                 watcher.close()
@@ -254,7 +253,7 @@ class Shell:
         """
         What waited has had its turn, the ledger is closed behind it; returns why that was not possible in time.
 
-        What may open and waited is refused. `run` has ended.
+        What may open and waited is refused, and no opening permit leaves any more. `run` has ended.
         """
         self._stopping = True
         for entry in self._inbox.withdraw_others():
@@ -272,14 +271,19 @@ class Shell:
         return await self._close(timeout_s)
 
     async def _close(self, timeout_s: float) -> LedgerError | None:
-        if not self._away:
-            with suppress(LedgerUnwritable):  # without it the next start folds more
-                self._gate.snapshot()
         try:
             async with asyncio.timeout(timeout_s):
+                while self._gate.drain():
+                    self._bell.clear()
+                    await self._bell.wait()
+                if not self._away:
+                    with suppress(LedgerUnwritable):  # without it the next start folds more
+                        self._gate.snapshot()
                 outcome = await attempt_on_thread(self._gate.close)
         except TimeoutError:
-            return LedgerUnwritable("the disk does not answer", "check the disk")
+            return self._gate.problem or LedgerUnwritable("the disk does not answer", "check the disk")
+        finally:
+            self._gate.ledger.on_durable(None)
         assert outcome is None or isinstance(outcome, LedgerError), outcome
         return outcome
 
@@ -385,7 +389,7 @@ class Shell:
         self._stepped_mono_ns = step.mono_ns
         for output in step.outputs:
             if isinstance(output, PermitIssued):
-                if output.reduce_only or output in handed.permits:
+                if output.reduce_only or (output in handed.permits and not self._stopping):
                     self._publish(output)
             elif isinstance(output, PermitRevoked | CancelOrders):
                 self._publish(output)
@@ -396,9 +400,11 @@ class Shell:
 
     def _release(self) -> None:
         """Opening permits that have become durable have left, and whoever asked for them is answered."""
+        self._gate.drain()
+        self._bell.set()
         if self._away:
             return
-        ready = self._gate.due()
+        ready = () if self._stopping else self._gate.due()
         for permit in ready:
             self._publish(permit)
         durable = self._gate.ledger.durable_seq

@@ -32,16 +32,10 @@ from interlock.service.inbox import Busy, Inbox, Priority
 from interlock.service.shell import Unanswered, symbols_of
 from interlock.service.watch import Missed
 from interlock.testing.bench import picture
-from lawkit import bench_under, decision, hold
-from shellkit import Rig, go, running, until
+from lawkit import bench_under, decision
+from shellkit import Rig, go, held_bench, running, until
 
 KILL = KillSet(KillMode.REDUCE_ONLY, Scope.ACCOUNT, "", "", "alice")
-
-
-def held_bench():  # type: ignore[no-untyped-def]
-    bench = bench_under()
-    hold(bench)
-    return bench
 
 
 def quote(rig: Rig, symbol: str, mark: float, later_ns: int = 1) -> Quote:
@@ -184,7 +178,7 @@ def test_an_asker_who_is_cancelled_while_the_disk_hangs_loses_nothing(tmp_path: 
         async with running(tmp_path, bench_under()) as rig:
             rig.disk.hang()
             asking = asyncio.create_task(rig.shell.ask(rig.open()))
-            await until(lambda: rig.inputs())
+            await until(rig.inputs)
             asking.cancel()
             rig.disk.heal()
             await until(lambda: rig.permits)
@@ -230,7 +224,7 @@ def test_a_permit_revoked_while_it_waits_for_the_disk_never_leaves(tmp_path: Pat
         async with running(tmp_path, bench_under()) as rig:
             rig.disk.hang()
             asking = asyncio.create_task(rig.shell.ask(rig.open(), timeout_s=60.0))
-            await until(lambda: rig.inputs())
+            await until(rig.inputs)
             await rig.shell.ask(KILL)
             rig.disk.heal()
             handed = await asking

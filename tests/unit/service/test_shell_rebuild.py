@@ -30,9 +30,9 @@ from interlock.service import shell as shells
 from interlock.service.gate import EngineAway
 from interlock.service.inbox import Priority
 from interlock.service.shell import Unanswered, poison
-from interlock.testing.bench import Bench, picture
-from lawkit import bench_under, decision, hold
-from shellkit import Rig, go, running, until
+from interlock.testing.bench import picture
+from lawkit import bench_under, decision
+from shellkit import Rig, go, held_bench, running, until
 
 KILL = KillSet(KillMode.REDUCE_ONLY, Scope.ACCOUNT, "", "", "alice")
 
@@ -44,7 +44,7 @@ class Trap:
         self.left = times
         self.handler: Callable[..., None] | None = absorb._HANDLERS.get(kind)
         self.applying = False
-        whole = engine.apply
+        whole = vars(engine)["apply"]
 
         def applying(*args: Any) -> None:
             self.applying = True
@@ -74,12 +74,6 @@ def trap(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trap]:
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shells, "PAUSE_S_MIN", 0.001)
     monkeypatch.setattr(shells, "PAUSE_S_MAX", 0.01)
-
-
-def held_bench() -> Bench:
-    bench = bench_under()
-    hold(bench)
-    return bench
 
 
 def assert_recorded_is_believed(rig: Rig, place: Path) -> None:
@@ -206,7 +200,7 @@ def test_opening_permits_that_waited_for_the_disk_leave_after_the_rebuild(
         async with running(tmp_path, bench_under()) as rig:
             rig.disk.hang()
             asking = asyncio.create_task(rig.shell.ask(rig.open(), timeout_s=60.0))
-            await until(lambda: rig.inputs())
+            await until(rig.inputs)
             trap(VenueError)
             await rig.shell.ask(VenueError("account"))
             assert rig.permits == []
@@ -286,6 +280,19 @@ def test_an_input_that_breaks_again_as_quarantined_is_told_as_a_bare_fact(
             assert handed.step.input.payload == b""
             equity = rig.shell.state.account.venue_equity
             assert equity != equity
+
+    go(story())
+
+
+def test_an_input_that_cannot_be_recorded_is_told_as_a_bare_fact_and_recorded(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path, held_bench()) as rig:
+            handed = await rig.shell.ask(rig.open(created_at_ns=10**30))
+            told = handed.step.input
+            assert isinstance(told, Quarantined)
+            assert (told.kind, told.payload, told.symbol) == ("Intent", b"", "BTC")
+            assert len((await rig.shell.ask(rig.close())).permits) == 1
+            assert_recorded_is_believed(rig, tmp_path)
 
     go(story())
 
