@@ -9,6 +9,7 @@ import pytest
 
 from interlock.service.home import DEFAULT, Home, HomeInUse, HomeMissing
 from interlock.service.private import BYTES_MAX, FilesExposed, exposure, read_private, write_private
+from repository import ROOT
 from unit.service.homes import made
 
 
@@ -175,3 +176,11 @@ def test_what_is_no_private_file_is_not_read(tmp_path: Path, kind: str) -> None:
 def test_the_longest_file_is_read(tmp_path: Path) -> None:
     write_private(tmp_path / "secret", b"x" * BYTES_MAX)
     assert len(read_private(tmp_path / "secret")) == BYTES_MAX
+
+
+def test_the_operations_page_names_every_file(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    home = Home(tmp_path)
+    paths = {value for value in vars(home).values() if isinstance(value, Path)} - {home.path, home.keys, home.sources}
+    names = {str(path.relative_to(home.path)) for path in paths}
+    assert {name for name in names if f"`{name}`" not in page and f"`{name}/`" not in page} == set()
