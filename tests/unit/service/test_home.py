@@ -41,6 +41,26 @@ def test_a_new_one_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> Non
     home.check()
 
 
+def test_a_link_is_not_followed_when_one_is_made(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    home.keys.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="keys"):
+        home.create()
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    os.chown(home.path, 65534, 65534)
+    home.create()
+    write_private(home.secret, b"x")
+    assert {path.stat().st_uid for path in home.path.rglob("*")} == {65534}
+
+
 def test_one_that_init_did_not_finish_is_missing(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with pytest.raises(HomeMissing, match="interlock init"):
