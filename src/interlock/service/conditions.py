@@ -109,6 +109,7 @@ class LiveConditions:
             rollout=float(runtime.rolled_out_whole),
             environment_kill=self._killed(unknown=mode is not self._kind),
             reason="; ".join(where for _, met, where in shown if not met),
+            symbols=covered,
         )
         return Conditions(told, shown)
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from interlock.core.codes import AccountKind, KillMode, Scope
-from interlock.core.messages import KillSet
+from interlock.core.codes import AccountKind, Code, KillMode, Scope
+from interlock.core.messages import BUY, SELL, Decision, KillSet
 from interlock.service.conditions import Conditions, LiveConditions, Tightening, kill_by_environment
 from interlock.service.home import Home
 from interlock.service.latch import KillLatch, KillState
 from interlock.service.lookout import BLIND, Lookout, Sight
 from interlock.service.runtime import parse
+from interlock.testing.builders import make_policy, open_bench
 from unit.service.homes import RUNTIME, made
 
 SHADOW, PAPER, LIVE = AccountKind
@@ -30,12 +31,20 @@ def judged(home: Home, *, kind: AccountKind = LIVE, kill: KillState | None = Non
     return live.read(SYMBOLS, KillLatch(home).state() if kill is None else kill)
 
 
-def may_open(conditions: Conditions, kind: AccountKind = LIVE) -> bool:
-    """As the core judges it."""
-    told = conditions.told
-    if isnan(told.environment_kill) or told.environment_kill > 0.0:
-        return False
-    return kind is not LIVE or (told.armed == 1.0 and told.rollout == 1.0)
+def asked(conditions: Conditions, kind: AccountKind, symbol: str, side: int, held: float = 0.0) -> Decision:
+    """What an engine that was told the conditions answers, everything else being in order."""
+    prices = dict.fromkeys(SYMBOLS, 100.0)
+    holdings = {symbol: (held, 100.0)} if held else {}
+    bench = open_bench(kind=kind, policy=make_policy(symbols=SYMBOLS), prices=prices, holdings=holdings)
+    bench.send(conditions.told)
+    step = bench.send(bench.intent(symbol, side, quantity=5.0, source="operator" if held else "bot"))
+    return next(output for output in step.outputs if isinstance(output, Decision))
+
+
+def may_open(conditions: Conditions, kind: AccountKind = LIVE, symbol: str = "BTCUSDT") -> bool:
+    decision = asked(conditions, kind, symbol, BUY)
+    assert decision.headline in (Code.ALLOWED, Code.NOT_LIVE), decision
+    return decision.allowed
 
 
 @pytest.fixture
@@ -97,6 +106,18 @@ def test_a_file_that_cannot_be_read_closes_every_kind_of_account(home: Home, kin
     assert isnan(conditions.told.rollout)
 
 
+@pytest.mark.parametrize("kind", [*AccountKind])
+@pytest.mark.parametrize(
+    "text", ["", OPEN, OPEN.replace("armed = true", "armed = false"), OPEN.replace('mode = "live"', "mode = 1")]
+)
+@pytest.mark.parametrize("killed", ["true", "false"])
+def test_whatever_they_say_a_position_can_be_closed(home: Home, kind: AccountKind, text: str, killed: str) -> None:
+    write(home, text)
+    conditions = judged(home, kind=kind, INTERLOCK_KILL_SWITCH=killed)
+    decision = asked(conditions, kind, "BTCUSDT", SELL, held=5.0)
+    assert (decision.headline, decision.reducing) == (Code.ALLOWED, True)
+
+
 @pytest.mark.parametrize("mode", [*AccountKind])
 @pytest.mark.parametrize("kind", [*AccountKind])
 def test_an_account_opens_in_its_own_mode_only(home: Home, mode: AccountKind, kind: AccountKind) -> None:
@@ -107,14 +128,16 @@ def test_an_account_opens_in_its_own_mode_only(home: Home, mode: AccountKind, ki
 def test_part_of_the_rollout_is_not_the_whole_of_it(home: Home) -> None:
     write(home, OPEN.replace("rollout_percent = 100", "rollout_percent = 0\nrollout = { BTCUSDT = 100, ETHUSDT = 100 }"))
     conditions = judged(home)
-    assert conditions.told.rollout == 0.0
+    assert (conditions.told.rollout, conditions.told.symbols) == (0.0, ("BTCUSDT", "ETHUSDT"))
+    assert [symbol for symbol in SYMBOLS if may_open(conditions, symbol=symbol)] == ["BTCUSDT", "ETHUSDT"]
     assert conditions.shown[2] == ("rollout", True, "runtime.toml: rollout_percent = 0, covers BTCUSDT, ETHUSDT")
 
 
 def test_no_symbol_is_not_every_symbol(home: Home) -> None:
     write(home, OPEN.replace("rollout_percent = 100", "rollout_percent = 0"))
     live = LiveConditions(home, parse(OPEN), LIVE, Tightening())
-    assert live.read((), KillState()).told.rollout == 0.0
+    told = live.read((), KillState()).told
+    assert (told.rollout, told.symbols) == (0.0, ())
 
 
 def test_many_symbols_are_told_shortly(home: Home) -> None:
