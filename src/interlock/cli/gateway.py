@@ -12,6 +12,7 @@ from interlock.cli.output import PROBLEMS, UNREADABLE, Mistake, failures
 from interlock.client import Client, CommandRefused, GatewayUnreachable, KeyUnreadable
 from interlock.core.authority import OPERATOR
 from interlock.core.codes import Scope
+from interlock.service.desk import BY_MAX
 from interlock.service.home import Home, HomeMissing
 
 TIMEOUT_S: Final = 5.0
@@ -106,4 +107,4 @@ def who(by: str | None) -> str:
         name = ""
     if not name:
         raise Mistake("say who does it: --by NAME")
-    return name
+    return name[:BY_MAX]

@@ -22,7 +22,7 @@ from interlock.core.codes import KillMode, Scope
 from interlock.core.errors import InputInvalid
 from interlock.core.messages import KillSet
 from interlock.service.api import KillStatus
-from interlock.service.desk import Flatten, Kill, Reset, Started
+from interlock.service.desk import TEXT_MAX, Flatten, Kill, Reset, Started
 from interlock.service.home import Home
 from interlock.service.latch import KillLatch, LatchUnwritable
 
@@ -65,7 +65,7 @@ def kill(
         place, (kind, key) = found(home), scoped(scope)
         if mode not in MODES:
             raise Mistake(f"{mode!r} is no mode: write {', '.join(MODES)}")
-        ask = Kill(MODES[mode], kind, key, reason, who(by))
+        ask = Kill(MODES[mode], kind, key, reason[:TEXT_MAX], who(by))
         try:
             with operator(place) as gateway:
                 told = gateway.ask(ask)
@@ -100,7 +100,7 @@ def reset(
     with asking():
         place, (kind, key) = found(home), scoped(scope)
         with operator(place) as gateway:
-            told = gateway.ask(Reset(kind, key, who(by), reason))
+            told = gateway.ask(Reset(kind, key, who(by), reason[:TEXT_MAX]))
         assert isinstance(told, KillStatus)
         _show_switch(told, as_json=as_json)
 
@@ -129,7 +129,7 @@ def flatten(
             raise Mistake("name the symbol, or leave it out to close every position")
         try:
             with operator(place) as gateway:
-                told = gateway.ask(Flatten(symbol or "", reason, who(by)))
+                told = gateway.ask(Flatten(symbol or "", reason[:TEXT_MAX], who(by)))
         except GatewayUnreachable as error:
             remedy = f"if it is dead, `interlock panic --home {place.path}` closes everything at the venue"
             raise Unconfirmed(f"{error}; {remedy}") from error
@@ -165,7 +165,9 @@ def _throw_on_disk(place: Home, ask: Kill, silence: Exception) -> NoReturn:
     except LatchUnwritable as error:
         failed.append(str(error))
     if thrown:
-        failed.append(f"THROWN ON THE DISK, in {' and '.join(thrown)}: a gateway of this home opens nothing, now or once started")
+        failed.append(
+            f"THROWN ON THE DISK, in {' and '.join(thrown)}: a gateway of this home opens nothing, now or once started"
+        )
         failed.append("NOT CONFIRMED by any gateway; resting orders are not cancelled")
     else:
         failed.append("NOT KILLED: neither the gateway nor the disk took it")

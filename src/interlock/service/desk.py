@@ -22,9 +22,12 @@ RESERVED: Final = ALWAYS - {OPERATOR}
 NAME_MAX: Final = 128
 """Longest id, symbol or strategy of an intent."""
 
+BY_MAX: Final = 64
+TEXT_MAX: Final = 500
+
 Key = Annotated[str, Meta(max_length=NAME_MAX)]
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Text = Annotated[str, Meta(max_length=500)]
+Name = Annotated[str, Meta(min_length=1, max_length=BY_MAX)]
+Text = Annotated[str, Meta(max_length=TEXT_MAX)]
 
 
 class NotAnOperator(InterlockError):
