@@ -11,6 +11,7 @@ from interlock.cli.demo import demo
 from interlock.cli.explain import explain
 from interlock.cli.guards import guards
 from interlock.cli.kill import flatten, kill, reset
+from interlock.cli.operate import close, rebase, release
 from interlock.cli.schema import schema
 from interlock.cli.status import status
 from interlock.panic import panic
@@ -33,6 +34,9 @@ app.command()(status)
 app.command()(kill)
 app.command()(reset)
 app.command()(flatten)
+app.command()(close)
+app.command()(release)
+app.command()(rebase)
 app.command()(panic)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from interlock.cli.gateway import (
+    KILL_S,
     ByOption,
     HomeOption,
     Unconfirmed,
@@ -67,7 +68,7 @@ def kill(
             raise Mistake(f"{mode!r} is no mode: write {', '.join(MODES)}")
         ask = Kill(MODES[mode], kind, key, reason[:TEXT_MAX], who(by))
         try:
-            with operator(place) as gateway:
+            with operator(place, KILL_S) as gateway:
                 told = gateway.ask(ask)
         except CommandRefused as error:
             if error.error == InputInvalid.__name__:
@@ -134,14 +135,19 @@ def flatten(
             remedy = f"if it is dead, `interlock panic --home {place.path}` closes everything at the venue"
             raise Unconfirmed(f"{error}; {remedy}") from error
         assert isinstance(told, Started)
-        if as_json:
-            show_json(told)
-            return
-        typer.echo(f"Closing {', '.join(told.symbols)}." if told.symbols else "There is nothing to close.")
-        if told.direct:
-            typer.echo("The engine is away: the orders went straight to the venue.")
-        if told.note:
-            typer.echo(told.note)
+        show_started(told, as_json=as_json)
+
+
+def show_started(told: Started, *, as_json: bool) -> None:
+    """What an operator's close has set in motion is on standard output."""
+    if as_json:
+        show_json(told)
+        return
+    typer.echo(f"Closing {', '.join(told.symbols)}." if told.symbols else "There is nothing to close.")
+    if told.direct:
+        typer.echo("The engine is away: the orders went straight to the venue.")
+    if told.note:
+        typer.echo(told.note)
 
 
 def _throw_on_disk(place: Home, ask: Kill, silence: Exception) -> NoReturn:

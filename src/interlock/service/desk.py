@@ -77,6 +77,10 @@ class Desk(Protocol):
         """What became of a permit that was handed over to the source is on record; repeats change nothing."""
         ...
 
+    async def heartbeat(self, source: str) -> None:
+        """The source is known to be alive, which the exit owner of a policy has to be."""
+        ...
+
     async def kill(self, kill: KillSet) -> KillStatus:
         """The kill switch is on, durably; the status tells what is in force in that scope."""
         ...
@@ -155,6 +159,14 @@ class Report(Ask, frozen=True):
     async def put(self, desk: Desk, source: str) -> None:
         """The desk has taken it."""
         await desk.report(source, self.executed)
+
+
+class Beat(Ask, frozen=True):
+    """I am alive."""
+
+    async def put(self, desk: Desk, source: str) -> None:
+        """The desk knows."""
+        await desk.heartbeat(source)
 
 
 class Kill(Ask, frozen=True):
@@ -261,7 +273,7 @@ class GetPolicy(Ask, frozen=True):
         return desk.policy(source)
 
 
-Question = Submit | DryRun | Report | Kill | Reset | Release | Flatten | Close | Rebase | GetStatus | GetPolicy
+Question = Submit | DryRun | Report | Beat | Kill | Reset | Release | Flatten | Close | Rebase | GetStatus | GetPolicy
 
 
 async def carry_out(desk: Desk, source: str, ask: Ask) -> Told:

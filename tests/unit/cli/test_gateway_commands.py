@@ -16,7 +16,7 @@ from control_kit import Running, make_home, running
 from interlock.cli import app, gateway
 from interlock.core.codes import Code, KillMode, Scope, TradingState
 from interlock.core.constants import OPERATOR_NS
-from interlock.core.messages import KillReset, KillSet
+from interlock.core.messages import KillReset, KillSet, LockReleased, Rebased
 from interlock.service.api import LockStatus
 from interlock.service.home import Home
 from interlock.service.latch import KillLatch, LatchUnwritable
@@ -242,3 +242,23 @@ def test_flatten_says_what_it_started(live: Running, monkeypatch: pytest.MonkeyP
     assert run(live.home, "flatten").stdout == (
         "There is nothing to close.\nThe engine is away: the orders went straight to the venue.\nbe patient\n"
     )
+
+
+def test_an_operator_closes_releases_and_rebases(live: Running) -> None:
+    assert run(live.home, "close", "GOLD", "--by", "alice").stdout == "Closing GOLD.\n"
+    shown = run(live.home, "release", "weekly_loss", "--by", "alice", "--reason", "reviewed").stdout
+    assert shown == "Released WEEKLY_LOSS of account.\n"
+    assert told(live.home, "release", "RUNAWAY", "--scope", "strategy:trend", "--by", "bob")["released"] == "RUNAWAY"
+    assert "reference" in run(live.home, "rebase", "--by", "alice", "--reason", "new month").stdout
+    assert live.desk.acts == [
+        ("close", "GOLD", "alice", "closed by hand"),
+        LockReleased(Scope.ACCOUNT, "", Code.WEEKLY_LOSS, "alice", "reviewed"),
+        LockReleased(Scope.STRATEGY, "trend", Code.RUNAWAY, "bob"),
+        Rebased("alice", "new month"),
+    ]
+
+
+def test_what_an_operator_cannot_mean_is_refused(live: Running) -> None:
+    assert "no lock 'NONSENSE'" in run(live.home, "release", "NONSENSE", "--by", "bob", code=2).stderr
+    assert "is no lock of account scope" in run(live.home, "release", "SPREAD_SPIKE", "--by", "bob", code=1).stderr
+    assert "'LEAD' is not known" in run(live.home, "close", "LEAD", code=1).stderr
