@@ -19,6 +19,7 @@ from interlock.core.errors import InputInvalid
 from interlock.core.messages import (
     Decision,
     Executed,
+    Heartbeat,
     Intent,
     KillReset,
     KillSet,
@@ -79,6 +80,10 @@ class SmallDesk:
     async def report(self, source: str, executed: Executed) -> None:
         self.reported.append((source, executed))
         self.engine.step(executed, at_s(1))
+
+    async def heartbeat(self, source: str) -> None:
+        self.engine.step(Heartbeat(source), at_s(1))
+        self.acts.append(("heartbeat", source))
 
     async def kill(self, kill: KillSet) -> KillStatus:
         self.acts.append(kill)

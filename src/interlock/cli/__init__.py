@@ -14,6 +14,7 @@ from interlock.cli.init import init
 from interlock.cli.kill import flatten, kill, reset
 from interlock.cli.replay import replay
 from interlock.cli.run import run
+from interlock.cli.operate import close, rebase, release
 from interlock.cli.schema import schema
 from interlock.cli.status import status
 from interlock.panic import panic
@@ -39,6 +40,9 @@ app.command()(status)
 app.command()(kill)
 app.command()(reset)
 app.command()(flatten)
+app.command()(close)
+app.command()(release)
+app.command()(rebase)
 app.command()(panic)
 
 

@@ -12,9 +12,13 @@ from interlock.cli.output import PROBLEMS, UNREADABLE, Mistake, failures
 from interlock.client import Client, CommandRefused, GatewayUnreachable, KeyUnreadable
 from interlock.core.authority import OPERATOR
 from interlock.core.codes import Scope
+from interlock.service.desk import BY_MAX
 from interlock.service.home import Home, HomeMissing
 
-TIMEOUT_S: Final = 5.0
+TIMEOUT_S: Final = 10.0
+KILL_S: Final = 3.0
+"""After this the kill switch goes to the disk."""
+
 UNREACHABLE: Final = UNREADABLE
 """Exit code where nothing is known of the gateway."""
 
@@ -58,7 +62,7 @@ def found(home: Path | None) -> Home:
 
 
 @contextmanager
-def operator(home: Home) -> Iterator[Client]:
+def operator(home: Home, timeout_s: float | None = None) -> Iterator[Client]:
     """
     A client that may command, as long as the context lasts.
 
@@ -66,7 +70,7 @@ def operator(home: Home) -> Iterator[Client]:
         GatewayUnreachable: the operator's key cannot be read, so nothing can be asked.
     """
     try:
-        client = Client.connect(home.path, source=OPERATOR, timeout_s=TIMEOUT_S)
+        client = Client.connect(home.path, source=OPERATOR, timeout_s=timeout_s or TIMEOUT_S)
     except KeyUnreadable as error:
         raise GatewayUnreachable(str(error)) from error
     with client:
@@ -106,4 +110,4 @@ def who(by: str | None) -> str:
         name = ""
     if not name:
         raise Mistake("say who does it: --by NAME")
-    return name
+    return name[:BY_MAX]

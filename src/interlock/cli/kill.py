@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from interlock.cli.gateway import (
+    KILL_S,
     ByOption,
     HomeOption,
     Unconfirmed,
@@ -22,7 +23,7 @@ from interlock.core.codes import KillMode, Scope
 from interlock.core.errors import InputInvalid
 from interlock.core.messages import KillSet
 from interlock.service.api import KillStatus
-from interlock.service.desk import Flatten, Kill, Reset, Started
+from interlock.service.desk import TEXT_MAX, Flatten, Kill, Reset, Started
 from interlock.service.home import Home
 from interlock.service.latch import KillLatch, LatchUnwritable
 
@@ -65,9 +66,9 @@ def kill(
         place, (kind, key) = found(home), scoped(scope)
         if mode not in MODES:
             raise Mistake(f"{mode!r} is no mode: write {', '.join(MODES)}")
-        ask = Kill(MODES[mode], kind, key, reason, who(by))
+        ask = Kill(MODES[mode], kind, key, reason[:TEXT_MAX], who(by))
         try:
-            with operator(place) as gateway:
+            with operator(place, KILL_S) as gateway:
                 told = gateway.ask(ask)
         except CommandRefused as error:
             if error.error == InputInvalid.__name__:
@@ -100,7 +101,7 @@ def reset(
     with asking():
         place, (kind, key) = found(home), scoped(scope)
         with operator(place) as gateway:
-            told = gateway.ask(Reset(kind, key, who(by), reason))
+            told = gateway.ask(Reset(kind, key, who(by), reason[:TEXT_MAX]))
         assert isinstance(told, KillStatus)
         _show_switch(told, as_json=as_json)
 
@@ -129,19 +130,24 @@ def flatten(
             raise Mistake("name the symbol, or leave it out to close every position")
         try:
             with operator(place) as gateway:
-                told = gateway.ask(Flatten(symbol or "", reason, who(by)))
+                told = gateway.ask(Flatten(symbol or "", reason[:TEXT_MAX], who(by)))
         except GatewayUnreachable as error:
             remedy = f"if it is dead, `interlock panic --home {place.path}` closes everything at the venue"
             raise Unconfirmed(f"{error}; {remedy}") from error
         assert isinstance(told, Started)
-        if as_json:
-            show_json(told)
-            return
-        typer.echo(f"Closing {', '.join(told.symbols)}." if told.symbols else "There is nothing to close.")
-        if told.direct:
-            typer.echo("The engine is away: the orders went straight to the venue.")
-        if told.note:
-            typer.echo(told.note)
+        show_started(told, as_json=as_json)
+
+
+def show_started(told: Started, *, as_json: bool) -> None:
+    """What an operator's close has set in motion is on standard output."""
+    if as_json:
+        show_json(told)
+        return
+    typer.echo(f"Closing {', '.join(told.symbols)}." if told.symbols else "There is nothing to close.")
+    if told.direct:
+        typer.echo("The engine is away: the orders went straight to the venue.")
+    if told.note:
+        typer.echo(told.note)
 
 
 def _throw_on_disk(place: Home, ask: Kill, silence: Exception) -> NoReturn:

@@ -18,7 +18,7 @@ from interlock.client.ways import InsideWay, SocketWay, Way
 from interlock.core.codes import Code, Partial
 from interlock.core.messages import BUY, SELL, Executed, Intent
 from interlock.service.api import Answer, Status
-from interlock.service.desk import Desk, DryRun, GetPolicy, GetStatus, PolicyView, Question, Report, Submit, Told
+from interlock.service.desk import Beat, Desk, DryRun, GetPolicy, GetStatus, PolicyView, Question, Report, Submit, Told
 from interlock.service.wire import SOCKET_NAME, read_key
 
 TIMEOUT_S: Final = 5.0
@@ -105,7 +105,16 @@ class Client:
             GatewayUnreachable: it may not be on record; report it again.
             CommandRefused: the permit is not this source's.
         """
-        self._way.ask(Report(executed), self._timeout_s)
+        self.ask(Report(executed))
+
+    def heartbeat(self) -> None:
+        """
+        The gate knows that this source is alive; whoever owns the exits tells it more often than the policy's patience.
+
+        Raises:
+            GatewayUnreachable: it may not know.
+        """
+        self.ask(Beat())
 
     def buy(self, symbol: str, strategy: str, **wish: Unpack[Wish]) -> Intent:
         """An intent to buy, made now, with an id of its own."""

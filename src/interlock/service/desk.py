@@ -22,9 +22,12 @@ RESERVED: Final = ALWAYS - {OPERATOR}
 NAME_MAX: Final = 128
 """Longest id, symbol or strategy of an intent."""
 
+BY_MAX: Final = 64
+TEXT_MAX: Final = 500
+
 Key = Annotated[str, Meta(max_length=NAME_MAX)]
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Text = Annotated[str, Meta(max_length=500)]
+Name = Annotated[str, Meta(min_length=1, max_length=BY_MAX)]
+Text = Annotated[str, Meta(max_length=TEXT_MAX)]
 
 
 class NotAnOperator(InterlockError):
@@ -72,6 +75,10 @@ class Desk(Protocol):
 
     async def report(self, source: str, executed: Executed) -> None:
         """What became of a permit that was handed over to the source is on record; repeats change nothing."""
+        ...
+
+    async def heartbeat(self, source: str) -> None:
+        """The source is known to be alive, which the exit owner of a policy has to be."""
         ...
 
     async def kill(self, kill: KillSet) -> KillStatus:
@@ -152,6 +159,14 @@ class Report(Ask, frozen=True):
     async def put(self, desk: Desk, source: str) -> None:
         """The desk has taken it."""
         await desk.report(source, self.executed)
+
+
+class Beat(Ask, frozen=True):
+    """I am alive."""
+
+    async def put(self, desk: Desk, source: str) -> None:
+        """The desk knows."""
+        await desk.heartbeat(source)
 
 
 class Kill(Ask, frozen=True):
@@ -258,7 +273,7 @@ class GetPolicy(Ask, frozen=True):
         return desk.policy(source)
 
 
-Question = Submit | DryRun | Report | Kill | Reset | Release | Flatten | Close | Rebase | GetStatus | GetPolicy
+Question = Submit | DryRun | Report | Beat | Kill | Reset | Release | Flatten | Close | Rebase | GetStatus | GetPolicy
 
 
 async def carry_out(desk: Desk, source: str, ask: Ask) -> Told:

@@ -25,6 +25,7 @@ from interlock.core.errors import InterlockError
 from interlock.service.api import Answer, KillStatus, Status
 from interlock.service.desk import (
     Ask,
+    Beat,
     Close,
     DryRun,
     Flatten,
@@ -116,6 +117,7 @@ ANSWERS: Final[dict[type[Ask], msgspec.msgpack.Decoder[Any]]] = {
         (Submit, Answer),
         (DryRun, Answer),
         (Report, None),
+        (Beat, None),
         (Kill, KillStatus),
         (Reset, KillStatus),
         (Release, None),

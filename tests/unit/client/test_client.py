@@ -72,6 +72,12 @@ def test_a_permit_that_is_handed_over_is_executed_and_reported_here(gateway: Run
     assert gateway.desk.reported == [("bot", done)]
 
 
+def test_a_heartbeat_is_the_sources_own(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="rival") as client:
+        client.heartbeat()
+    assert gateway.desk.acts == [("heartbeat", "rival")]
+
+
 def test_intents_made_by_the_client_are_the_sources_own_and_differ(gateway: Running) -> None:
     with Client.connect(gateway.home, source="bot") as client:
         one = client.buy("GOLD", "trend", quantity=0.5, stop_price=1900.0)

@@ -1,0 +1,107 @@
+"""`interlock close`, `release`, `rebase`: what reasons tell a user to have an operator do."""
+
+from typing import Annotated
+
+import typer
+
+from interlock.cli.gateway import ByOption, HomeOption, asking, found, operator, scope_text, scoped, who
+from interlock.cli.kill import JsonOption, ScopeOption, show_started
+from interlock.cli.output import Mistake, show_json
+from interlock.core.codes import Code
+from interlock.service.desk import TEXT_MAX, Close, Question, Rebase, Release, Started, Told
+from interlock.service.home import Home
+
+NamedBy = Annotated[str, typer.Option(help="Who answers for it.")]
+Reason = Annotated[str, typer.Option(help="Why; it goes on record.")]
+
+
+def close(
+    symbol: Annotated[str, typer.Argument(help="Whose position to close.")],
+    *,
+    reason: Reason = "closed by hand",
+    by: ByOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Send one closing order for a whole position. Openings go on; `interlock flatten` insists until it is flat.
+
+    For example:
+
+        interlock close BTCUSDT --reason "before the weekend"
+
+    Exit codes: 0 sent, 1 the gateway refused, 2 bad input, 3 the gateway does not answer.
+    """
+    with asking():
+        told = _told(found(home), Close(symbol, who(by), reason[:TEXT_MAX]))
+        assert isinstance(told, Started)
+        show_started(told, as_json=as_json)
+
+
+def release(
+    lock: Annotated[
+        str, typer.Argument(metavar="LOCK", help="Its code, such as WEEKLY_LOSS; `interlock status` lists them.")
+    ],
+    *,
+    scope: ScopeOption = "account",
+    by: NamedBy,
+    reason: Reason = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    End a lock that waits for an operator: the circuit breaker, a stopped strategy, a vetoed symbol.
+
+    Its counters start afresh; a loss limit that is still broken locks again. The kill switch is reset, not released.
+
+    For example:
+
+        interlock release WEEKLY_LOSS --by alice --reason "reviewed the week"
+        interlock release RUNAWAY --scope strategy:trend --by alice
+
+    Exit codes: 0 released, 1 the gateway refused, 2 bad input, 3 the gateway does not answer: nothing is released.
+    """
+    with asking():
+        place, (kind, key) = found(home), scoped(scope)
+        if lock.upper() not in Code.__members__:
+            raise Mistake(f"there is no lock {lock!r}: `interlock status` lists those in force")
+        code = Code[lock.upper()]
+        _told(place, Release(kind, key, code, who(by), reason[:TEXT_MAX]))
+        _say(
+            f"Released {code} of {scope_text(kind, key)}.",
+            {"released": code, "scope": kind, "scope_key": key},
+            as_json=as_json,
+        )
+
+
+def rebase(
+    *,
+    by: NamedBy,
+    reason: Reason = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Take present equity as the new peak and drawdown reference. What was lost before no longer counts.
+
+    For example:
+
+        interlock rebase --by alice --reason "new month, reviewed"
+
+    Exit codes: 0 done, 1 the gateway refused, 2 bad input, 3 the gateway does not answer: nothing is changed.
+    """
+    with asking():
+        _told(found(home), Rebase(who(by), reason[:TEXT_MAX]))
+        _say("Present equity is the reference.", {"rebased": True}, as_json=as_json)
+
+
+def _told(place: Home, question: Question) -> Told:
+    with operator(place) as gateway:
+        return gateway.ask(question)
+
+
+def _say(line: str, told: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        show_json(told)
+    else:
+        typer.echo(line)
