@@ -84,6 +84,7 @@ def _account_opened(state: State, event: AccountOpened) -> None:
         a.balance_known = 1.0
         measure(state)
     a.epoch = event.epoch
+    a.stops_at_venue = event.stops_at_venue
     a.next_id = (event.epoch << EPOCH_BITS) + 1
 
 
@@ -203,7 +204,9 @@ def _calendar_set(state: State, event: CalendarSet) -> None:
 
 def _mode_set(state: State, event: ModeSet) -> None:
     a = state.account
+    a.mode_told = True
     a.armed, a.rollout, a.environment_kill = event.armed, event.rollout, event.environment_kill
+    a.rollout_symbols = event.symbols
 
 
 def _owner_set(state: State, event: OwnerSet) -> None:

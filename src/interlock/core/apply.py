@@ -145,6 +145,7 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
         output.decision,
         source_number(state, output.source),
         deferred=output.deferred,
+        trigger_price=output.trigger_price,
     )
     state.permits.add(p)
     r.permits.append(p.id)

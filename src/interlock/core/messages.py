@@ -27,7 +27,7 @@ from interlock.core.facts import Facts
 from interlock.core.instrument import Instrument
 from interlock.core.limits import Limits
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Schema number of every record; raised when a field is appended."""
 
 BUY: Final = 1
@@ -319,12 +319,18 @@ class InstrumentSet(Message, frozen=True):
 
 
 class ModeSet(Message, frozen=True):
-    """The conditions under which a live account may open, as 1.0, 0.0 or NaN for unknown."""
+    """
+    The conditions under which an account may open, as 1.0, 0.0 or NaN for unknown.
+
+    A live account needs all of them. `rollout` 1.0 covers every symbol, 0.0 only those in `symbols`, NaN none. The
+    environment's kill switch stops openings of every kind of account.
+    """
 
     armed: float
     rollout: float
     environment_kill: float
     reason: str = ""
+    symbols: tuple[str, ...] = ()
 
 
 class KillSet(Message, frozen=True):
@@ -395,7 +401,12 @@ class Quarantined(Message, frozen=True):
 
 
 class AccountOpened(Message, frozen=True):
-    """The first input of every ledger: who the account is and what it starts with, in account currency."""
+    """
+    The first input of every ledger: who the account is and what it starts with, in account currency.
+
+    It comes again, with a higher epoch, at every restart. With `stops_at_venue` every position that was opened through
+    the gate has its protective stop as an order at the venue.
+    """
 
     account: str
     kind: AccountKind
@@ -403,6 +414,7 @@ class AccountOpened(Message, frozen=True):
     initial_balance: float
     epoch: int = 1
     nominal_base: float = 0.0
+    stops_at_venue: bool = False
 
 
 Input = (
@@ -489,7 +501,8 @@ class PermitIssued(Message, frozen=True):
     Authority to execute exactly one order; an opening one reserves `reserved` micros of notional from now on.
 
     `limit_price` NaN is a market order (reducing only). `expires_ns` 0 never ends by time. `goal` names what a reducing
-    permit serves: a newer one of the same goal supersedes it.
+    permit serves: a newer one of the same goal supersedes it. With a `trigger_price` the order is a protective stop: it
+    rests at the venue, reduce-only, and is sent to the market there when the mark reaches that price.
     """
 
     id: int
@@ -512,6 +525,7 @@ class PermitIssued(Message, frozen=True):
     goal: str = ""
     deferred: Intent | None = None
     source: str = ""
+    trigger_price: float = nan
 
 
 class PermitRevoked(Message, frozen=True):
@@ -530,26 +544,10 @@ class FenceRaised(Message, frozen=True):
 
 
 class CancelOrders(Message, frozen=True):
-    """Working opening orders to cancel at the venue, until it confirms."""
+    """Working orders to cancel at the venue, until it confirms: openings, and stops that are over."""
 
     permits: tuple[int, ...]
     code: Code
-
-
-class StopPlace(Message, frozen=True):
-    """A protective stop to place at the venue."""
-
-    symbol: str
-    side: int
-    steps: int
-    stop_price: float
-
-
-class StopMove(Message, frozen=True):
-    """A protective stop to move at the venue."""
-
-    symbol: str
-    stop_price: float
 
 
 class LockChanged(Message, frozen=True):
@@ -627,8 +625,6 @@ Output = (
     | PermitRevoked
     | FenceRaised
     | CancelOrders
-    | StopPlace
-    | StopMove
     | LockChanged
     | FlattenGoal
     | ExitProposed

@@ -131,7 +131,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         r.tradable if r.limits >= 0 else 0.0,
         order.may_open,
         1.0 if r.owner == -1 or r.owner == order.strategy else 0.0,
-        1.0 if a.kind is not AccountKind.LIVE else a.armed * a.rollout * (1.0 - a.environment_kill),
+        1.0 if not a.mode_told and a.kind is not AccountKind.LIVE else live_ready(state, order.row),
         0.0 if free else order.halted,
         0.0 if free else order.reducing,
         0.0 if order.symbol_lock is FREE and not r.goal else 1.0,
@@ -183,6 +183,20 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         equity - a.held_margin - margin / MICROS,
         a.held_risk + risk / MICROS,
     )
+
+
+def live_ready(state: State, row: int) -> float:
+    """
+    Whether what was told of the mode lets the symbol be opened, as 1.0 or 0.0; NaN is unknown.
+
+    An account that is not live has nothing to be armed or rolled out; its environment's kill switch stops it all the same.
+    """
+    a = state.account
+    unkilled = 1.0 - a.environment_kill
+    if a.kind is not AccountKind.LIVE:
+        return unkilled
+    covered = a.rollout == 0.0 and state.names.symbols[row] in a.rollout_symbols
+    return a.armed * (1.0 if covered else a.rollout) * unkilled
 
 
 ALWAYS_OPEN: Final = (1.0, 0, OPERATOR_NS)

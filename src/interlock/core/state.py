@@ -189,6 +189,10 @@ class AccountRow(Row, array_like=True):
     confirm_count: list[int] = msgspec.field(default_factory=lambda: _zeros(len(LOSS_TRIGGERS)))
     confirm_since_ns: list[int] = msgspec.field(default_factory=lambda: _zeros(len(LOSS_TRIGGERS)))
 
+    mode_told: bool = False
+    rollout_symbols: tuple[str, ...] = ()
+    stops_at_venue: bool = False
+
 
 class SymbolRow(Row, array_like=True):
     """
@@ -318,6 +322,7 @@ class PermitRow(Row, array_like=True):
     cancelling: bool = False
     ended: bool = False
     deferred: Intent | None = None
+    trigger_price: float = nan
 
 
 class SeenIntent(msgspec.Struct, frozen=True, array_like=True, gc=False):

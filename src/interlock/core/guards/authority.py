@@ -20,7 +20,7 @@ def symbol_owned(f: Facts, p: Limits) -> float:
 
 @guard("NOT_LIVE", remedy="check mode, arming, rollout and the environment's kill switch")
 def not_live(f: Facts, p: Limits) -> float:
-    """A live account is armed, rolled out and not killed by its environment."""
+    """A live account is armed and rolled out for the symbol, and no account is killed by its environment."""
     return open_if(f.live_ready == 1.0)
 
 
