@@ -172,7 +172,7 @@ def a_trigger(e: Evidence) -> Evidence:
 
 def a_fence_before_the_order(e: Evidence) -> Evidence:
     bench = killed_bench()
-    permit = list(bench.permits.values())[0]
+    permit = next(iter(bench.permits.values()))
     spent = Step(len(bench.steps) + 1, permit.issued_ns, 0, Spent(permit.id, permit.epoch), ())
     unrevoked = tuple(without_revocations(step) for step in bench.steps)
     return replace(e, steps=(*unrevoked, spent), orders=(), fills=(), positions={}, books={}, arrivals=(), glances=())
@@ -180,7 +180,7 @@ def a_fence_before_the_order(e: Evidence) -> Evidence:
 
 def a_revoked_permit(e: Evidence) -> Evidence:
     bench = killed_bench()
-    permit = list(bench.permits.values())[0]
+    permit = next(iter(bench.permits.values()))
     spent = Step(len(bench.steps) + 1, permit.issued_ns, 0, Spent(permit.id, permit.epoch), ())
     steps = (*(without_fences(step) for step in bench.steps), spent)
     return replace(e, steps=steps, orders=(), fills=(), positions={}, books={}, arrivals=(), glances=())
