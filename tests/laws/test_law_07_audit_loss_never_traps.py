@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from interlock.core.codes import KillMode, Scope
-from interlock.core.messages import Input, KillSet, Tick
+from interlock.core.messages import SCHEMA, Input, KillSet, Tick
 from interlock.ledger import LedgerUnwritable, read
 from interlock.ledger.fold import fold
 from interlock.service import gate as gates
@@ -119,7 +119,7 @@ def test_everything_that_waited_is_recorded_in_order(tmp_path: Path) -> None:
             gate.due()
         assert gate.ledger.wait(last, 60.0)
         gate.close()
-    assert [record.seq for record in read(tmp_path / "ledger", schema=1)] == list(range(1, last + 1))
+    assert [record.seq for record in read(tmp_path / "ledger", schema=SCHEMA)] == list(range(1, last + 1))
 
 
 def test_control_a_gate_that_writes_first_is_found_out(tmp_path: Path) -> None:

@@ -277,6 +277,8 @@ def schedule(state: State) -> None:
         r = state.symbols[index]
         edge = session_of(state, index, a.now_ns)[2]
         wake = min(wake, edge, r.goal_next_ns if r.goal else OPERATOR_NS)
+        if r.stop_refusals:
+            wake = min(wake, *(due for due in (r.stop_next_ns, r.stop_close_ns, OPERATOR_NS) if due > a.now_ns))
     for p in state.permits.alive():
         wake = min(wake, _permit_wake(state, p))
     if a.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)] == TradingState.HALTED:

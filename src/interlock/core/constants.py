@@ -64,8 +64,14 @@ MARK_FUTURE_S_MAX: Final = 5.0
 FREEZE_ALERT_NS: Final = 300 * NS_PER_S
 """How often a freeze of exits is announced again while a position is open."""
 
+DOUBLINGS_MAX: Final = 32
+"""How often a pause between attempts is doubled at most, whatever its longest is."""
+
 JITTER_STEP: Final = 2654435761
 """Knuth's multiplicative constant: spreads retry delays without chance."""
 
 JITTER_RANGE: Final = 1024
 """Distinct jitters; a retry waits up to half as long again."""
+
+JITTER_SHARE: Final = 1.0 / JITTER_RANGE
+"""One jitter as a share of all."""

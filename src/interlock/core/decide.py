@@ -18,12 +18,13 @@ from interlock.core.apply import advance, review_interval_ns
 from interlock.core.authority import ALWAYS, EMERGENCY, may_open
 from interlock.core.cash import plausible_equity
 from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
-from interlock.core.constants import FREEZE_ALERT_NS, JITTER_RANGE, JITTER_STEP, NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.constants import FREEZE_ALERT_NS, OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.legs import decide_intent, decide_opening, decide_reducing, deny, judge_again
 from interlock.core.locks import account_lock
 from interlock.core.measure import equity_gap, guard_equity, session_of
 from interlock.core.messages import (
+    AccountOpened,
     Alert,
     Amend,
     BaselineSet,
@@ -41,6 +42,7 @@ from interlock.core.messages import (
     LockChanged,
     LockReleased,
     LockSet,
+    ModeSet,
     Output,
     PermitRevoked,
     PolicySet,
@@ -51,9 +53,11 @@ from interlock.core.messages import (
     Spent,
 )
 from interlock.core.numbers import at_least
+from interlock.core.observe import live_ready
 from interlock.core.permit import IN_FLIGHT
-from interlock.core.state import ACCOUNT_LOCKS, LOSS_TRIGGERS, STRATEGY_LOCKS, SYMBOL_LOCKS, PermitRow, State
-from interlock.core.transitions import core_time, in_force, is_fresh, money
+from interlock.core.state import ACCOUNT_LOCKS, LOSS_TRIGGERS, STRATEGY_LOCKS, SYMBOL_LOCKS, PermitRow, State, is_stop
+from interlock.core.stops import protect
+from interlock.core.transitions import backoff_s, core_time, in_force, is_fresh, lock_end, money
 from interlock.core.triggers import FLATTENING, flatten, look, raise_fence, stop_hit, venue_open
 
 
@@ -83,6 +87,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
         handler(agenda, event, before)
     look(agenda)
     _review_resting(agenda, since_ns)
+    protect(agenda, state, since_ns)
     _pursue_goals(agenda, since_ns)
     _repeat_freeze(agenda, since_ns)
     return tuple(agenda.outputs)
@@ -95,10 +100,11 @@ CONFIGURATION: Final = frozenset({CalendarSet, InstrumentSet, PolicySet})
 class _Before:
     """What a result's permit and position were before it."""
 
-    __slots__ = ("filled", "position", "stop_price")
+    __slots__ = ("filled", "position", "state", "stop_price")
 
     def __init__(self, state: State, event: Input) -> None:
         p = state.permits.get(event.permit) if type(event) is Executed else None
+        self.state = p.state if p is not None else PermitState.ISSUED
         self.filled = p.filled if p is not None else 0
         self.position = state.symbols[p.symbol].position if p is not None else 0
         self.stop_price = state.symbols[p.symbol].stop_price if p is not None else nan
@@ -216,10 +222,11 @@ def _pursue_goals(agenda: Agenda, since_ns: int) -> None:
             and account_lock(state.account, agenda.at_ns, agenda.trusted)[0] < TradingState.HALTED
         ):
             _attempt_flat(agenda, index)
-        delay_ns = _retry_ns(agenda, index)
-        agenda.emit(
-            FlattenGoal(symbol, code, active=True, next_attempt_ns=agenda.at_ns + delay_ns, attempts=r.goal_attempts + 1)
-        )
+        limits = state.limits(r)
+        salt = state.account.seq + index
+        delay_s = backoff_s(r.goal_attempts, limits.flatten_retry_s_min, limits.flatten_retry_s_max, salt)
+        next_ns = lock_end(agenda.at_ns, delay_s)
+        agenda.emit(FlattenGoal(symbol, code, active=True, next_attempt_ns=next_ns, attempts=r.goal_attempts + 1))
 
 
 def _repeat_freeze(agenda: Agenda, since_ns: int) -> None:
@@ -251,24 +258,6 @@ def _attempt_flat(agenda: Agenda, index: int) -> None:
         created_at_ns=agenda.at_ns,
     )
     decide_reducing(agenda, intent, index, abs(r.position), abs(r.position), None, goal)
-
-
-def _retry_ns(agenda: Agenda, index: int) -> int:
-    """The time to the next attempt: doubling from the policy's shortest to its longest, spread by up to half."""
-    state = agenda.state
-    r = state.symbols[index]
-    limits = state.limits(r)
-    shortest = limits.flatten_retry_s_min if limits.flatten_retry_s_min > 0.0 else 1.0
-    longest = limits.flatten_retry_s_max if limits.flatten_retry_s_max >= shortest else shortest
-    delay = shortest
-    for _ in range(r.goal_attempts):
-        if delay >= longest:
-            break
-        delay *= 2
-    if delay > longest:
-        delay = longest
-    jitter = (state.account.seq + index) * JITTER_STEP % JITTER_RANGE / JITTER_RANGE
-    return int(delay * (1.0 + 0.5 * jitter) * NS_PER_S_FLOAT)
 
 
 # ---------------------------------------------------------------- intents in a draft
@@ -331,6 +320,9 @@ def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
         agenda.emit(Alert(Code.POSITION_UNRECONCILED, what))
         return
     r = state.symbols[p.symbol]
+    if is_stop(p) and p.state == PermitState.UNKNOWN != before.state:
+        what = f"the venue does not say whether it has stop {p.id}: openings stop until it does"
+        agenda.emit(Alert(Code.POSITION_UNRECONCILED, what, state.names.symbols[p.symbol]))
     if p.filled == before.filled:
         return
     if p.reduce_only and before.position != 0 and r.position == 0 and _at_stop(state, p, before):
@@ -340,7 +332,9 @@ def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
 
 
 def _at_stop(state: State, p: PermitRow, before: _Before) -> bool:
-    """Whether the closing fills were, on average, at or beyond the position's stop."""
+    """Whether the stop closed the position, or fills that were, on average, at or beyond it."""
+    if is_stop(p):
+        return True
     instrument = state.instruments[p.symbol]
     if instrument is None or not before.stop_price > 0.0:
         return False
@@ -380,6 +374,31 @@ def _equity_marked(agenda: Agenda, _event: EquityMarked, _before: _Before) -> No
     if gap > limits.equity_gap_frac_max:
         what = f"the venue says equity is {a.venue_equity:.2f}, our own estimate is {a.own_equity:.2f}: opening stops"
         agenda.emit(Alert(Code.EQUITY_IMPLAUSIBLE, what))
+
+
+# ---------------------------------------------------------------- the process and its mode
+
+
+def _account_opened(agenda: Agenda, _event: AccountOpened, _before: _Before) -> None:
+    """A new engine has taken over: permits of the old one that nobody used are void, and flattening goes on at once."""
+    state = agenda.state
+    unused = [p for p in state.permits.alive() if p.state == PermitState.ISSUED]
+    for p in unused:
+        agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, Code.RESTARTED))
+    for index in sorted({p.symbol for p in unused if p.reduce_only}):
+        r = state.symbols[index]
+        if r.goal:
+            symbol = state.names.symbols[index]
+            agenda.emit(FlattenGoal(symbol, Code(r.goal), True, agenda.at_ns, r.goal_attempts))
+
+
+def _mode_set(agenda: Agenda, _event: ModeSet, _before: _Before) -> None:
+    """Openings that the mode does not cover are void."""
+    state = agenda.state
+    opening = {p.symbol for p in state.permits.alive() if not p.reduce_only}
+    rows = frozenset(index for index in opening if live_ready(state, index) != 1.0)
+    if rows:
+        raise_fence(agenda, Code.NOT_LIVE, rows=rows)
 
 
 # ---------------------------------------------------------------- operators
@@ -557,6 +576,8 @@ def read_intent(payload: bytes) -> Intent | None:
 
 
 _HANDLERS: Final[dict[type, Callable[[Agenda, Any, _Before], None]]] = {
+    AccountOpened: _account_opened,
+    ModeSet: _mode_set,
     Intent: _intent,
     Rebalance: _rebalance,
     Amend: _amend,

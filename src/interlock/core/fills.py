@@ -6,6 +6,7 @@ from interlock.core.cash import on_equity
 from interlock.core.codes import PermitState
 from interlock.core.constants import (
     MAX_CASH,
+    NS_PER_S_FLOAT,
     RING,
 )
 from interlock.core.measure import is_position, measure
@@ -15,19 +16,23 @@ from interlock.core.messages import (
     Spent,
 )
 from interlock.core.numbers import share
-from interlock.core.permit import ENDED, IN_FLIGHT, TRANSITIONS
+from interlock.core.permit import ENDED, IN_FLIGHT, RESTING, TRANSITIONS
 from interlock.core.positions import close_row, doubt, open_row
 from interlock.core.state import (
     PermitRow,
     State,
     StrategyRow,
     SymbolRow,
+    is_stop,
 )
 from interlock.core.transitions import (
     micros,
     money,
     on_fill,
+    on_stop_lost,
+    on_stop_rests,
     on_trade_closed,
+    patience_s,
     push,
     reclaim,
     release,
@@ -37,21 +42,55 @@ from interlock.core.transitions import (
 
 def orders_reported(state: State, event: OrdersReported) -> None:
     """Orders that the venue works on are known to work, whatever we believed of their permits."""
+    _find_lost_stops(state, event)
     for order in event.orders:
         p = state.permits.get(order.permit)
+        if p is not None and p.ended and p.spent and is_stop(p) and p.filled < p.steps and event.at_ns > p.working_ns:
+            p = state.permits.edit(order.permit)
+            _revive(state, p)
+            _set_state(state, p, PermitState.UNKNOWN)
         if p is not None and not (p.ended and p.spent):
             _use(state, order.permit)
             p = state.permits.edit(order.permit)
             p.working_ns = min(event.at_ns, state.account.now_ns)
             if p.state in (PermitState.SPENT, PermitState.UNKNOWN):
-                _set_unknown(state, p, PermitState.WORKING)
+                _set_state(state, p, PermitState.WORKING)
 
 
-def _set_unknown(state: State, p: PermitRow, following: PermitState) -> None:
-    """The permit is in the following state; permits whose fate is unknown are counted."""
+def _find_lost_stops(state: State, event: OrdersReported) -> None:
+    """A stop that rested at the venue and has been missing from its open orders for longer than patience is over."""
+    listed = {order.permit for order in event.orders}
+    for p in state.permits.alive():
+        if p.id in listed or not is_stop(p) or p.state != PermitState.WORKING:
+            continue
+        silence_ns = patience_s(state.limits(state.symbols[p.symbol]).close_patience_s) * NS_PER_S_FLOAT
+        if event.at_ns - p.working_ns > silence_ns:
+            lost = state.permits.edit(p.id)
+            lost.working_ns = event.at_ns
+            end_permit(state, lost, PermitState.CANCELLED)
+            _lose_stop(state, lost)
+
+
+def _lose_stop(state: State, p: PermitRow) -> None:
+    """The position misses its stop, unless the order was to be cancelled or nothing is left that it could close."""
+    r = state.symbols.edit(p.symbol)
+    if not p.cancelling and p.side * r.position < 0:
+        limits = state.limits(r)
+        shortest_s, longest_s = limits.flatten_retry_s_min, limits.flatten_retry_s_max
+        on_stop_lost(r, state.account.now_ns, shortest_s, longest_s, limits.close_patience_s, p.id)
+
+
+def _set_state(state: State, p: PermitRow, following: PermitState) -> None:
+    """
+    The permit is in the following state.
+
+    Permits whose fate is unknown are counted; a stop that rests at the venue is what its position may have missed.
+    """
     unknown = PermitState.UNKNOWN
     state.account.unknown_permits += (following == unknown) - (p.state == unknown)
     p.state = following
+    if following in RESTING and is_stop(p) and not p.cancelling:
+        on_stop_rests(state.symbols.edit(p.symbol))
 
 
 def strategy_of(state: State, p: PermitRow) -> StrategyRow:
@@ -75,7 +114,7 @@ def _revive(state: State, p: PermitRow) -> None:
 
 def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
     """The permit reserves nothing any more and is kept only for late results."""
-    _set_unknown(state, p, following)
+    _set_state(state, p, following)
     r = state.symbols.edit(p.symbol)
     counted = is_position(r)
     if not p.reduce_only:
@@ -153,6 +192,8 @@ def _follow(state: State, p: PermitRow, event: Executed, filled: int, *, stale: 
         if not p.reduce_only:
             _count_failure(state, p, event)
         end_permit(state, p, event.state if event.state in TRANSITIONS[p.state] else PermitState.CANCELLED)
+        if is_stop(p):
+            _lose_stop(state, p)
         return
     if stale:
         return
@@ -160,7 +201,7 @@ def _follow(state: State, p: PermitRow, event: Executed, filled: int, *, stale: 
     if following == PermitState.UNKNOWN and p.state != PermitState.UNKNOWN and not p.reduce_only:
         a.order_failure_count = push(a.order_failure_times, a.order_failure_count, a.now_ns)
     if following in TRANSITIONS[p.state] and following in IN_FLIGHT:
-        _set_unknown(state, p, following)
+        _set_state(state, p, following)
 
 
 def _count_failure(state: State, p: PermitRow, event: Executed) -> None:
@@ -239,6 +280,7 @@ def _grow_trade(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int
     """The fill opened or added, at `value` settlement micros: the episode, its quantity, stop and risk follow."""
     if abs(r.position) == steps:
         r.episode += 1
+        on_stop_rests(r)
         r.episode_ns = state.account.now_ns
         r.episode_peak = 0
         r.trade_risk = 0.0

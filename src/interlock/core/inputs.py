@@ -44,6 +44,8 @@ def _account_opened(state: State, event: AccountOpened, _at_ns: int) -> str:
         return "" if event.epoch >= 1 else "epoch must be at least 1"
     if (event.account, event.kind, event.currency) != (a.account, a.kind, a.currency):
         return f"this state is account {a.account!r} ({a.kind}, {a.currency}); open another ledger for another account"
+    if a.stops_at_venue and not event.stops_at_venue and state.open_rows:
+        return "stops of this account rest at its venue: open it with stops_at_venue until everything is flat"
     return "" if event.epoch > a.epoch else f"epoch must rise above {a.epoch} when an account is opened again"
 
 

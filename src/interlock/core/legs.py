@@ -14,7 +14,7 @@ import msgspec
 from interlock.core.agenda import Agenda
 from interlock.core.authority import IMPATIENT, OPERATOR, may_close
 from interlock.core.codes import AccountKind, Code, Partial, PermitState, TradingState
-from interlock.core.constants import CLOSE_PATIENCE_S_MAX, MAX_STEPS, NS_PER_S_FLOAT
+from interlock.core.constants import MAX_STEPS, NS_PER_S_FLOAT
 from interlock.core.facts import Facts
 from interlock.core.guard import active_guards, ask
 from interlock.core.guards import GUARDS
@@ -26,8 +26,8 @@ from interlock.core.messages import Decision, Intent, Objection, PermitIssued, P
 from interlock.core.numbers import at_least
 from interlock.core.observe import Order, collar_price, equity_now, observe
 from interlock.core.sizing import asks_nonsense, requested_steps
-from interlock.core.state import AccountRow, PermitRow, SeenIntent, State, SymbolRow
-from interlock.core.transitions import micros
+from interlock.core.state import AccountRow, PermitRow, SeenIntent, State, SymbolRow, is_stop
+from interlock.core.transitions import micros, patience_s
 
 STOP_REQUIRED_BIT: Final = 1 << SWITCHABLE.index(Code.STOP_REQUIRED)
 
@@ -61,16 +61,16 @@ def split(position: int, closing: int, side: int, steps: int, *, reduce_only: bo
 
 def closing_steps(state: State, r: SymbolRow, now_ns: int) -> int:
     """Steps of the position that live closes are about to take: sent at once, and silent for no longer than patience."""
-    patience_s = state.limits(r).close_patience_s
-    if not patience_s <= CLOSE_PATIENCE_S_MAX:
-        patience_s = CLOSE_PATIENCE_S_MAX
+    silence_ns = patience_s(state.limits(r).close_patience_s) * NS_PER_S_FLOAT
     steps = 0
     for number in r.permits:
         p = state.permits.get(number)
-        if p is None or not p.reduce_only or p.state == PermitState.UNKNOWN or p.limit_price == p.limit_price:
+        if p is None or not p.reduce_only or p.state == PermitState.UNKNOWN:
+            continue
+        if p.limit_price == p.limit_price or is_stop(p):
             continue
         heard_ns = max(p.issued_ns, p.working_ns)
-        if 0 <= now_ns - heard_ns <= patience_s * NS_PER_S_FLOAT:
+        if 0 <= now_ns - heard_ns <= silence_ns:
             steps += p.steps - p.filled
     return steps
 
@@ -221,7 +221,23 @@ def decide_reducing(
     if not may_close(state, intent.source, intent.strategy, r, agenda.at_ns):
         deny(agenda, intent, Code.NOT_EXIT_OWNER, reducing=True, requested=requested)
         return
-    _supersede(agenda, r, goal or intent.id)
+    permit_reducing(agenda, intent, index, requested, steps, goal or intent.id, lock[0], deferred=deferred)
+
+
+def permit_reducing(
+    agenda: Agenda,
+    intent: Intent,
+    index: int,
+    requested: int,
+    steps: int,
+    goal: str,
+    severity: TradingState,
+    *,
+    deferred: Intent | None = None,
+    trigger_price: float = nan,
+) -> None:
+    """So many steps may leave reduce-only, in place of whatever was permitted for the same goal and not used."""
+    _supersede(agenda, agenda.state.symbols[index], goal)
     decision, permit = agenda.take_id(), agenda.take_id()
     agenda.emit(
         Decision(
@@ -238,11 +254,11 @@ def decide_reducing(
             ALLOWED,
             (),
             None,
-            lock[0],
+            severity,
             permit=permit,
         )
     )
-    agenda.emit(_reducing_permit(agenda, intent, steps, decision, permit, goal or intent.id, deferred))
+    agenda.emit(_reducing_permit(agenda, intent, steps, decision, permit, goal, deferred, trigger_price))
 
 
 def _supersede(agenda: Agenda, r: SymbolRow, goal: str) -> None:
@@ -254,7 +270,14 @@ def _supersede(agenda: Agenda, r: SymbolRow, goal: str) -> None:
 
 
 def _reducing_permit(
-    agenda: Agenda, intent: Intent, steps: int, decision: int, permit: int, goal: str, deferred: Intent | None
+    agenda: Agenda,
+    intent: Intent,
+    steps: int,
+    decision: int,
+    permit: int,
+    goal: str,
+    deferred: Intent | None,
+    trigger_price: float,
 ) -> PermitIssued:
     a = agenda.state.account
     return PermitIssued(
@@ -278,6 +301,7 @@ def _reducing_permit(
         goal,
         deferred,
         intent.source,
+        trigger_price,
     )
 
 

@@ -16,6 +16,9 @@ ENDED: Final = frozenset({P.FILLED, P.CANCELLED, P.REJECTED, P.EXPIRED, P.REVOKE
 IN_FLIGHT: Final = frozenset({P.SPENT, P.WORKING, P.PARTIAL, P.UNKNOWN})
 """States in which an order is, or may be, at the venue."""
 
+RESTING: Final = frozenset({P.WORKING, P.PARTIAL})
+"""States in which an order is known to be at the venue."""
+
 TRANSITIONS: Final[dict[P, frozenset[P]]] = {
     P.ISSUED: frozenset({P.SPENT, P.EXPIRED, P.REVOKED}),
     P.SPENT: frozenset({P.WORKING, P.PARTIAL, P.FILLED, P.CANCELLED, P.REJECTED, P.UNKNOWN}),

@@ -4,6 +4,7 @@ from bisect import insort
 from math import nan
 
 from interlock.core.cash import on_equity
+from interlock.core.codes import PermitState
 from interlock.core.constants import (
     MISMATCH_COUNT,
 )
@@ -14,11 +15,14 @@ from interlock.core.messages import (
 )
 from interlock.core.permit import IN_FLIGHT
 from interlock.core.state import (
+    PermitRow,
     State,
+    is_stop,
 )
 from interlock.core.transitions import (
     is_ahead,
     micros,
+    on_stop_rests,
 )
 
 
@@ -46,7 +50,7 @@ def positions_reported(state: State, event: PositionsReported) -> None:
 def _compare(state: State, index: int, position: PositionAt, *, first: bool) -> bool:
     """Whether venue and ledger agree on one position; proven disagreement makes the venue's word the position."""
     r = state.symbols[index]
-    if any((p := state.permits.get(number)) is not None and p.state in IN_FLIGHT for number in r.permits):
+    if any((p := state.permits.get(number)) is not None and _may_be_filling(p) for number in r.permits):
         return r.known == 1.0
     if r.position == position.steps and r.known == 1.0:
         if r.mismatch_count:
@@ -71,6 +75,11 @@ def _compare(state: State, index: int, position: PositionAt, *, first: bool) -> 
     return False
 
 
+def _may_be_filling(p: PermitRow) -> bool:
+    """Whether the order may have changed the position just now; a stop that rests is there all the time."""
+    return p.state in IN_FLIGHT and not (is_stop(p) and p.state == PermitState.WORKING)
+
+
 def _adopt(state: State, index: int, position: PositionAt) -> None:
     """The row's position is the venue's; one on the other side, or after none, is another trade without our stop."""
     r = state.symbols.edit(index)
@@ -78,6 +87,7 @@ def _adopt(state: State, index: int, position: PositionAt) -> None:
     entry = position.entry if position.entry > 0.0 else r.mark
     if position.steps * r.position <= 0:
         r.episode += 1
+        on_stop_rests(r)
         r.stop_price = r.target_price = nan
         r.trade_pnl = 0
         r.trade_risk = nan

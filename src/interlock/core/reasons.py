@@ -194,6 +194,18 @@ COMMANDS: Final = _by_code(
         "what it was about is unknown until it is told afresh",
         "report the quarantined payload; it is in the ledger",
     ),
+    Reason(
+        Code.STOP_REFUSED,
+        "The venue refused a position's stop, or no longer has it.",
+        "it is placed again after a pause; past `close_patience_s` without any the position is closed",
+        "look up why the venue rejected the stop, and who cancels orders there",
+    ),
+    Reason(
+        Code.RESTARTED,
+        "Another engine has taken over the account.",
+        "what the one before it permitted and nobody used is void; closes and stops are permitted afresh",
+        "send the intent again",
+    ),
 )
 """What people, or a damaged input, bring about."""
 

@@ -21,7 +21,7 @@ from interlock.core.codes import AccountKind, CalendarKind, Code, PermitState
 from interlock.core.constants import INTENT_WINDOW, OPERATOR_NS, PERMIT_WINDOW, RING
 from interlock.core.instrument import Instrument
 from interlock.core.limits import NO_LIMITS, Limits
-from interlock.core.messages import Intent, PolicySet, SourceRight
+from interlock.core.messages import Intent, PermitIssued, PolicySet, SourceRight
 
 LOSS_TRIGGERS: Final = (
     Code.DAILY_LOSS,
@@ -199,7 +199,9 @@ class SymbolRow(Row, array_like=True):
     One symbol: its prices, its position in steps, what is reserved, its vetoes.
 
     `cost` is the position's value at entry in micros of settlement currency, signed like the position. `known` is NaN
-    while the position is in doubt. Lock slots come in pairs: buy side, sell side.
+    while the position is in doubt. Lock slots come in pairs: buy side, sell side. `stop_refusals` counts how often the
+    venue refused or lost the position's stop since one last rested there; the next is due at `stop_next_ns`, a close
+    instead of it at `stop_close_ns`.
     """
 
     limits: int = -1
@@ -254,6 +256,10 @@ class SymbolRow(Row, array_like=True):
     run_buy_count: int = 0
     run_sell_count: int = 0
     permits: list[int] = msgspec.field(default_factory=list)
+
+    stop_refusals: int = 0
+    stop_next_ns: int = 0
+    stop_close_ns: int = 0
 
 
 class StrategyRow(Row, array_like=True):
@@ -323,6 +329,11 @@ class PermitRow(Row, array_like=True):
     ended: bool = False
     deferred: Intent | None = None
     trigger_price: float = nan
+
+
+def is_stop(p: PermitRow | PermitIssued) -> bool:
+    """Whether the permit's order rests at the venue as a protective stop."""
+    return p.trigger_price == p.trigger_price
 
 
 class SeenIntent(msgspec.Struct, frozen=True, array_like=True, gc=False):

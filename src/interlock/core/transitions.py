@@ -8,7 +8,19 @@ can call the same functions on record arrays.
 
 from math import inf, nan
 
-from interlock.core.constants import MARK_FUTURE_S_MAX, MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS, R_NEUTRAL_FRAC, RING
+from interlock.core.constants import (
+    CLOSE_PATIENCE_S_MAX,
+    DOUBLINGS_MAX,
+    JITTER_RANGE,
+    JITTER_SHARE,
+    JITTER_STEP,
+    MARK_FUTURE_S_MAX,
+    MONEY_SCALE,
+    NS_PER_S_FLOAT,
+    OPERATOR_NS,
+    R_NEUTRAL_FRAC,
+    RING,
+)
 from interlock.core.numbers import share
 from interlock.core.state import AccountRow, CalendarRow, PermitRow, StrategyRow, SymbolRow
 
@@ -105,6 +117,22 @@ def is_fresh(now_ns: int, at_ns: int, age_s_max: float) -> bool:
 def is_ahead(now_ns: int, at_ns: int) -> bool:
     """Whether something claims to be of a time that has not come, beyond what clocks may differ."""
     return float(at_ns - now_ns) > MARK_FUTURE_S_MAX * NS_PER_S_FLOAT
+
+
+def patience_s(close_patience_s: float) -> float:
+    """How long an order at the venue may be silent; as long as is borne at all where no policy says it."""
+    return close_patience_s if 0.0 <= close_patience_s <= CLOSE_PATIENCE_S_MAX else CLOSE_PATIENCE_S_MAX
+
+
+def backoff_s(attempts: int, shortest_s: float, longest_s: float, salt: int) -> float:
+    """The pause before the next attempt: doubled with each from the shortest to the longest, spread by up to half."""
+    shortest = shortest_s if shortest_s > 0.0 else 1.0
+    longest = longest_s if longest_s >= shortest else shortest
+    delay = shortest * float(1 << (attempts if 0 <= attempts <= DOUBLINGS_MAX else DOUBLINGS_MAX))
+    if delay > longest:
+        delay = longest
+    jitter = float(salt % JITTER_RANGE * JITTER_STEP % JITTER_RANGE) * JITTER_SHARE
+    return delay * (1.0 + 0.5 * jitter)
 
 
 # ---------------------------------------------------------------- prices
@@ -312,6 +340,26 @@ def confirmed(a: AccountRow, slot: int, count_min: float, s_min: float, now_ns: 
         and a.confirm_count[slot] > 0
         and float(now_ns - a.confirm_since_ns[slot]) >= s_min * NS_PER_S_FLOAT
     )
+
+
+# ---------------------------------------------------------------- stops
+
+
+def on_stop_lost(
+    r: SymbolRow, now_ns: int, shortest_s: float, longest_s: float, close_patience_s: float, salt: int
+) -> None:
+    """The venue is proven not to have the position's stop: another is due after a pause, a close after the patience."""
+    if r.stop_refusals == 0:
+        r.stop_close_ns = lock_end(now_ns, patience_s(close_patience_s))
+    r.stop_next_ns = lock_end(now_ns, backoff_s(r.stop_refusals, shortest_s, longest_s, salt))
+    r.stop_refusals += 1
+
+
+def on_stop_rests(r: SymbolRow) -> None:
+    """No stop of the position is missing, as far as is known."""
+    r.stop_refusals = 0
+    r.stop_next_ns = 0
+    r.stop_close_ns = 0
 
 
 # ---------------------------------------------------------------- locks
