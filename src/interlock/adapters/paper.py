@@ -10,22 +10,15 @@ margin calls (equity may become negative; whoever drives it decides what that me
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from math import isfinite
-from typing import Final
+from decimal import ROUND_CEILING, ROUND_FLOOR
 
+from interlock.adapters.paper_book import Book, InstrumentUnusable, PaperBooks, to_micros
 from interlock.core.codes import PermitState
 from interlock.core.constants import MICROS
-from interlock.core.errors import InterlockError
 from interlock.core.instrument import Instrument
 from interlock.core.messages import PositionAt
 
-BPS: Final = 10_000
-NANO_BPS: Final = 1_000_000_000
-
-
-class InstrumentUnusable(InterlockError):
-    """The paper venue cannot keep exact books for this instrument; the message says what to change."""
+__all__ = ["InstrumentUnusable", "PaperFill", "PaperOrder", "PaperVenue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,63 +44,32 @@ class PaperFill:
     reason: str = ""
 
 
-class _Book:
-    """One symbol at the venue: its quote in ticks, its position in steps, what the position cost in micros."""
-
-    __slots__ = ("ask", "bid", "cost", "instrument", "micros_per_step_tick", "position", "quoted", "tick")
-
-    def __init__(self, instrument: Instrument) -> None:
-        self.instrument = instrument
-        self.tick = Decimal(str(instrument.tick))
-        self.micros_per_step_tick = _micros_per_step_tick(instrument)
-        self.bid = self.ask = 0
-        self.quoted = False
-        self.position = 0
-        self.cost = 0
-
-    def ticks(self, price: float, rounding: str) -> int:
-        """The price as whole ticks."""
-        return int((Decimal(repr(price)) / self.tick).to_integral_value(rounding))
-
-    def price(self, ticks: int) -> float:
-        """Whole ticks as a price."""
-        return float(ticks * self.tick)
-
-    def value(self, steps: int, ticks: int) -> int:
-        """Micros that so many steps are worth at the price."""
-        return steps * ticks * self.micros_per_step_tick
-
-    @property
-    def exit_ticks(self) -> int:
-        """The price at which the position could be closed."""
-        return self.bid if self.position > 0 else self.ask
-
-
 class PaperVenue:
     """One account at a venue that fills marketable orders at once."""
 
     def __init__(self, balance: float, instruments: Iterable[Instrument], *, fee_bps: float = 0.0) -> None:
-        self._books = {instrument.symbol: _Book(instrument) for instrument in instruments}
-        self._balance = round(balance * MICROS)
-        self._fee_nano_bps = round(fee_bps * NANO_BPS)
-        self.fees_micros = 0
+        self._account = PaperBooks(to_micros(balance), instruments, fee_bps=fee_bps)
+        self._books = self._account.books
+
+    @property
+    def fees_micros(self) -> int:
+        """All fees paid so far, in millionths."""
+        return self._account.fees
 
     @property
     def balance_micros(self) -> int:
         """Cash after all closed profit and loss and all fees, in millionths."""
-        return self._balance
+        return self._account.balance
 
     @property
     def equity_micros(self) -> int:
         """The balance plus what every position would bring if it were closed at its bid or ask, in millionths."""
-        return self._balance + sum(
-            book.value(book.position, book.exit_ticks) - book.cost for book in self._books.values() if book.position
-        )
+        return self._account.equity_at_exit
 
     @property
     def balance(self) -> float:
         """The balance in account currency."""
-        return self._balance / MICROS
+        return self.balance_micros / MICROS
 
     @property
     def equity(self) -> float:
@@ -130,9 +92,7 @@ class PaperVenue:
 
     def positions(self) -> tuple[PositionAt, ...]:
         """Every position that is not flat."""
-        return tuple(
-            PositionAt(symbol, book.position, _entry(book)) for symbol, book in self._books.items() if book.position
-        )
+        return tuple(PositionAt(symbol, book.position, book.entry) for symbol, book in self._books.items() if book.position)
 
     def quote(self, symbol: str, bid: float, ask: float) -> None:
         """
@@ -141,13 +101,7 @@ class PaperVenue:
         Raises:
             ValueError: it is crossed, or not two finite prices above one tick.
         """
-        book = self._books[symbol]
-        if not (0.0 < bid <= ask and isfinite(ask)):
-            raise ValueError(f"{symbol}: a quote needs 0 < bid <= ask, found {bid!r} and {ask!r}")
-        book.bid, book.ask = book.ticks(bid, ROUND_FLOOR), book.ticks(ask, ROUND_CEILING)
-        if book.bid <= 0:
-            raise ValueError(f"{symbol}: a bid of {bid!r} is less than one tick of {book.tick}")
-        book.quoted = True
+        self._books[symbol].quote(bid, ask)
 
     def execute(self, order: PaperOrder) -> PaperFill:
         """
@@ -159,13 +113,12 @@ class PaperVenue:
         book = self._books[order.symbol]
         steps = order.steps
         if order.reduce_only:
-            held = -book.position * order.side
-            steps = min(steps, max(held, 0))
+            steps = min(steps, book.reducible(order.side))
         if steps <= 0:
             return PaperFill(PermitState.REJECTED, reason="reduce-only, and nothing is held on that side")
         if not book.quoted:
             return PaperFill(PermitState.REJECTED, reason="no quote yet")
-        ticks = book.ask if order.side > 0 else book.bid
+        ticks = book.touch(order.side)
         if order.limit_price is not None and (book.price(ticks) - order.limit_price) * order.side > 0.0:
             return PaperFill(PermitState.CANCELLED, reason="the market is beyond the limit price")
         return self._fill(book, order.side, steps, ticks)
@@ -180,46 +133,6 @@ class PaperVenue:
         finally:
             book.bid, book.ask = kept
 
-    def _fill(self, book: _Book, side: int, steps: int, ticks: int) -> PaperFill:
-        value = book.value(steps, ticks)
-        fees = -(-value * self._fee_nano_bps // (BPS * NANO_BPS))
-        self._balance += self._book(book, side, steps, ticks) - fees
-        self.fees_micros += fees
-        return PaperFill(PermitState.FILLED, steps, book.price(ticks), value / MICROS, fees / MICROS)
-
-    def _book(self, book: _Book, side: int, steps: int, ticks: int) -> int:
-        """The position holds the fill; returns what it realised, in micros, at average cost."""
-        closed = min(steps, abs(book.position)) if book.position * side < 0 else 0
-        realised = 0
-        if closed:
-            released = _share(book.cost, closed, abs(book.position))
-            realised = -side * book.value(closed, ticks) - released
-            book.cost -= released
-            book.position += side * closed
-        book.position += side * (steps - closed)
-        book.cost += side * book.value(steps - closed, ticks)
-        return realised
-
-
-def _micros_per_step_tick(instrument: Instrument) -> int:
-    """What one step gains when the price rises by one tick, in whole micros."""
-    if instrument.inverse:
-        raise InstrumentUnusable(f"{instrument.symbol}: the paper venue has no inverse contracts: use a linear one")
-    exact = Decimal(str(instrument.step)) * Decimal(str(instrument.tick)) * Decimal(str(instrument.multiplier)) * MICROS
-    if exact < 1 or exact != exact.to_integral_value():
-        raise InstrumentUnusable(
-            f"{instrument.symbol}: one step times one tick is {exact.normalize():f} millionths of the currency, which "
-            "must be whole: choose a larger step or tick"
-        )
-    return int(exact)
-
-
-def _share(total: int, part: int, whole: int) -> int:
-    """``total * part / whole`` rounded towards zero, so that no dust is left when all is closed."""
-    sign = -1 if total < 0 else 1
-    return sign * (abs(total) * part // whole)
-
-
-def _entry(book: _Book) -> float:
-    """The average price of the position."""
-    return float(Decimal(book.cost) / (book.position * book.micros_per_step_tick) * book.tick)
+    def _fill(self, book: Book, side: int, steps: int, ticks: int) -> PaperFill:
+        booked = self._account.fill(book, side, steps, ticks)
+        return PaperFill(PermitState.FILLED, steps, book.price(ticks), booked.value / MICROS, booked.fees / MICROS)
