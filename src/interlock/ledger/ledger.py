@@ -89,6 +89,7 @@ class Ledger:
         self._stopped = False
         self._busy_since_s: float | None = None
         self._troubles: dict[str, LedgerError] = {}
+        self._on_durable: Callable[[], None] | None = None
 
         self._head_at_s = time.monotonic()
         self._anchor_at_s = self._head_at_s
@@ -223,6 +224,10 @@ class Ledger:
             self._progress.wait_for(lambda: self._durable_seq >= seq or self._stopped, timeout_s)
             return self._durable_seq >= seq
 
+    def on_durable(self, callback: Callable[[], None] | None) -> None:
+        """The writer thread calls back, instead of anyone before, each time more is durable; it must not wait nor raise."""
+        self._on_durable = callback
+
     def prune(self, before_ns: int, kinds: Collection[int]) -> int:
         """
         Payloads of ``kinds`` older than ``before_ns`` are emptied; returns how many.
@@ -333,6 +338,8 @@ class Ledger:
             self._pending_bytes -= sum(len(entry.payload) for entry in group[:done])
             self._durable_seq = self._writer.durable.seq
             self._progress.notify_all()
+        if done and (callback := self._on_durable) is not None:
+            callback()
         return done
 
     def _sign_and_anchor(self, closing: bool) -> None:

@@ -17,7 +17,18 @@ from interlock.core.codes import PermitState
 from interlock.core.decide import decide
 from interlock.core.engine import Engine
 from interlock.core.errors import InterlockError
-from interlock.core.messages import Executed, Input, KillSet, LockSet, PermitIssued, PermitRevoked, Spent, Step
+from interlock.core.messages import (
+    CashFlow,
+    Executed,
+    Input,
+    KillSet,
+    LockSet,
+    PermitIssued,
+    PermitRevoked,
+    Quarantined,
+    Spent,
+    Step,
+)
 from interlock.core.permit import ENDED
 from interlock.ledger.errors import LedgerBroken, LedgerError, LedgerUnwritable
 from interlock.ledger.ledger import Ledger
@@ -33,6 +44,10 @@ class PermitVoid(InterlockError):
 
 class PermitSpent(InterlockError):
     """The permit was used before; look up what became of its order."""
+
+
+class EngineAway(InterlockError):
+    """The engine is being rebuilt: nothing may open until it is back; what only reduces may leave without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,7 @@ class Gate:
         self.ledger = ledger
         self._snapshot_every = snapshot_every
         self._backlog: deque[Step] = deque()
+        self._in_memory: deque[Step] = deque()
         self._waiting: dict[int, tuple[int, PermitIssued]] = {}
         if engine.state.account.seq != ledger.last_seq:
             raise LedgerBroken(ledger.last_seq, f"the engine is at step {engine.state.account.seq}: fold the ledger first")
@@ -130,6 +146,26 @@ class Gate:
                 raise PermitVoid(f"permit {permit.id} was issued before a lock or has expired")
         return self.submit(Spent(permit.id, permit.epoch), at_ns, mono_ns)
 
+    def resume(self, engine: Engine) -> None:
+        """
+        The gate goes on with an engine that was folded from its ledger; what the disk has not taken yet is folded here.
+
+        Raises:
+            LedgerBroken: steps are missing between the two.
+        """
+        for step in self._in_memory:
+            if step.seq > engine.state.account.seq:
+                engine.fold(step)
+        last = self._in_memory[-1].seq if self._in_memory else self.ledger.last_seq
+        if engine.state.account.seq != last:
+            raise LedgerBroken(last, f"the ledger folds to step {engine.state.account.seq}")
+        self.engine = engine
+
+    def snapshot(self) -> None:
+        """The state is in line for the disk, unless steps before it have found no room. Raises LedgerUnwritable."""
+        if not self._backlog and self.engine.state.account.seq:
+            self.ledger.snapshot(snapshot.encode(self.engine.state))
+
     def close(self) -> None:
         """Everything decided is durable. Raises LedgerError when the disk did not take it all."""
         self._drain()
@@ -139,17 +175,21 @@ class Gate:
 
     def _is_urgent(self, event: Input, at_ns: int, mono_ns: int | None) -> bool:
         """Whether the input is taken even when nothing can be recorded: a result, a lock, or something that reduces."""
-        if type(event) in (Spent, Executed, KillSet, LockSet):
+        if type(event) in (Spent, Executed, CashFlow, Quarantined, KillSet, LockSet):
             return True
         outputs = decide(self.engine.state, at_ns, at_ns if mono_ns is None else mono_ns, event)
         return any(type(output) is PermitIssued and output.reduce_only for output in outputs)
 
     def _record(self, step: Step) -> None:
         self._backlog.append(step)
+        self._in_memory.append(step)
         self._drain()
-        if step.seq % self._snapshot_every == 0 and not self._backlog:
+        durable = self.ledger.durable_seq
+        while self._in_memory and self._in_memory[0].seq <= durable:
+            self._in_memory.popleft()
+        if step.seq % self._snapshot_every == 0:
             with suppress(LedgerUnwritable):  # without it a restart folds more; what the step handed out must leave
-                self.ledger.snapshot(snapshot.encode(self.engine.state))
+                self.snapshot()
 
     def _drain(self) -> None:
         """As many waiting steps as the ledger has room for are on their way to the disk."""
