@@ -29,9 +29,9 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """Positions and the protective stops that rested at the venue at one moment, in signed and unsigned steps."""
+    """Positions and the stops that rested at the venue from one moment on, each in signed steps."""
 
-    mono_ns: int
+    at_ns: int
     positions: Mapping[str, int]
     stops: Mapping[str, int]
 
@@ -43,7 +43,8 @@ class Evidence:
 
     `orders` is every order that the venue ever took. `permit_of` gives the permit in a client order id, None where there
     is none; `is_direct` says whether an order is a close that needs no permit. `by_hand` is what was traded past the gate,
-    in signed steps. `books` are the positions that the ledger folds to.
+    in signed steps. `books` are the positions that the ledger folds to. `ticks` are price steps, to which an order's
+    price may have been rounded. `away` are the times, by the venue's clock, in which no gateway ran.
     """
 
     steps: tuple[Step, ...]
@@ -57,6 +58,8 @@ class Evidence:
     arrivals: tuple[Arrival, ...] = ()
     glances: tuple[Glance, ...] = ()
     naked_s_max: float = 10.0
+    ticks: Mapping[str, float] = field(default_factory=dict)
+    away: tuple[tuple[int, int], ...] = ()
     by_hand: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -136,14 +139,14 @@ def orders_are_as_permitted(e: Evidence) -> Iterator[str]:
         if issue is None:
             continue
         filled[issue.permit.id] += order.filled_steps
-        for what in _beyond(order, issue.permit):
+        for what in _beyond(order, issue.permit, e.ticks.get(order.symbol, 0.0)):
             yield f"order {order.client_id} {what}"
     for permit, steps in filled.items():
         if steps > known[permit].permit.steps:
             yield f"permit {permit} is for {known[permit].permit.steps} steps, and {steps} filled"
 
 
-def _beyond(order: OrderReport, permit: PermitIssued) -> Iterator[str]:
+def _beyond(order: OrderReport, permit: PermitIssued, tick: float) -> Iterator[str]:
     if order.symbol != permit.symbol:
         yield f"is for {order.symbol}, its permit for {permit.symbol}"
     if order.side != permit.side:
@@ -154,12 +157,12 @@ def _beyond(order: OrderReport, permit: PermitIssued) -> Iterator[str]:
         yield "may open, and its permit only reduces"
     if not permit.reduce_only and not order.side * (permit.limit_price - order.limit_price) >= 0.0:
         yield f"has the limit {order.limit_price}, its permit {permit.limit_price}"
-    if not _same(order.trigger_price, permit.trigger_price):
+    if not _same(order.trigger_price, permit.trigger_price, tick):
         yield f"has the trigger {order.trigger_price}, its permit {permit.trigger_price}"
 
 
-def _same(one: float, other: float) -> bool:
-    return one == other or (one != one and other != other)
+def _same(one: float, other: float, tick: float) -> bool:
+    return abs(one - other) <= tick or (one != one and other != other)
 
 
 def nothing_void_is_spent(e: Evidence) -> Iterator[str]:
@@ -186,19 +189,23 @@ def nothing_void_is_spent(e: Evidence) -> Iterator[str]:
 def positions_have_stops(e: Evidence) -> Iterator[str]:
     """No position that was opened with a stop is without one at the venue for longer than the bound."""
     managed = {each.permit.symbol for each in issues(e.steps).values() if each.permit.stop_price > 0.0} - e.by_hand.keys()
-    since_ns: dict[str, int] = {}
-    told: set[str] = set()
-    for glance in e.glances:
-        for symbol in managed:
-            held = glance.positions.get(symbol, 0)
-            if abs(held) <= glance.stops.get(symbol, 0):
-                since_ns.pop(symbol, None)
-                continue
-            naked_s = (glance.mono_ns - since_ns.setdefault(symbol, glance.mono_ns)) / 1e9
-            if naked_s > e.naked_s_max and symbol not in told:
-                told.add(symbol)
-                stop = glance.stops.get(symbol, 0)
-                yield f"{symbol}: {held} steps were held for {naked_s:.1f} s with a stop for {stop}"
+    for symbol in sorted(managed):
+        since_ns, missing = 0, ""
+        for glance in e.glances:
+            if missing and (naked_s := _awake_ns(e, since_ns, glance.at_ns) / 1e9) > e.naked_s_max:
+                yield f"{symbol}: {missing} for {naked_s:.1f} s"
+                break
+            held, stop = glance.positions.get(symbol, 0), glance.stops.get(symbol, 0)
+            if abs(held) <= max(-stop if held > 0 else stop, 0):
+                missing = ""
+            elif not missing:
+                since_ns, missing = glance.at_ns, f"{held} steps were held with a stop for {stop}"
+
+
+def _awake_ns(e: Evidence, since_ns: int, until_ns: int) -> int:
+    """How long a gateway ran between the two."""
+    asleep = sum(max(min(end, until_ns) - max(start, since_ns), 0) for start, end in e.away)
+    return until_ns - since_ns - asleep
 
 
 def reduce_only_never_flips(e: Evidence) -> Iterator[str]:

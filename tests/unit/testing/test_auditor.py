@@ -70,7 +70,7 @@ def history() -> Evidence:
         permit_of,
         is_direct=lambda client_id: client_id.startswith("direct"),
         arrivals=tuple(arrival_of(order, seqs[permit.id]) for order, permit in zip(orders, permits, strict=True)),
-        glances=tuple(Glance(second * S, {"BTC": 50_000}, {"BTC": 50_000}) for second in range(60)),
+        glances=tuple(Glance(second * S, {"BTC": 50_000}, {"BTC": -50_000}) for second in range(60)),
     )
 
 
@@ -208,12 +208,16 @@ def without(step: Step, name: str) -> Step:
 
 
 def a_naked_position(e: Evidence) -> Evidence:
-    glances = tuple(replace(each, stops={}) if 20 * S < each.mono_ns < 40 * S else each for each in e.glances)
+    glances = tuple(replace(each, stops={}) if 20 * S < each.at_ns < 40 * S else each for each in e.glances)
     return replace(e, glances=glances)
 
 
 def a_stop_for_less(e: Evidence) -> Evidence:
-    return replace(e, glances=tuple(replace(each, stops={"BTC": 49_999}) for each in e.glances))
+    return replace(e, glances=tuple(replace(each, stops={"BTC": -49_999}) for each in e.glances))
+
+
+def a_stop_on_the_wrong_side(e: Evidence) -> Evidence:
+    return replace(e, glances=tuple(replace(each, stops={"BTC": 50_000}) for each in e.glances))
 
 
 def a_close_that_flips(e: Evidence) -> Evidence:
@@ -265,6 +269,7 @@ def an_order_that_the_engine_never_released(e: Evidence) -> Evidence:
         (a_revoked_permit, "nothing_void_is_spent"),
         (a_naked_position, "positions_have_stops"),
         (a_stop_for_less, "positions_have_stops"),
+        (a_stop_on_the_wrong_side, "positions_have_stops"),
         (a_close_that_flips, "reduce_only_never_flips"),
         (a_close_of_nothing, "reduce_only_never_flips"),
         (a_lost_fill, "fills_are_booked"),
@@ -290,6 +295,21 @@ def test_every_check_has_its_control() -> None:
 def test_what_holds_only_at_rest_is_not_asked_before() -> None:
     assert audit(books_that_differ(history()), at_rest=False) == ()
     assert len(audit(books_that_differ(history()), at_rest=True)) == 1
+
+
+def test_while_no_gateway_runs_nobody_can_place_a_stop() -> None:
+    assert fired(replace(a_naked_position(history()), away=((15 * S, 34 * S),))) == set()
+    assert fired(replace(a_naked_position(history()), away=((15 * S, 25 * S),))) == {"positions_have_stops"}
+
+
+def test_a_price_may_have_been_rounded_to_its_tick() -> None:
+    e = history()
+    stop = msgspec.structs.replace(permits_of(e)[2], id=99, trigger_price=90.004)
+    step = Step(len(e.steps) + 1, 0, 0, e.steps[0].input, (stop,))
+    order = order_of(stop, trigger_price=90.0, filled_steps=0)
+    e = replace(e, steps=(step, *e.steps), orders=(*e.orders, order), spent=e.spent | {99})
+    assert fired(replace(e, ticks={"BTC": 0.01})) == set()
+    assert fired(replace(e, ticks={"BTC": 0.001})) == {"orders_are_as_permitted"}
 
 
 def test_a_symbol_that_was_traded_by_hand_is_not_expected_to_have_a_stop() -> None:
