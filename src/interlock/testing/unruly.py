@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -322,7 +322,7 @@ def _one_more(position: PositionAt) -> PositionAt:
     return PositionAt(position.symbol, position.steps + (1 if position.steps > 0 else -1), position.entry)
 
 
-async def _over(*tasks: "asyncio.Future[T] | asyncio.Future[bool]") -> None:
+async def _over(*tasks: asyncio.Future[Any]) -> None:
     """The tasks have ended; what they raised was looked at, or nobody waits for it any more."""
     for task in tasks:
         if not task.done():

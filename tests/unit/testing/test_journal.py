@@ -83,9 +83,9 @@ def test_a_second_process_is_in_the_journal(tmp_path: Path) -> None:
 
     async def panic() -> None:
         other = PaperExchange.open(path)
-        await other.place(VenueOrder("p", "BTC", 1, 7))
+        await other.place(VenueOrder("p", "BTC", 1, 700))
         await other.close()
 
     asyncio.run(panic())
     assert journal.read(path)[-1].client_id == "p"
-    assert journal.positions(path) == {"BTC": 7}
+    assert journal.positions(path) == {"BTC": 700}
