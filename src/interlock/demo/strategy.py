@@ -65,6 +65,10 @@ class Trend:
         self._unit_count = 0
         self._added_at = 0.0
 
+    def resume(self, side: int, entry: float) -> None:
+        """The strategy holds a position on this side since before it was started."""
+        self._side, self._unit_count, self._added_at = side, 1, entry
+
     def on_bar(self, high: float, low: float, close: float) -> Wish | None:
         """Return what is wanted from now on, or None while the last wish stands."""
         wish = self._decide(close) if len(self._highs) == self.parameters.entry_bars else None

@@ -1,0 +1,162 @@
+"""
+Asking the gate from a program.
+
+What matters here is what is said when nothing is known: an order is answered by an `Answer`, always. Where the gateway is
+down, slow, refuses the key or says something unreadable, its headline is UNANSWERED and nothing is granted. No order is
+ever sent twice by itself; one with the same id may be sent again by the caller, and is not executed twice.
+"""
+
+import asyncio
+from pathlib import Path
+from time import time_ns
+from types import TracebackType
+from typing import Final, Self, TypedDict, Unpack
+from uuid import uuid4
+
+from interlock.client.errors import CommandRefused, GatewayUnreachable
+from interlock.client.ways import InsideWay, SocketWay, Way
+from interlock.core.codes import Code, Partial
+from interlock.core.messages import BUY, SELL, Executed, Intent
+from interlock.service.api import Answer, Status
+from interlock.service.desk import Desk, DryRun, GetPolicy, GetStatus, PolicyView, Question, Report, Submit, Told
+from interlock.service.wire import SOCKET_NAME, read_key
+
+TIMEOUT_S: Final = 5.0
+
+
+class Wish(TypedDict, total=False):
+    """The rest of an intent: `quantity` in base units or `notional` in account currency, prices, what else it wants."""
+
+    quantity: float
+    notional: float
+    limit_price: float
+    stop_price: float
+    target_price: float
+    margin_leverage: float
+    reduce_only: bool
+    partial: Partial
+
+
+class Client:
+    """One source's way to a running gateway; any number of threads may share it."""
+
+    def __init__(self, way: Way, source: str, timeout_s: float = TIMEOUT_S) -> None:
+        self.source = source
+        self._way = way
+        self._timeout_s = timeout_s
+
+    @classmethod
+    def connect(
+        cls, where: Path | str, *, source: str, key: Path | bytes | None = None, timeout_s: float = TIMEOUT_S
+    ) -> Self:
+        """
+        A client over the local socket. The gateway need not run yet, and may come and go.
+
+        Args:
+            where: the gateway's home, or its socket.
+            source: who asks, as the policy names it.
+            key: the source's key or the file that holds it; by default the one in the home.
+            timeout_s: how long to wait for any answer.
+
+        Raises:
+            KeyUnreadable: there is no such key, or others can read it.
+        """
+        place = Path(where)
+        path = place if place.suffix == ".sock" else place / SOCKET_NAME
+        if not isinstance(key, bytes):
+            key = read_key(path.parent / "keys" / "sources" / f"{source}.key" if key is None else key)
+        return cls(SocketWay(path, source, key), source, timeout_s)
+
+    @classmethod
+    def inside(cls, desk: Desk, loop: asyncio.AbstractEventLoop, *, source: str, timeout_s: float = TIMEOUT_S) -> Self:
+        """A client in the gateway's own process, for use from any other thread than the event loop's."""
+        return cls(InsideWay(desk, loop, source), source, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """No connection is held open; the next question opens one."""
+        self._way.close()
+
+    # ------------------------------------------------------------ orders
+
+    def decide(self, intent: Intent) -> Answer:
+        """What the answer would be now. Nothing is consumed or recorded, and nothing leaves."""
+        return self._answer(intent, DryRun(intent))
+
+    def submit(self, intent: Intent, *, execute_here: bool = False) -> Answer:
+        """
+        The gate's answer; what it granted is on its way to the venue.
+
+        With `execute_here` it is not: the answer's permits are then the caller's to execute, each exactly once and no
+        larger, and what became of each is to be told with `report`.
+        """
+        return self._answer(intent, Submit(intent, execute_here))
+
+    def report(self, executed: Executed) -> None:
+        """
+        What became of a permit that was executed here is on record. Amounts are cumulative: repeats change nothing.
+
+        Raises:
+            GatewayUnreachable: it may not be on record; report it again.
+            CommandRefused: the permit is not this source's.
+        """
+        self._way.ask(Report(executed), self._timeout_s)
+
+    def buy(self, symbol: str, strategy: str, **wish: Unpack[Wish]) -> Intent:
+        """An intent to buy, made now, with an id of its own."""
+        return self._intent(symbol, strategy, BUY, wish)
+
+    def sell(self, symbol: str, strategy: str, **wish: Unpack[Wish]) -> Intent:
+        """An intent to sell, made now, with an id of its own."""
+        return self._intent(symbol, strategy, SELL, wish)
+
+    # ------------------------------------------------------------ reading
+
+    def policy(self) -> PolicyView | None:
+        """
+        The policy in force as this source sees it; None where none is verified and unexpired.
+
+        Raises:
+            GatewayUnreachable: nothing is known.
+        """
+        told = self.ask(GetPolicy())
+        assert told is None or isinstance(told, PolicyView)
+        return told
+
+    def status(self) -> Status:
+        """
+        Everything that a person on duty wants to see.
+
+        Raises:
+            GatewayUnreachable: nothing is known.
+        """
+        told = self.ask(GetStatus())
+        assert isinstance(told, Status)
+        return told
+
+    def ask(self, question: Question) -> Told:
+        """
+        What the gateway says to any question; commands are for the operator's key.
+
+        Raises:
+            GatewayUnreachable: nothing is known, not even whether the question was heard.
+            CommandRefused: the gateway said no, and why.
+        """
+        return self._way.ask(question, self._timeout_s)
+
+    def _answer(self, intent: Intent, question: Submit | DryRun) -> Answer:
+        try:
+            answer = self.ask(question)
+        except (GatewayUnreachable, CommandRefused) as error:
+            return Answer(intent.id, Code.UNANSWERED, note=str(error))
+        if not isinstance(answer, Answer) or answer.intent_id != intent.id:
+            return Answer(intent.id, Code.UNANSWERED, note="the gateway answered to something else")
+        return answer
+
+    def _intent(self, symbol: str, strategy: str, side: int, wish: Wish) -> Intent:
+        return Intent(uuid4().hex, self.source, strategy, symbol, side, created_at_ns=time_ns(), **wish)

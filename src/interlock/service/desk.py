@@ -1,0 +1,301 @@
+"""
+Everything that can be asked of a running gateway, whichever way the question comes in.
+
+`Desk` is what the gateway answers; an `Ask` is one question as data, and knows whom it is put to; `carry_out` is the one
+way in, and says who may ask what. The source is the one that was authenticated, never the one that a message names.
+"""
+
+from typing import Annotated, ClassVar, Final, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from interlock.core.authority import ALWAYS, OPERATOR
+from interlock.core.codes import Code, KillMode, Scope
+from interlock.core.errors import InputInvalid, InterlockError
+from interlock.core.messages import Executed, Intent, KillReset, KillSet, LockReleased, PolicySet, SourceRight
+from interlock.service.api import Answer, KillStatus, Status
+
+RESERVED: Final = ALWAYS - {OPERATOR}
+"""Sources that only the gateway itself can be."""
+
+NAME_MAX: Final = 128
+"""Longest id, symbol or strategy of an intent."""
+
+Key = Annotated[str, Meta(max_length=NAME_MAX)]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Text = Annotated[str, Meta(max_length=500)]
+
+
+class NotAnOperator(InterlockError):
+    """The source may ask, and may not command; use the operator's key."""
+
+
+class PolicyView(msgspec.Struct, frozen=True):
+    """The policy in force, as one source needs to know it."""
+
+    policy_id: str
+    digest: str
+    valid_until_ns: int
+    exit_owner: str
+    universe: tuple[str, ...]
+    rights: tuple[SourceRight, ...]
+    """What this source may do, by strategy."""
+
+
+class Started(msgspec.Struct, frozen=True):
+    """
+    What a close or a flatten has set in motion; whether it came to its end is in the status.
+
+    `direct` where the engine was away and the orders went straight to the venue.
+    """
+
+    symbols: tuple[str, ...]
+    direct: bool = False
+    note: str = ""
+
+
+class Desk(Protocol):
+    """
+    A running gateway, asked from its own event loop.
+
+    What is refused raises an `InterlockError` with the remedy. A caller that goes away in the middle changes nothing.
+    """
+
+    async def submit(self, intent: Intent, hand_over: bool) -> Answer:
+        """The intent is decided, and what was granted is on its way; handed over, the caller executes it."""
+        ...
+
+    async def dry_run(self, intent: Intent) -> Answer:
+        """What the answer would be now; nothing is consumed or recorded."""
+        ...
+
+    async def report(self, source: str, executed: Executed) -> None:
+        """What became of a permit that was handed over to the source is on record; repeats change nothing."""
+        ...
+
+    async def kill(self, kill: KillSet) -> KillStatus:
+        """The kill switch is on, durably; the status tells what is in force in that scope."""
+        ...
+
+    async def reset(self, reset: KillReset) -> KillStatus:
+        """The kill switch of the scope is off."""
+        ...
+
+    async def release(self, release: LockReleased) -> None:
+        """The lock has ended."""
+        ...
+
+    async def flatten(self, symbol: str | None, reason: str, by: str) -> Started:
+        """The position, or every position, is being closed until the venue confirms that it is flat."""
+        ...
+
+    async def close(self, symbol: str, by: str, reason: str) -> Started:
+        """One closing order for the whole position is on its way."""
+        ...
+
+    async def rebase(self, by: str, reason: str) -> None:
+        """Present equity is the reference for drawdown and peak."""
+        ...
+
+    def status(self) -> Status:
+        """Everything that a person on duty wants to see."""
+        ...
+
+    def policy(self, source: str) -> PolicyView | None:
+        """The policy in force as the source sees it; None where none is verified and unexpired."""
+        ...
+
+
+# ---------------------------------------------------------------- questions as data
+
+
+Told = Answer | KillStatus | Started | Status | PolicyView | None
+
+
+class Ask(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True):
+    """Base of all questions: the tag is the class name. A command is for operators only."""
+
+    is_command: ClassVar[bool] = False
+
+    async def put(self, desk: Desk, source: str) -> Told:
+        """What the desk says to it."""
+        raise NotImplementedError
+
+
+class Submit(Ask, frozen=True):
+    """May this go out; and if so, send it, or with `hand_over` let me."""
+
+    intent: Intent
+    hand_over: bool = False
+
+    async def put(self, desk: Desk, source: str) -> Answer:
+        """What the desk says to it."""
+        return await desk.submit(from_source(self.intent, source), self.hand_over)
+
+
+class DryRun(Ask, frozen=True):
+    """Might this go out."""
+
+    intent: Intent
+
+    async def put(self, desk: Desk, source: str) -> Answer:
+        """What the desk says to it."""
+        return await desk.dry_run(from_source(self.intent, source))
+
+
+class Report(Ask, frozen=True):
+    """What became of a permit that was handed over."""
+
+    executed: Executed
+
+    async def put(self, desk: Desk, source: str) -> None:
+        """The desk has taken it."""
+        await desk.report(source, self.executed)
+
+
+class Kill(Ask, frozen=True):
+    """Throw the kill switch."""
+
+    is_command = True
+
+    mode: KillMode
+    scope: Scope
+    scope_key: Key
+    reason: Text
+    by: Name
+
+    async def put(self, desk: Desk, source: str) -> KillStatus:  # noqa: ARG002
+        """What the desk says to it."""
+        return await desk.kill(KillSet(self.mode, self.scope, self.scope_key, self.reason, self.by))
+
+
+class Reset(Ask, frozen=True):
+    """Reset the kill switch."""
+
+    is_command = True
+
+    scope: Scope
+    scope_key: Key
+    by: Name
+    reason: Text = ""
+
+    async def put(self, desk: Desk, source: str) -> KillStatus:  # noqa: ARG002
+        """What the desk says to it."""
+        return await desk.reset(KillReset(self.scope, self.scope_key, self.by, self.reason))
+
+
+class Release(Ask, frozen=True):
+    """End a lock."""
+
+    is_command = True
+
+    scope: Scope
+    scope_key: Key
+    code: Code
+    by: Name
+    reason: Text = ""
+
+    async def put(self, desk: Desk, source: str) -> None:  # noqa: ARG002
+        """The lock has ended."""
+        await desk.release(LockReleased(self.scope, self.scope_key, self.code, self.by, self.reason))
+
+
+class Flatten(Ask, frozen=True):
+    """Close the symbol's position, or with an empty symbol every position, until it is flat."""
+
+    is_command = True
+
+    symbol: Key
+    reason: Text
+    by: Name
+
+    async def put(self, desk: Desk, source: str) -> Started:  # noqa: ARG002
+        """What the desk has started."""
+        return await desk.flatten(self.symbol or None, self.reason, self.by)
+
+
+class Close(Ask, frozen=True):
+    """Send one closing order for the symbol's whole position."""
+
+    is_command = True
+
+    symbol: Key
+    by: Name
+    reason: Text = ""
+
+    async def put(self, desk: Desk, source: str) -> Started:  # noqa: ARG002
+        """What the desk has started."""
+        return await desk.close(self.symbol, self.by, self.reason)
+
+
+class Rebase(Ask, frozen=True):
+    """Take present equity as the reference."""
+
+    is_command = True
+
+    by: Name
+    reason: Text = ""
+
+    async def put(self, desk: Desk, source: str) -> None:  # noqa: ARG002
+        """The reference is taken."""
+        await desk.rebase(self.by, self.reason)
+
+
+class GetStatus(Ask, frozen=True):
+    """Tell everything that a person on duty wants to see."""
+
+    async def put(self, desk: Desk, source: str) -> Status:  # noqa: ARG002
+        """What the desk says to it."""
+        return desk.status()
+
+
+class GetPolicy(Ask, frozen=True):
+    """Tell the policy in force."""
+
+    async def put(self, desk: Desk, source: str) -> PolicyView | None:
+        """What the desk says to it."""
+        return desk.policy(source)
+
+
+Question = Submit | DryRun | Report | Kill | Reset | Release | Flatten | Close | Rebase | GetStatus | GetPolicy
+
+
+async def carry_out(desk: Desk, source: str, ask: Ask) -> Told:
+    """
+    The desk's answer to what the authenticated source asked.
+
+    Raises:
+        NotAnOperator: the source may not command.
+        InterlockError: the desk refused, with the remedy.
+    """
+    if ask.is_command and source != OPERATOR:
+        raise NotAnOperator(f"{source!r} may not {type(ask).__name__.lower()}: use the operator's key")
+    return await ask.put(desk, source)
+
+
+def from_source(intent: Intent, source: str) -> Intent:
+    """
+    The intent as the authenticated source's own, whatever it says about itself.
+
+    Raises:
+        InputInvalid: a text in it is longer than any name may be.
+    """
+    for field in ("id", "strategy", "symbol"):
+        if len(getattr(intent, field)) > NAME_MAX:
+            raise InputInvalid(f"the {field} of an intent has at most {NAME_MAX} characters")
+    return msgspec.structs.replace(intent, source=source)
+
+
+def policy_view(policy: PolicySet | None, source: str, now_ns: int) -> PolicyView | None:
+    """The policy as the source sees it; None where it is missing, not verified or expired."""
+    if policy is None or not policy.verified or now_ns > policy.valid_until_ns:
+        return None
+    return PolicyView(
+        policy_id=policy.policy_id,
+        digest=policy.digest,
+        valid_until_ns=policy.valid_until_ns,
+        exit_owner=policy.exit_owner,
+        universe=tuple(symbol.symbol for symbol in policy.universe),
+        rights=tuple(right for right in policy.rights if right.source == source),
+    )

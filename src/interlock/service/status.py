@@ -1,0 +1,211 @@
+"""
+The state as people on duty want to see it: floors, limits beside their use, positions, locks.
+
+Reading changes nothing. What cannot be known is NaN, and is shown as unknown.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import nan
+from typing import Final
+
+from interlock.core.codes import Code, Scope, TradingState
+from interlock.core.constants import MICROS, NS_PER_S_FLOAT
+from interlock.core.floors import floor_of
+from interlock.core.limits import Limits, is_on
+from interlock.core.locks import trading_state
+from interlock.core.measure import guard_equity, is_position, open_pnl
+from interlock.core.state import (
+    ACCOUNT_LOCKS,
+    BREAKER,
+    LOSS_TRIGGERS,
+    STRATEGY_LOCKS,
+    SYMBOL_LOCKS,
+    AccountRow,
+    State,
+    StrategyRow,
+    SymbolRow,
+)
+from interlock.core.transitions import in_force, money
+from interlock.service.api import (
+    DecisionStatus,
+    FloorStatus,
+    KillStatus,
+    LimitStatus,
+    LockStatus,
+    PositionStatus,
+    Status,
+)
+
+NO_STOP: Final = "none"
+
+
+def status_of(
+    state: State,
+    *,
+    at_ns: int,
+    environment: str = "",
+    venue: str = "",
+    kill: tuple[KillStatus, ...] = (),
+    reasons: Mapping[tuple[Scope, str, Code], str] | None = None,
+    stops: Mapping[str, str] | None = None,
+    decisions: tuple[DecisionStatus, ...] = (),
+    conditions: tuple[tuple[str, bool, str], ...] = (),
+    ledger: tuple[int, int, str] = (0, 0, ""),
+    troubles: tuple[str, ...] = (),
+) -> Status:
+    """
+    Everything at once.
+
+    Args:
+        state: the engine's.
+        at_ns: now, UTC epoch.
+        environment: testnet or mainnet.
+        venue: its name.
+        kill: the kill switches that are on.
+        reasons: what was said when each lock was set.
+        stops: whether the stop of each symbol rests at the venue: `working`, `pending` or `missing`.
+        decisions: the last ones.
+        conditions: the live conditions and what each was read from.
+        ledger: last record, last durable record, what keeps it from being written.
+        troubles: what is wrong now, as sentences.
+    """
+    a = state.account
+    limits = state.account_limits()
+    locks = tuple(_locks(state, reasons or {}))
+    book_ns = min((state.symbols[index].mark_at_ns for index in state.open_rows), default=0)
+    return Status(
+        at_ns=at_ns,
+        account=a.account,
+        kind=a.kind,
+        environment=environment,
+        venue=venue,
+        trading_state=trading_state(state),
+        equity=guard_equity(a.venue_equity, a.own_equity),
+        equity_venue=a.venue_equity,
+        kill=kill,
+        breaker=tuple(lock for lock in locks if lock.scope == Scope.ACCOUNT and lock.code in BREAKER),
+        locks=locks,
+        limits=tuple(_limits(state, limits)),
+        floors=tuple(
+            FloorStatus(code, floor_of(state, code, limits)[1], a.equity) for code in LOSS_TRIGGERS if is_on(limits, code)
+        ),
+        positions=tuple(_positions(state, stops or {})),
+        decisions=decisions,
+        conditions=conditions,
+        policy_id=state.policy.policy_id if state.policy else "",
+        policy_digest=state.policy.digest if state.policy else "",
+        policy_until_ns=a.policy_valid_until_ns,
+        ledger_seq=ledger[0],
+        ledger_durable_seq=ledger[1],
+        ledger_problem=ledger[2],
+        troubles=troubles,
+        equity_age_s=_age_s(at_ns, a.venue_equity_at_ns),
+        market_age_s=_age_s(at_ns, book_ns),
+    )
+
+
+def _age_s(at_ns: int, since_ns: int) -> float:
+    return (at_ns - since_ns) / NS_PER_S_FLOAT if since_ns > 0 else nan
+
+
+# ---------------------------------------------------------------- locks
+
+
+def _locks(state: State, reasons: Mapping[tuple[Scope, str, Code], str]) -> Iterator[LockStatus]:
+    a = state.account
+    yield from _of(state, a, Scope.ACCOUNT, "", ACCOUNT_LOCKS, reasons)
+    for name, s in zip(state.names.strategies, state.strategies, strict=True):
+        yield from _of(state, s, Scope.STRATEGY, name, STRATEGY_LOCKS, reasons)
+    for name, r in zip(state.names.symbols, state.symbols, strict=True):
+        if r.lock_mask:
+            yield from _of(state, r, Scope.SYMBOL, name, SYMBOL_LOCKS, reasons)
+
+
+def _of(
+    state: State,
+    row: AccountRow | StrategyRow | SymbolRow,
+    scope: Scope,
+    key: str,
+    codes: tuple[Code, ...],
+    reasons: Mapping[tuple[Scope, str, Code], str],
+) -> Iterator[LockStatus]:
+    """The locks of one row that are in force; a symbol's come once for both sides where both are locked alike."""
+    a = state.account
+    found: dict[tuple[Code, int, int], list[int]] = {}
+    for slot, until in enumerate(row.lock_until):
+        if until != 0 and in_force(until, a.now_ns, a.clock_trusted):
+            side = 0 if scope != Scope.SYMBOL else 1 if slot < len(codes) else -1
+            found.setdefault((codes[slot % len(codes)], until, row.lock_severity[slot]), []).append(side)
+    for (code, until, severity), sides in found.items():
+        side = sides[0] if len(sides) == 1 else 0
+        yield LockStatus(scope, key, side, code, TradingState(severity), until, reasons.get((scope, key, code), ""))
+
+
+# ---------------------------------------------------------------- limits
+
+
+def _limits(state: State, limits: Limits) -> Iterator[LimitStatus]:
+    """What each active limit on exposure allows, beside what is held and reserved."""
+    a = state.account
+    equity, currency = a.equity, a.currency
+    if is_on(limits, Code.SYMBOL_EXPOSURE):
+        for symbol, use, share in _symbol_uses(state, limits):
+            yield LimitStatus(Code.SYMBOL_EXPOSURE, "symbol_exposure_frac_max", symbol, use, share * equity, currency)
+    if is_on(limits, Code.STRATEGY_EXPOSURE):
+        line = limits.strategy_exposure_frac_max * equity
+        for name, s in zip(state.names.strategies, state.strategies, strict=True):
+            use = s.held_notional + s.pending_reserved / MICROS
+            yield LimitStatus(Code.STRATEGY_EXPOSURE, "strategy_exposure_frac_max", name, use, line, currency)
+    if is_on(limits, Code.TOTAL_EXPOSURE):
+        use = a.held_notional + (a.pending_buy_reserved + a.pending_sell_reserved) / MICROS
+        line = limits.total_exposure_frac_max * equity
+        yield LimitStatus(Code.TOTAL_EXPOSURE, "total_exposure_frac_max", "", use, line, currency)
+    if is_on(limits, Code.NET_EXPOSURE):
+        line = limits.net_exposure_frac_max * equity
+        yield LimitStatus(Code.NET_EXPOSURE, "net_exposure_frac_max", "", abs(a.net_notional), line, currency)
+    if is_on(limits, Code.CONCURRENT_POSITIONS):
+        count, most = float(a.position_count), limits.position_count_max
+        yield LimitStatus(Code.CONCURRENT_POSITIONS, "position_count_max", "", count, most, "count")
+
+
+def _symbol_uses(state: State, limits: Limits) -> Iterator[tuple[str, float, float]]:
+    """Each symbol that is held or reserved, its use and its limit; one without a name where there is none."""
+    held = [index for index in state.open_rows if is_position(state.symbols[index])]
+    for index in held:
+        r = state.symbols[index]
+        yield state.names.symbols[index], _symbol_use(r), state.limits(r).symbol_exposure_frac_max
+    if not held:
+        yield "", 0.0, limits.symbol_exposure_frac_max
+
+
+def _symbol_use(r: SymbolRow) -> float:
+    held = abs(r.position) * r.unit_notional if r.known == 1.0 and r.position else 0.0 if r.known == 1.0 else nan
+    return held + (r.pending_buy_reserved + r.pending_sell_reserved) / MICROS
+
+
+# ---------------------------------------------------------------- positions
+
+
+def _positions(state: State, stops: Mapping[str, str]) -> Iterator[PositionStatus]:
+    for index in state.open_rows:
+        r = state.symbols[index]
+        instrument = state.instruments[index]
+        if instrument is None or (r.position == 0 and r.known == 1.0):
+            continue
+        symbol = state.names.symbols[index]
+        value = money(r.cost) / (r.position * instrument.step) if r.position else nan
+        entry = nan
+        if value == value and value != 0.0:
+            entry = -instrument.multiplier / value if instrument.inverse else value / instrument.multiplier
+        yield PositionStatus(
+            symbol=symbol,
+            strategy=state.names.strategies[r.owner] if r.owner >= 0 else "",
+            side=(r.position > 0) - (r.position < 0),
+            quantity=abs(instrument.quantity(r.position)) if r.known == 1.0 else nan,
+            entry=entry,
+            mark=r.mark,
+            pnl=open_pnl(state, index, r),
+            stop_price=r.stop_price,
+            stop_state=stops.get(symbol, NO_STOP) if r.stop_price == r.stop_price else NO_STOP,
+            flattening=bool(r.goal),
+        )

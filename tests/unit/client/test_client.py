@@ -1,0 +1,263 @@
+"""The client against a real socket with a real engine behind it: whatever is not an answer is a no."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from cli_story import START_NS, opening
+from control_kit import KEYS, Running, make_home, running
+from interlock.client import Answer, Client, CommandRefused, GatewayUnreachable, Intent, KeyUnreadable
+from interlock.core.codes import Code, KillMode, PermitState, Scope
+from interlock.core.messages import BUY, SELL, Executed
+from interlock.service.desk import Kill
+from repository import ROOT
+
+Connect = Callable[..., Client]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return make_home(tmp_path / "home")
+
+
+@pytest.fixture
+def gateway(home: Path) -> Iterator[Running]:
+    with running(home) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    with ExitStack() as clients:
+
+        def connect(where: Path, source: str = "bot", timeout_s: float = 20.0, key: bytes | None = None) -> Client:
+            return clients.enter_context(Client.connect(where, source=source, key=key, timeout_s=timeout_s))
+
+        yield connect
+
+
+def test_a_dry_run_consumes_nothing_and_a_submission_does(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        wish = opening()
+        for _ in range(2):
+            answer = client.decide(wish)
+            assert (answer.headline, answer.allowed, answer.permits) == (Code.ALLOWED, True, ())
+        assert gateway.desk.submitted == []
+        answer = client.submit(wish)
+        assert (answer.headline, answer.granted_steps, answer.permits) == (Code.ALLOWED, 50, ())
+        assert client.decide(wish).decisions[0].repeats == answer.decisions[0].id
+
+
+def test_the_source_is_the_one_that_was_proven_whatever_the_intent_says(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="rival") as client:
+        answer = client.submit(opening())
+    assert gateway.desk.submitted[0].source == "rival"
+    assert answer.headline == Code.SOURCE_DENIED
+    assert not answer.allowed
+
+
+def test_a_permit_that_is_handed_over_is_executed_and_reported_here(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        (permit,) = client.submit(opening(), execute_here=True).permits
+        done = Executed(permit.id, PermitState.FILLED, permit.steps, permit.steps * 20.0, 0.0, START_NS)
+        client.report(done)
+    assert gateway.desk.reported == [("bot", done)]
+
+
+def test_intents_made_by_the_client_are_the_sources_own_and_differ(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        one = client.buy("GOLD", "trend", quantity=0.5, stop_price=1900.0)
+        other = client.sell("GOLD", "trend", notional=100.0, reduce_only=True)
+    assert (one.source, one.side, one.stop_price, other.side, other.notional) == ("bot", BUY, 1900.0, SELL, 100.0)
+    assert one.id != other.id
+    assert one.created_at_ns > START_NS
+
+
+def test_policy_and_status_are_typed(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        policy = client.policy()
+        assert policy is not None
+        assert (policy.policy_id, set(policy.universe)) == ("story", {"GOLD", "EURO"})
+        assert [(right.strategy, right.may_open, right.may_close) for right in policy.rights] == [("trend", True, True)]
+        assert client.status().positions[0].symbol == "GOLD"
+    with Client.connect(gateway.home, source="rival") as client:
+        rivals = client.policy()
+        assert rivals is not None
+        assert rivals.rights == ()
+
+
+def test_without_a_gateway_the_answer_is_no_and_what_cannot_be_said_raises(home: Path, connect: Connect) -> None:
+    client = connect(home, timeout_s=1.0)
+    for answer in (client.decide(opening()), client.submit(opening())):
+        assert (answer.headline, answer.allowed, answer.intent_id) == (Code.UNANSWERED, False, "i1")
+        assert "is it running?" in answer.note
+    with pytest.raises(GatewayUnreachable):
+        client.status()
+    with pytest.raises(GatewayUnreachable):
+        client.report(Executed(1, PermitState.FILLED, 1, 1.0, 0.0, START_NS))
+
+
+def test_a_gateway_that_comes_back_is_found_again(home: Path, connect: Connect) -> None:
+    client = connect(home)
+    for _ in range(2):
+        with running(home):
+            assert client.submit(opening()).allowed
+        assert client.submit(opening()).headline == Code.UNANSWERED
+
+
+def test_a_slow_gateway_is_a_no_and_its_late_answer_meets_no_other_question(gateway: Running, connect: Connect) -> None:
+    client = connect(gateway.home, timeout_s=0.3)
+    gateway.hold()
+    assert client.submit(opening()).headline == Code.UNANSWERED
+    gateway.let_go()
+    for number in ("j1", "j2"):
+        assert client.decide(opening("EURO", number, quantity=100.0)).intent_id == number
+    repeated = client.submit(opening())
+    assert repeated.decisions[0].repeats
+    assert len(gateway.desk.submitted) == 2
+
+
+def test_a_wrong_key_is_a_no(gateway: Running, connect: Connect) -> None:
+    client = connect(gateway.socket, key=b"x" * 32)
+    answer = client.submit(opening())
+    assert answer.headline == Code.UNANSWERED
+    assert "did not let 'bot' in" in answer.note
+    assert gateway.desk.submitted == []
+    assert any("'bot'" in trouble for trouble in gateway.troubles)
+
+
+def test_only_an_operator_commands(gateway: Running) -> None:
+    kill = Kill(KillMode.FREEZE, Scope.ACCOUNT, "", "now", "mallory")
+    with Client.connect(gateway.home, source="bot") as client, pytest.raises(CommandRefused, match="operator's key"):
+        client.ask(kill)
+    assert gateway.desk.acts == []
+    with Client.connect(gateway.home, source="operator") as client:
+        client.ask(kill)
+    assert [type(act).__name__ for act in gateway.desk.acts] == ["KillSet"]
+
+
+def test_what_the_desk_refuses_is_said(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        answer = client.submit(opening(number="x" * 500))
+        assert answer.headline == Code.UNANSWERED
+        assert "128 characters" in answer.note
+        assert "at most" in client.submit(opening(number="x" * 100_000)).note
+        assert client.submit(opening()).allowed
+
+
+@pytest.mark.parametrize(
+    ("break_it", "says"),
+    [
+        (lambda key: key.unlink(), "No such file"),
+        (lambda key: key.write_bytes(b"short"), "at least 16"),
+        (lambda key: key.chmod(0o644), "chmod 600"),
+    ],
+)
+def test_a_key_that_is_none_is_refused_at_once(home: Path, break_it: object, says: str) -> None:
+    break_it(home / "keys" / "sources" / "bot.key")  # type: ignore[operator]
+    with pytest.raises(KeyUnreadable, match=says):
+        Client.connect(home, source="bot")
+
+
+def test_twenty_threads_share_a_client(gateway: Running, connect: Connect) -> None:
+    client = connect(gateway.home)
+    answers: dict[str, str] = {}
+
+    def ask(number: str) -> None:
+        answers[number] = client.decide(opening(number=number)).intent_id
+
+    threads = [Thread(target=ask, args=(f"t{number}",)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {f"t{number}": f"t{number}" for number in range(20)}
+
+
+# ---------------------------------------------------------------- in the gateway's own process
+
+
+def test_inside_the_process_the_same_is_said(gateway: Running) -> None:
+    client = Client.inside(gateway.desk, gateway.loop, source="bot")
+    assert client.submit(opening()).allowed
+    assert client.status().account == "story"
+    with pytest.raises(CommandRefused, match="operator"):
+        client.ask(Kill(KillMode.FREEZE, Scope.ACCOUNT, "", "now", "mallory"))
+
+
+def test_inside_too_a_busy_desk_is_a_no_and_finishes_what_it_began(gateway: Running) -> None:
+    client = Client.inside(gateway.desk, gateway.loop, source="bot", timeout_s=0.2)
+    gateway.hold()
+    assert client.submit(opening()).headline == Code.UNANSWERED
+    gateway.let_go()
+    assert client.submit(opening()).decisions[0].repeats
+
+
+def test_the_gateways_own_thread_cannot_wait_for_itself(gateway: Running) -> None:
+    client = Client.inside(gateway.desk, gateway.loop, source="bot")
+
+    async def ask() -> str:
+        return client.submit(opening()).note
+
+    note = asyncio.run_coroutine_threadsafe(ask(), gateway.loop).result(5.0)
+    assert "own thread" in note
+
+
+def test_an_event_loop_that_is_over_is_a_no(home: Path) -> None:
+    with running(home) as gateway:
+        client = Client.inside(gateway.desk, gateway.loop, source="bot")
+    assert "not running" in client.submit(opening()).note
+
+
+def test_a_desk_that_breaks_is_a_no(gateway: Running, connect: Connect) -> None:
+    async def broken(intent: Intent) -> Answer:
+        raise ZeroDivisionError
+
+    gateway.desk.dry_run = broken  # type: ignore[method-assign]
+    for client in (Client.inside(gateway.desk, gateway.loop, source="bot"), connect(gateway.home)):
+        answer = client.decide(opening())
+        assert answer.headline == Code.UNANSWERED
+        assert client.submit(opening()).headline == Code.ALLOWED
+    assert any("ZeroDivisionError" in trouble for trouble in gateway.troubles)
+
+
+# ---------------------------------------------------------------- a process that dies
+
+
+def test_a_gateway_killed_in_the_middle_of_a_question_has_not_answered(home: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    run = [sys.executable, str(ROOT / "tests" / "control_kit.py"), str(home)]
+    for _ in range(2):  # the second time over the socket that the dead one left behind
+        with subprocess.Popen(run, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            with Client.connect(home, source="bot", timeout_s=30.0) as client:
+                assert client.decide(opening()).allowed
+                answers = []
+                asking = Thread(target=lambda: answers.append(client.submit(opening(number="wait"))))  # noqa: B023
+                asking.start()
+                assert process.stdout.readline() == "waiting\n"
+                process.send_signal(signal.SIGKILL)
+                asking.join(20.0)
+                assert [answer.headline for answer in answers] == [Code.UNANSWERED]
+                assert client.submit(opening()).headline == Code.UNANSWERED
+
+
+def test_the_key_in_use_is_the_one_in_the_file(home: Path) -> None:
+    with running(home) as gateway:
+        path = home / "keys" / "sources" / "late.key"
+        path.write_bytes(KEYS["bot"])
+        path.chmod(0o600)
+        with Client.connect(home, source="late") as client:
+            assert client.status().account == "story"
+        path.unlink()
+        with Client.connect(gateway.socket, source="late", key=KEYS["bot"]) as client, pytest.raises(GatewayUnreachable):
+            client.status()
