@@ -228,7 +228,7 @@ def read_marks(path: Path, *, zone: ZoneInfo, decimal: str = "") -> Marks:
     found: list[tuple[int, float, float]] = []
     if cells is not None and not grid.problems.count:
         for row in range(len(grid.rows)):
-            at_ns, equity, balance = cells.instant("time", row), cells.number("equity", row), cells.number("balance", row)
+            at_ns, equity, balance = cells.instant("time", row), cells.known("equity", row), cells.number("balance", row)
             if at_ns is not None and equity is not None:
                 found.append((at_ns, float(equity), float("nan") if balance is None else float(balance)))
     if grid.problems.count:
@@ -276,6 +276,12 @@ class _Cells:
         if number is None:
             self.report(key, row, repr(cell), f"a number with a decimal {self._numbers.name}, at most 18 digits each side")
         return number
+
+    def known(self, key: str, row: int) -> Decimal | None:
+        """The number in the cell; an empty one is reported too."""
+        if not self.text(key, row):
+            self.report(key, row, "nothing", "a number")
+        return self.number(key, row)
 
     def positive(self, key: str, row: int, example: str) -> Decimal | None:
         cell = self.text(key, row)

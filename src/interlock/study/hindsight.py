@@ -205,13 +205,17 @@ class Gated(Free):
         if at_ns > self._renewal_ns:
             self._publish(at_ns)
         self._submit(at_ns, PositionsReported(self.books.positions(), at_ns))
+        self._mark(at_ns, symbol)
+        self._confirm(at_ns)
+
+    def _mark(self, at_ns: int, symbol: str = "") -> None:
+        """The engine knows the prices of what is held, and of the symbol."""
         symbols = {*self.books.open_symbols, symbol} - {""}
         self._submit(at_ns, MarketBatch(tuple(self._quote(each, at_ns) for each in sorted(symbols))))
         state = self.gate.engine.state
         doubted = [each for each in sorted(symbols) if state.symbols[state.names.symbol_index[each]].doubt != 0.0]
         if doubted:
             self._submit(at_ns, MarketBatch(tuple(self._quote(each, at_ns) for each in doubted)))
-        self._confirm(at_ns)
 
     def _confirm(self, at_ns: int) -> None:
         """Equity is told, and positions too where that has closed any."""
@@ -273,7 +277,7 @@ class Gated(Free):
     def _want_out(self, order: Order) -> None:
         """The exit is asked for, as large as what is left of the trades that it closes."""
         if self.books.position(order.symbol):
-            self._tell(order.at_ns, order.symbol)
+            self._mark(order.at_ns)
         pieces = self._left(order)
         if not pieces:
             self.exits_left_nothing += 1
@@ -292,6 +296,7 @@ class Gated(Free):
                 created_at_ns=order.at_ns,
             ),
         )
+        self._confirm(order.at_ns)
 
     def _left(self, order: Order) -> list[Piece]:
         """The order's pieces, each no larger than what is still held of its trade."""
@@ -312,7 +317,6 @@ class Gated(Free):
         for output in step.outputs:
             if isinstance(output, Decision):
                 self._judge(order, step.seq, output)
-        self._confirm(order.at_ns)
 
     def _judge(self, order: Order, seq: int, decision: Decision) -> None:
         if decision.granted_steps == decision.requested_steps:
