@@ -12,9 +12,9 @@ from interlock.cli.explain import explain
 from interlock.cli.guards import guards
 from interlock.cli.init import init
 from interlock.cli.kill import flatten, kill, reset
+from interlock.cli.operate import close, rebase, release
 from interlock.cli.replay import replay
 from interlock.cli.run import run
-from interlock.cli.operate import close, rebase, release
 from interlock.cli.schema import schema
 from interlock.cli.status import status
 from interlock.panic import panic
