@@ -62,7 +62,8 @@ def status(
         for line in _safety(told):
             typer.echo(line)
         if not safety:
-            out().print(page(told, _currency(told)))
+            console = out()
+            console.print(page(told, _currency(told), console.width))
 
 
 def _show_unknown(place: Home, silence: GatewayUnreachable, *, as_json: bool) -> None:
