@@ -48,7 +48,11 @@ def _git() -> Absence:
     return None if inside.returncode == 0 else "not a git checkout: clone the repository"
 
 
-PARTS: dict[str, Callable[[], Absence]] = {"browser": _browser, "git": _git}
+def _systemd() -> Absence:
+    return None if shutil.which("systemd-analyze") else "no systemd-analyze: apt-get install systemd"
+
+
+PARTS: dict[str, Callable[[], Absence]] = {"browser": _browser, "git": _git, "systemd": _systemd}
 """Each part with the question that answers why it is absent, or None when it is present."""
 
 

@@ -25,17 +25,19 @@ from interlock.adapters.paper import PaperFill, PaperOrder, PaperVenue
 from interlock.cli import app
 from interlock.core.messages import PermitIssued
 from interlock.demo import run
-from interlock.demo.figures import figures, spans
+from interlock.demo.figures import figures
 from interlock.demo.market import MILLISECOND_NS, Market, Tape
-from interlock.demo.passage import BALANCE, FEE_BPS, REVIEW_DAYS, Gated, Journal, Passage, Ungated
+from interlock.demo.passage import BALANCE, FEE_BPS, REVIEW_DAYS, Gated, Passage, Ungated
 from interlock.demo.plans import PARAMETERS, POLICIES, Plan, plans
-from interlock.demo.run import Outcome, open_gate, prove
+from interlock.demo.run import Outcome
 from interlock.demo.story import verdict
 from interlock.ledger import LedgerUnwritable, verify
 from interlock.ledger.fold import fold
 from interlock.ledger.steps import read_steps
 from interlock.policy import load_policy
 from interlock.service.gate import Gate
+from interlock.study.journal import Journal, spans
+from interlock.study.proof import open_gate, prove
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -78,13 +80,13 @@ class Auditor(PaperVenue):
 def gated(plan: Plan, over: Tape, directory: Path) -> tuple[Passage, Auditor, Gate]:
     venue = Auditor(BALANCE, [market.instrument for market in over.markets.values()], fee_bps=FEE_BPS)
     venue.gate = open_gate(directory, plan.name, KEY)
-    journal = Journal()
+    journal = Journal(BALANCE)
     return Passage(over, venue, journal, Gated(over, venue, journal, venue.gate, plan), plan.parties), venue, venue.gate
 
 
 def ungated(over: Tape) -> Journal:
     venue = PaperVenue(BALANCE, [market.instrument for market in over.markets.values()], fee_bps=FEE_BPS)
-    journal = Journal()
+    journal = Journal(BALANCE)
     [*Passage(over, venue, journal, Ungated(over, venue, journal), plans(SYMBOLS, None)[0].parties).run()]
     return journal
 

@@ -331,6 +331,17 @@ def test_an_account_is_opened_again_under_a_higher_epoch(bench: Bench) -> None:
     assert (issued.epoch, issued.id >> 40) == (2, 2)
 
 
+def test_an_account_whose_stops_rest_at_the_venue_is_not_opened_without_them() -> None:
+    bench = open_bench(policy=make_policy("layered@1"), holdings={"BTC": (1.0, 100.0)}, stops_at_venue=True)
+    with pytest.raises(InputInvalid, match="open it with stops_at_venue"):
+        bench.send(AccountOpened("test", AccountKind.PAPER, "USDT", 10_000.0, epoch=2))
+    close(bench)
+    bench.fill(max(bench.permits))
+    bench.refresh()
+    bench.send(AccountOpened("test", AccountKind.PAPER, "USDT", 10_000.0, epoch=2))
+    assert not bench.engine.state.account.stops_at_venue
+
+
 def test_a_calendar_told_again_keeps_the_day_that_is_running(bench: Bench) -> None:
     day = bench.engine.state.calendars[0]
     start_ns, following_ns = day.start_ns, day.instants_ns[day.next] + 3600 * NS_PER_S

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from interlock.core import apply, decide, fills, legs, triggers
+from interlock.core import apply, decide, fills, legs, stops, triggers
 from interlock.core.agenda import Agenda
-from interlock.core.codes import Code
+from interlock.core.codes import Code, PermitState
 from interlock.core.limits import Limits
 from interlock.core.messages import Intent
-from interlock.core.state import PermitRow, State, SymbolRow
+from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.service.gate import Gate
 from interlock.testing.__main__ import main
 from interlock.testing.faults import FAULTS, garble_a_message
@@ -157,6 +157,29 @@ def test_control_a_venue_that_lets_reducing_orders_flip(tmp_path: Path, monkeypa
     monkeypatch.setattr(fills, "_grow_trade", certain)
     monkeypatch.setattr("interlock.testing.venue.Venue._reducible", lambda _venue, order: order.steps)
     assert "reducing_never_flips" in caught(tmp_path, seeds=40)
+
+
+def test_control_a_stop_that_does_not_grow_with_its_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stops, "covers", lambda *_: True)
+    assert "a_managed_position_has_its_stop" in caught(tmp_path, faults=())
+
+
+def test_control_a_stop_that_is_given_up_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hasty(agenda: Agenda, index: int, closing: list[PermitRow], since_ns: int) -> None:
+        stops._close(agenda, index, Code.STOP_REFUSED, 0.0, 0.0)
+
+    monkeypatch.setattr(stops, "_renew", hasty)
+    assert "a_missing_stop_is_proven" in caught(tmp_path, faults=())
+
+
+def test_a_history_with_stops_has_them_fire_and_be_refused(tmp_path: Path) -> None:
+    sim = Simulation(1, tmp_path)
+    try:
+        sim.run(1_000)
+    finally:
+        sim.abandon()
+    ends = {sim.venue.orders[number].state for number, p in sim.issued.items() if is_stop(p) and number in sim.venue.orders}
+    assert {PermitState.FILLED, PermitState.REJECTED, PermitState.CANCELLED} <= ends
 
 
 def test_laws_have_names_that_tell_them_apart() -> None:

@@ -10,13 +10,11 @@ others are ignored. ``ts`` is ISO 8601 with ``Z`` or an offset, or epoch seconds
 """
 
 import csv
-import gzip
 import math
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -24,9 +22,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, TextIO
 
-from interlock.core.errors import InterlockError
+from interlock.adapters.problems import UNREADABLE_EXPECTED, FileInvalid, Problems, opened
 
-PROBLEMS_SHOWN_MAX: Final = 20
 PRICES: Final = ("open", "high", "low", "close")
 QUOTES: Final = ("bid", "ask")
 ORDERED: Final = (
@@ -53,40 +50,11 @@ EPOCH_SECONDS_DIGITS_MIN: Final = 9  # 1973; a compact date has eight
 EPOCH_MILLIS_DIGITS_MIN: Final = 12
 
 TS_EXPECTED: Final = "an instant such as 2013-04-12T13:00:00Z, or epoch seconds or milliseconds"
-UNREADABLE_EXPECTED: Final = "CSV in UTF-8, plain or compressed with gzip (.gz)"
 PRICE_EXPECTED: Final = "a finite price above 0, such as 1234.5"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that keeps a file from being read; ``line`` 1 is the header, 0 the file as a whole."""
-
-    line: int
-    column: str
-    found: str
-    expected: str
-
-    def __str__(self) -> str:
-        place = f"line {self.line}, " if self.line else ""
-        place += f"column {self.column}" if self.column else ""
-        return f"{place.rstrip(', ') or 'file'}: found {self.found}, expected {self.expected}"
-
-
-class BarsInvalid(InterlockError):
-    """
-    The bars were not read; correct ``problems`` in the file and read it again.
-
-    ``problems`` holds the first `PROBLEMS_SHOWN_MAX`, ``problem_count`` how many there are.
-    """
-
-    def __init__(self, path: Path, problems: Sequence[Problem], problem_count: int) -> None:
-        self.path = path
-        self.problems = tuple(problems)
-        self.problem_count = problem_count
-        lines = [f"{path}: {problem_count} problem{'s' if problem_count != 1 else ''}", *map(str, self.problems)]
-        if problem_count > len(self.problems):
-            lines.append(f"and {problem_count - len(self.problems)} more")
-        super().__init__("\n  ".join(lines))
+class BarsInvalid(FileInvalid):
+    """The bars were not read; correct ``problems`` in the file and read it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,31 +110,25 @@ def read_bars(path: Path) -> Bars:
     """
     reading = _Reading()
     try:
-        with _opened(path) as text:
+        with opened(path) as text:
             reading.read(text)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         reading.report(0, "", f"a file that cannot be read ({error})", UNREADABLE_EXPECTED)
-    if not reading.problem_count and len(reading.ts_ns) < 2:
+    if not reading.count and len(reading.ts_ns) < 2:
         reading.report(0, "", f"{len(reading.ts_ns)} bars", "at least two")
-    if reading.problem_count:
-        raise BarsInvalid(path, reading.problems, reading.problem_count)
+    if reading.count:
+        raise BarsInvalid(path, reading.found, reading.count)
     open_, high, low, close, bid, ask = reading.columns
     return Bars(reading.ts_ns, open_, high, low, close, bid, ask, _gaps(reading.ts_ns))
 
 
-class _Reading:
+class _Reading(Problems):
     """A file being read: the columns and the problems so far."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.problem_count = 0
+        super().__init__()
         self.ts_ns = array("q")
         self.columns = [array("d") for _ in (*PRICES, *QUOTES)]
-
-    def report(self, line: int, column: str, found: str, expected: str) -> None:
-        self.problem_count += 1
-        if len(self.problems) < PROBLEMS_SHOWN_MAX:
-            self.problems.append(Problem(line, column, found, expected))
 
     def read(self, text: TextIO) -> None:
         rows = csv.reader(text, strict=True)
@@ -199,9 +161,9 @@ class _Reading:
             ts_ns, values = -1, []
         latest_ns = self.ts_ns[-1] if self.ts_ns else -1
         if not (ts_ns > latest_ns and _plausible(values) and _plain("".join(cells[1:]))):
-            known = self.problem_count
+            known = self.count
             self._diagnose(line, cells)
-            assert self.problem_count > known, "a bar is read or reported, never dropped"
+            assert self.count > known, "a bar is read or reported, never dropped"
             return
         self.ts_ns.append(ts_ns)
         for column, value in zip(self.columns, values, strict=False):
@@ -292,16 +254,6 @@ def _over_weekend(step_ns: int, after_ns: int) -> bool:
     """Whether a gap spans the noon of a Saturday (UTC) and is no longer than a weekend with holidays."""
     to_noon_ns = (SATURDAY_NOON_NS - after_ns) % WEEK_NS
     return to_noon_ns < step_ns <= WEEKEND_NS_MAX
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    if path.suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as text:
-            yield text
-    else:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            yield text
 
 
 def _instant(ts_ns: int) -> str:

@@ -8,7 +8,6 @@ of the moment they are played; the bars that closed keep the instants at which t
 
 import asyncio
 from array import array
-from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -60,6 +59,7 @@ class Tape:
             raise TapeUnplayable(f"a speed is a number > 0, found {speed!r}")
         self._half_spreads = {symbol: _half_spreads(symbol, each, spread_bps) for symbol, each in self._bars.items()}
         self._pause_s = self._interval_ns / SECOND_NS / MOMENTS_PER_BAR / speed
+        self._numbers = {symbol: {ts: i for i, ts in enumerate(each.ts_ns)} for symbol, each in self._bars.items()}
         self._opens_ns = sorted({ts_ns for each in self._bars.values() for ts_ns in each.ts_ns})
         self._clock = clock
         self._loops = loops
@@ -93,10 +93,7 @@ class Tape:
 
     def _present(self, open_ns: int) -> list[tuple[str, int]]:
         """The symbols that have a bar in the interval, each with its bar's number."""
-        found = ((symbol, bisect_left(each.ts_ns, open_ns)) for symbol, each in self._bars.items())
-        return [
-            (symbol, i) for symbol, i in found if i < len(self._bars[symbol]) and self._bars[symbol].ts_ns[i] == open_ns
-        ]
+        return [(symbol, numbers[open_ns]) for symbol, numbers in self._numbers.items() if open_ns in numbers]
 
     def _quote(self, symbol: str, index: int, phase: int, now_ns: int) -> Quote:
         price = _path(self._bars[symbol], index)[phase]

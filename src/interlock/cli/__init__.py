@@ -10,8 +10,11 @@ from interlock.cli.check import check
 from interlock.cli.demo import demo
 from interlock.cli.explain import explain
 from interlock.cli.guards import guards
+from interlock.cli.init import init
 from interlock.cli.kill import flatten, kill, reset
 from interlock.cli.operate import close, rebase, release
+from interlock.cli.replay import replay
+from interlock.cli.run import run
 from interlock.cli.schema import schema
 from interlock.cli.status import status
 from interlock.panic import panic
@@ -24,6 +27,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(demo)
+app.command()(run)
+app.command()(replay)
+app.command()(init)
 app.command()(check)
 app.command()(explain)
 app.command()(guards)

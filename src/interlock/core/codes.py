@@ -73,6 +73,7 @@ class Code(StrEnum):
 
     BUSY = "BUSY"
     UNANSWERED = "UNANSWERED"
+    OPERATOR_FLATTEN = "OPERATOR_FLATTEN"
 
 
 class TradingState(IntEnum):

@@ -15,7 +15,7 @@ from interlock.core import rebalance
 from interlock.core.absorb import absorb
 from interlock.core.agenda import Agenda
 from interlock.core.apply import advance, review_interval_ns
-from interlock.core.authority import ALWAYS, EMERGENCY, may_open
+from interlock.core.authority import ALWAYS, EMERGENCY, OPERATOR, may_open
 from interlock.core.cash import plausible_equity
 from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, OPERATOR_NS
@@ -34,6 +34,7 @@ from interlock.core.messages import (
     EquityMarked,
     Executed,
     FlattenGoal,
+    FlattenSet,
     Input,
     InstrumentSet,
     Intent,
@@ -219,7 +220,10 @@ def _pursue_goals(agenda: Agenda, since_ns: int) -> None:
         if (
             r.position != 0
             and state.instruments[index] is not None
-            and account_lock(state.account, agenda.at_ns, agenda.trusted)[0] < TradingState.HALTED
+            and (
+                code is Code.OPERATOR_FLATTEN
+                or account_lock(state.account, agenda.at_ns, agenda.trusted)[0] < TradingState.HALTED
+            )
         ):
             _attempt_flat(agenda, index)
         limits = state.limits(r)
@@ -238,6 +242,11 @@ def _repeat_freeze(agenda: Agenda, since_ns: int) -> None:
         agenda.emit(Alert(Code.TRADING_HALTED, "exits are off, and positions are open: reset the kill switch or close"))
 
 
+def _flatten_name(state: State, index: int) -> str:
+    """What the closes of a position that is to be flattened have in common."""
+    return f"flatten:{state.names.symbols[index]}:{state.symbols[index].episode}"
+
+
 def _attempt_flat(agenda: Agenda, index: int) -> None:
     state = agenda.state
     r = state.symbols[index]
@@ -246,10 +255,10 @@ def _attempt_flat(agenda: Agenda, index: int) -> None:
     assert instrument is not None
     strategy = state.names.strategies[r.owner] if r.owner >= 0 else ""
     side = -1 if r.position > 0 else 1
-    goal = f"flatten:{symbol}:{r.episode}"
+    goal = _flatten_name(state, index)
     intent = Intent(
         f"{goal}:{r.goal_attempts}",
-        EMERGENCY,
+        OPERATOR if r.goal == Code.OPERATOR_FLATTEN else EMERGENCY,
         strategy,
         symbol,
         side,
@@ -385,10 +394,10 @@ def _account_opened(agenda: Agenda, _event: AccountOpened, _before: _Before) -> 
     unused = [p for p in state.permits.alive() if p.state == PermitState.ISSUED]
     for p in unused:
         agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, Code.RESTARTED))
-    for index in sorted({p.symbol for p in unused if p.reduce_only}):
-        r = state.symbols[index]
-        if r.goal:
-            symbol = state.names.symbols[index]
+    for p in unused:
+        r = state.symbols[p.symbol]
+        if r.goal and p.goal == _flatten_name(state, p.symbol):
+            symbol = state.names.symbols[p.symbol]
             agenda.emit(FlattenGoal(symbol, Code(r.goal), True, agenda.at_ns, r.goal_attempts))
 
 
@@ -408,6 +417,16 @@ def _policy_set(agenda: Agenda, event: PolicySet, _before: _Before) -> None:
     if not event.verified:
         agenda.emit(Alert(Code.POLICY_INVALID, "a policy whose digest or signature does not match was refused"))
     raise_fence(agenda, Code.POLICY_STALE if event.verified else Code.POLICY_INVALID)
+
+
+def _flatten_set(agenda: Agenda, event: FlattenSet, _before: _Before) -> None:
+    """Positions of the scope are closed until the venue confirms it, whoever opened them, a freeze notwithstanding."""
+    state = agenda.state
+    for index in tuple(state.open_rows):
+        r, symbol = state.symbols[index], state.names.symbols[index]
+        held = r.position != 0 or r.known != 1.0
+        if held and event.symbol in ("", symbol) and r.goal != Code.OPERATOR_FLATTEN:
+            agenda.emit(FlattenGoal(symbol, Code.OPERATOR_FLATTEN, True, agenda.at_ns, r.goal_attempts))
 
 
 def _lock_set(agenda: Agenda, event: LockSet, _before: _Before) -> None:
@@ -587,6 +606,7 @@ _HANDLERS: Final[dict[type, Callable[[Agenda, Any, _Before], None]]] = {
     PositionsReported: _positions_reported,
     EquityMarked: _equity_marked,
     PolicySet: _policy_set,
+    FlattenSet: _flatten_set,
     LockSet: _lock_set,
     LockReleased: _lock_released,
     KillSet: _kill_set,

@@ -71,13 +71,20 @@ def _find_lost_stops(state: State, event: OrdersReported) -> None:
             _lose_stop(state, lost)
 
 
+def protects(p: PermitRow, r: SymbolRow) -> bool:
+    """Whether the order is a stop that rests at the venue and would close the position whole."""
+    return is_stop(p) and p.state in RESTING and (p.steps - p.filled) * p.side * r.position <= -r.position * r.position
+
+
 def _lose_stop(state: State, p: PermitRow) -> None:
     """The position misses its stop, unless the order was to be cancelled or nothing is left that it could close."""
     r = state.symbols.edit(p.symbol)
     if not p.cancelling and p.side * r.position < 0:
         limits = state.limits(r)
         shortest_s, longest_s = limits.flatten_retry_s_min, limits.flatten_retry_s_max
-        on_stop_lost(r, state.account.now_ns, shortest_s, longest_s, limits.close_patience_s, p.id)
+        others = (state.permits.get(number) for number in r.permits)
+        naked = 0.0 if any(q is not None and protects(q, r) for q in others) else 1.0
+        on_stop_lost(r, state.account.now_ns, shortest_s, longest_s, limits.close_patience_s, naked, p.id)
 
 
 def _set_state(state: State, p: PermitRow, following: PermitState) -> None:
@@ -137,11 +144,17 @@ def _use(state: State, permit: int) -> None:
 
 
 def spent(state: State, event: Spent) -> None:
-    """The permit is used up; one that nobody knows puts positions in doubt."""
-    if state.permits.get(event.permit) is None:
+    """The permit is used up; one that nobody knows puts positions in doubt, and so does one that another executes."""
+    known = state.permits.get(event.permit)
+    if known is None:
         state.account.reconciled = 0.0
-    else:
-        _use(state, event.permit)
+        return
+    first = not known.spent
+    _use(state, event.permit)
+    if event.by and first:
+        p = state.permits.edit(event.permit)
+        p.executor = event.by
+        _set_state(state, p, PermitState.UNKNOWN)
 
 
 def executed(state: State, event: Executed) -> None:

@@ -13,6 +13,7 @@ from interlock.core.messages import (
     CalendarSet,
     CashFlow,
     Executed,
+    FlattenSet,
     Input,
     InstrumentSet,
     KillReset,
@@ -127,6 +128,12 @@ def _kill_reset(state: State, event: KillReset, at_ns: int) -> str:
     return _scoped(state, event, at_ns) if event.by else "a reset names who resets"
 
 
+def _flatten_set(state: State, event: FlattenSet, _at_ns: int) -> str:
+    if not event.by:
+        return "a flatten names who wants it"
+    return _known_scope(state, Scope.SYMBOL, event.symbol) if event.symbol else ""
+
+
 def _rebased(_state: State, event: Rebased, _at_ns: int) -> str:
     return "" if event.by else "a rebase names who rebases"
 
@@ -154,5 +161,6 @@ _CHECKS: Final[dict[type, Callable[[State, Any, int], str]]] = {
     LockReleased: _lock_released,
     KillSet: _scoped,
     KillReset: _kill_reset,
+    FlattenSet: _flatten_set,
     Rebased: _rebased,
 }

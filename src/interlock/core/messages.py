@@ -222,10 +222,16 @@ class Cancel(Message, frozen=True):
 
 
 class Spent(Message, frozen=True):
-    """The executor has consumed a permit; an order is on its way."""
+    """
+    The executor has consumed a permit; an order is on its way.
+
+    `by` names the source that executes the permit itself: its fate is UNKNOWN until that source reports, and no time ends
+    that. Empty is the gateway's own executor.
+    """
 
     permit: int
     epoch: int
+    by: str = ""
 
 
 class Executed(Message, frozen=True):
@@ -377,6 +383,14 @@ class LockReleased(Message, frozen=True):
     reason: str = ""
 
 
+class FlattenSet(Message, frozen=True):
+    """An operator wants a symbol's position, or with an empty symbol every position, closed until the venue confirms it."""
+
+    symbol: str
+    reason: str
+    by: str
+
+
 class Rebased(Message, frozen=True):
     """An operator takes present equity as the new reference for drawdown and peak."""
 
@@ -443,6 +457,7 @@ Input = (
     | KillReset
     | LockSet
     | LockReleased
+    | FlattenSet
     | Rebased
     | OwnerSet
     | Quarantined

@@ -189,6 +189,12 @@ COMMANDS: Final = _by_code(
         "ask the operator, or wait for the lock's end",
     ),
     Reason(
+        Code.OPERATOR_FLATTEN,
+        "An operator wants positions closed.",
+        "they are closed until the venue confirms it, a freeze notwithstanding; nothing opens in them meanwhile",
+        "wait until they are flat",
+    ),
+    Reason(
         Code.QUARANTINED,
         "An input could not be processed and was set aside.",
         "what it was about is unknown until it is told afresh",

@@ -329,6 +329,7 @@ class PermitRow(Row, array_like=True):
     ended: bool = False
     deferred: Intent | None = None
     trigger_price: float = nan
+    executor: str = ""
 
 
 def is_stop(p: PermitRow | PermitIssued) -> bool:

@@ -13,6 +13,7 @@ and they never count as closes under way.
 from interlock.core.agenda import Agenda
 from interlock.core.authority import EMERGENCY
 from interlock.core.codes import Code, PermitState, RiskAction
+from interlock.core.fills import protects
 from interlock.core.legs import permit_reducing
 from interlock.core.locks import account_lock
 from interlock.core.messages import Alert, CancelOrders, FlattenGoal, Intent, PermitRevoked, RiskEvent
@@ -78,14 +79,14 @@ def _renew(agenda: Agenda, index: int, closing: list[PermitRow], since_ns: int) 
     A position without its stop gets one; or it is closed, where the stop is proven to come too late.
 
     That is where the market is beyond it already, and where the venue has refused it past the policy's patience while no
-    other stop rests there that is large enough.
+    other stop rests there that is large enough, nor is one on its way.
     """
     r = agenda.state.symbols[index]
     if _is_beyond(agenda, r):
         _close(agenda, index, Code.STOP_HIT, r.mark, r.stop_price)
         return
-    naked = not any(p.state in RESTING and p.steps - p.filled >= abs(r.position) for p in closing)
-    if r.stop_refusals and naked and _is_due(agenda, since_ns, r.stop_close_ns):
+    naked = all(p.state in RESTING and not protects(p, r) for p in closing)
+    if naked and r.stop_close_ns and _is_due(agenda, since_ns, r.stop_close_ns):
         _close(agenda, index, Code.STOP_REFUSED, float(r.stop_refusals), 0.0)
     if not r.stop_refusals or _is_due(agenda, since_ns, r.stop_next_ns):
         _place(agenda, index)

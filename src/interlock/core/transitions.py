@@ -346,10 +346,14 @@ def confirmed(a: AccountRow, slot: int, count_min: float, s_min: float, now_ns: 
 
 
 def on_stop_lost(
-    r: SymbolRow, now_ns: int, shortest_s: float, longest_s: float, close_patience_s: float, salt: int
+    r: SymbolRow, now_ns: int, shortest_s: float, longest_s: float, close_patience_s: float, naked: float, salt: int
 ) -> None:
-    """The venue is proven not to have the position's stop: another is due after a pause, a close after the patience."""
-    if r.stop_refusals == 0:
+    """
+    The venue is proven not to have the stop that the position needs: another is due after a pause.
+
+    Where no other protects it meanwhile (`naked` 1.0) the patience runs, after which it is closed.
+    """
+    if r.stop_close_ns == 0 and naked == 1.0:
         r.stop_close_ns = lock_end(now_ns, patience_s(close_patience_s))
     r.stop_next_ns = lock_end(now_ns, backoff_s(r.stop_refusals, shortest_s, longest_s, salt))
     r.stop_refusals += 1

@@ -4,7 +4,7 @@ The example strategy as a program beside a running gateway: it sees closed bars,
 It believes the gateway about what is held, so that it goes on where it was after either of them was restarted.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from interlock.core.codes import Partial
@@ -54,6 +54,12 @@ class Bot:
         for position in status().positions:
             if position.symbol in self._trends and position.strategy == strategy:
                 self._trends[position.symbol].resume(position.side, position.entry)
+
+    def learn(self, bars: Iterable[BarClosed]) -> None:
+        """The strategy has seen the bars, and wants nothing of what they would have made it want."""
+        for bar in bars:
+            if bar.symbol in self._trends:
+                self._trends[bar.symbol].learn(bar.high, bar.low)
 
     async def on_bar(self, bar: BarClosed) -> tuple[Answer, ...]:
         """The strategy has seen the bar; returns what the gateway answered to what it then wanted."""

@@ -7,7 +7,6 @@ permits, and carries out what the engine wants done.
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import nan
 from typing import Final, Protocol
 
@@ -40,34 +39,22 @@ from interlock.core.messages import (
 )
 from interlock.core.state import LOSS_TRIGGERS
 from interlock.demo.market import DAY_NS, MILLISECOND_NS, Market, Moment, Tape
-from interlock.demo.plans import Parties, Plan
+from interlock.demo.plans import Plan
 from interlock.demo.strategy import FLAT, Wish
 from interlock.policy.calendar import day_calendar, week_calendar
 from interlock.service.gate import Gate
+from interlock.study.journal import Journal
+from interlock.study.parties import Parties
 
 BALANCE: Final = 100_000.0
 FEE_BPS: Final = 0.2
 ZONE: Final = "America/New_York"
+CLOCK: Final = "17:00"
 DURABLE_S_MAX: Final = 30.0
 OPERATOR: Final = "operator"
 REVIEW_DAYS: Final = 90
 REVIEW_NS: Final = REVIEW_DAYS * DAY_NS
 REVIEW_REASON: Final = f"the demonstration's operator reviews after {REVIEW_DAYS} days"
-
-
-@dataclass(slots=True)
-class Journal:
-    """What a passage leaves behind: its equity at every close, its fills, and what the gate did."""
-
-    at_ns: "array[int]" = field(default_factory=lambda: array("q"))
-    equity: "array[float]" = field(default_factory=lambda: array("d"))
-    floors: dict[Code, "array[float]"] = field(default_factory=dict)
-    fills: list[tuple[int, str, float, float]] = field(default_factory=list)
-    decisions: list[tuple[int, Decision]] = field(default_factory=list)
-    locks: list[tuple[int, LockChanged]] = field(default_factory=list)
-    flattenings: list[tuple[int, str, Code, float]] = field(default_factory=list)
-    intents: int = 0
-    fees: float = 0.0
 
 
 class Host(Protocol):
@@ -154,8 +141,8 @@ class Gated:
         for market in self._tape.markets.values():
             self._submit(start_ns, InstrumentSet(market.instrument))
         self._publish(start_ns)
-        self._submit(start_ns, day_calendar("risk-day", ZONE, "17:00", *span))
-        self._submit(start_ns, week_calendar("week", ZONE, "17:00", "Sun", *span))
+        self._submit(start_ns, day_calendar("risk-day", ZONE, CLOCK, *span))
+        self._submit(start_ns, week_calendar("week", ZONE, CLOCK, "Sun", *span))
         self._submit(start_ns, ClockChecked())
         limits = self.engine.state.account_limits()
         self._floors = [code for code in LOSS_TRIGGERS if is_on(limits, code)]

@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from interlock.core.errors import InterlockError
 from interlock.demo.strategy import TrendParameters
 from interlock.policy import Policy, load_policy
+from interlock.study.parties import Parties, fit, parties_of
 
 UNGATED: Final = "ungated"
 POLICIES: Final = ("crypto-futures", "layered", "tight")
@@ -20,25 +20,12 @@ PARAMETERS: Final = TrendParameters(entry_bars=240, unit_equity_mult=1.0, unit_c
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
-    """Who asks for what under a policy: the strategy that trades, the source that opens, the source that closes."""
-
-    strategy: str
-    opener: str
-    closer: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """One run: its name, and the policy it is behind or None."""
 
     name: str
     policy: Policy | None
     parties: Parties
-
-
-class PolicyUnfit(InterlockError):
-    """The policy cannot be tried on these symbols; the message says what it lacks."""
 
 
 def plans(symbols: Sequence[str], own: Path | None) -> tuple[Plan, ...]:
@@ -52,12 +39,12 @@ def plans(symbols: Sequence[str], own: Path | None) -> tuple[Plan, ...]:
     if own is None:
         gated = [_plan(name, load_policy(_text(name, symbols))) for name in POLICIES]
     else:
-        gated = [_plan(own.stem, _fit(load_policy(own), symbols))]
+        gated = [_plan(own.stem, fit(load_policy(own), symbols))]
     return (Plan(UNGATED, None, gated[0].parties), *gated)
 
 
 def _plan(name: str, policy: Policy) -> Plan:
-    return Plan(name, policy, _parties(policy))
+    return Plan(name, policy, parties_of(policy))
 
 
 def _text(name: str, symbols: Sequence[str]) -> str:
@@ -66,22 +53,3 @@ def _text(name: str, symbols: Sequence[str]) -> str:
     known = raw["universe"]
     raw["universe"] = {symbol: known.get(symbol, {"margin_leverage": MARGIN_LEVERAGE}) for symbol in symbols}
     return json.dumps(raw, default=lambda instant: instant.isoformat())
-
-
-def _fit(policy: Policy, symbols: Sequence[str]) -> Policy:
-    if not set(policy.symbols) & set(symbols):
-        raise PolicyUnfit(
-            f"the policy's universe is {', '.join(policy.symbols)}, and the data are of {', '.join(symbols)}: "
-            "name the data with --symbol, or add the symbol to the policy"
-        )
-    return policy
-
-
-def _parties(policy: Policy) -> Parties:
-    rights = [(path[1], path[2], tuple(leaf.written)) for path, leaf in policy.leaves.items() if path[0] == "sources"]
-    opener, strategy = next(((who, whose) for who, whose, what in rights if "open" in what), ("", ""))
-    if not opener:
-        raise PolicyUnfit('the policy lets nobody open: give a source the right to "open" for a strategy')
-    owner = policy.leaves["exits", "owner"].text
-    closers = [who for who, whose, what in rights if whose == strategy and "close" in what]
-    return Parties(strategy, opener, owner if owner != "any" else next(iter(closers), opener))

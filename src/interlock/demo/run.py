@@ -16,21 +16,17 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, Final, NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from interlock.adapters.paper import PaperVenue
-from interlock.core.engine import Engine
-from interlock.core.errors import ReplayDiverged
-from interlock.core.messages import SCHEMA
 from interlock.demo.market import Tape
-from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Journal, Passage, Ungated
+from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Passage, Ungated
 from interlock.demo.plans import Plan
-from interlock.ledger import Ledger, LedgerBroken, LedgerError, verify
-from interlock.ledger.fold import replay
-from interlock.service.gate import Gate
+from interlock.ledger import LedgerError
+from interlock.study.journal import Journal
+from interlock.study.proof import Proof, open_gate, prove
 
 TOLD_EVERY: Final = 500
-SEGMENT_DAYS: Final = 366
 POLL_S: Final = 0.1
 
 
@@ -48,15 +44,6 @@ class Progress(NamedTuple):
     part: str
     done: int
     total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What the audit of one ledger found: ``problems`` is empty if it was verified and decided again alike."""
-
-    steps: int
-    head: str
-    problems: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -125,33 +112,19 @@ def _walk(plan: Plan) -> Outcome:
 
 def _ungated(plan: Plan) -> Outcome:
     worker = _present()
-    venue, journal = worker.venue(), Journal()
+    venue, journal = worker.venue(), Journal(BALANCE)
     worker.follow(plan, Passage(worker.tape, venue, journal, Ungated(worker.tape, venue, journal), plan.parties))
     return Outcome(plan, journal)
 
 
 def _gated(plan: Plan) -> Outcome:
     worker = _present()
-    venue, journal = worker.venue(), Journal()
+    venue, journal = worker.venue(), Journal(BALANCE)
     gate = open_gate(worker.directory, plan.name, worker.key)
     host = Gated(worker.tape, venue, journal, gate, plan)
     worker.follow(plan, Passage(worker.tape, venue, journal, host, plan.parties))
     gate.close()
     return Outcome(plan, journal, gate.engine.state.account.seq)
-
-
-def open_gate(directory: Path, name: str, key: Ed25519PrivateKey) -> Gate:
-    """A new engine before a new ledger, signed and anchored."""
-    ledger = Ledger.open(
-        directory / name,
-        account=name,
-        schema=SCHEMA,
-        key=key,
-        anchor=directory / f"{name}.anchor",
-        segment_days=SEGMENT_DAYS,
-        answer_s_max=60.0,
-    )
-    return Gate(Engine(), ledger)
 
 
 def _present() -> _Worker:
@@ -167,20 +140,6 @@ def _prove(name: str, steps: int) -> Proof:
             worker.tell(Progress(name, "proof", done, steps))
 
     return prove(worker.directory, name, worker.key.public_key(), steps, told)
-
-
-def prove(directory: Path, name: str, public_key: Ed25519PublicKey, steps: int, told: Callable[[int], None]) -> Proof:
-    """The ledger's chain, heads and anchor were compared and each of its steps was decided again."""
-    report = verify(directory / name, public_key=public_key, anchor=directory / f"{name}.anchor")
-    problems = [str(problem) for problem in report.problems]
-    if report.records != steps:
-        problems.append(f"it holds {report.records} records, and {steps} steps were taken")
-    if not problems:
-        try:
-            replay(directory / name, progress=told)
-        except (ReplayDiverged, LedgerBroken) as error:
-            problems.append(str(error))
-    return Proof(report.records, report.head.hash.hex() if report.head else "", tuple(problems))
 
 
 def run_all(

@@ -2,35 +2,28 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from math import inf
 from typing import Final
 
 from interlock.core.codes import Code
-from interlock.core.constants import NS_PER_S, OPERATOR_NS
-from interlock.core.explain import explain, limits_of
-from interlock.core.guards import GUARDS
-from interlock.core.messages import Decision
-from interlock.core.numbers import larger
-from interlock.demo.figures import Figures, answer, peaks, spans
+from interlock.demo.figures import Figures
 from interlock.demo.market import Tape
 from interlock.demo.passage import FEE_BPS, REVIEW_DAYS
 from interlock.demo.run import Outcome
 from interlock.report import Event, Fill, Floor, Kind, Prices, Report, Row, Run, Verification
-
-SAYS: Final = {guard.code: f"{guard.remedy[0].upper()}{guard.remedy[1:]}" for guard in GUARDS}
-"""What a denial tells whoever asked."""
-FLOOR_NAMES: Final = {
-    Code.DAILY_LOSS: "Daily loss",
-    Code.WEEKLY_LOSS: "Weekly loss",
-    Code.DRAWDOWN: "Drawdown",
-    Code.TOTAL_DRAWDOWN: "Total drawdown",
-    Code.EMERGENCY_FLATTEN: "Emergency flatten",
-    Code.EQUITY_GUARD: "Equity guard",
-}
-FLATTENING: Final = "The position is to be closed until it is flat."
-LOCKED: Final = (Code.TRADING_REDUCING, Code.TRADING_HALTED, Code.SYMBOL_VETO)
-INDENT: Final = "· "
+from interlock.study.journal import answer, peaks, spans
+from interlock.study.wording import (
+    FLATTENING,
+    FLOOR_NAMES,
+    INDENT,
+    LOCKED,
+    SAYS,
+    bound,
+    count,
+    date,
+    explained,
+    percent,
+    reason,
+)
 
 CONVENTIONS: Final = tuple(
     " ".join(paragraph.split())
@@ -130,16 +123,6 @@ def _behind(each: Figures) -> str:
     return f"{each.months_behind}, {percent(-each.behind_frac)}"
 
 
-def percent(frac: float, sign: str = "+") -> str:
-    """A fraction as a percentage with its sign."""
-    return f"{frac * 100.0:{sign}.1f} %".replace("-", "−")
-
-
-def count(number: int) -> str:
-    """A whole number."""
-    return f"{number:,}".replace(",", "\u202f").replace("-", "−")
-
-
 def verdict(found: Sequence[Figures]) -> Verification:
     """Whether every ledger was verified and decided again alike, in one sentence."""
     proofs = [each.proof for each in found if each.proof is not None]
@@ -196,11 +179,6 @@ def report(
     )
 
 
-def date(at_ns: int) -> str:
-    """The day of an instant, UTC."""
-    return f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%-d %b %Y}"
-
-
 def _run(outcome: Outcome) -> Run:
     journal = outcome.journal
     return Run(
@@ -222,64 +200,20 @@ def events(outcome: Outcome) -> list[Event]:
 
     The first of each kind is explained in full.
     """
-    explained: set[tuple[Code, Kind]] = set()
+    policy = outcome.plan.policy
+    told: set[tuple[Code, Kind]] = set()
     found = []
     for at_ns, decision in outcome.journal.decisions:
         if answer(decision) == "granted":
             continue
-        code, kind = _reason(decision)
+        code, kind = reason(decision)
         message = SAYS.get(code, decision.note)
-        if (code, kind) not in explained:
-            explained.add((code, kind))
-            message = _explained(outcome, at_ns, decision)
-        found.append(Event(at_ns, kind, decision.symbol, code.value, message, _bound(decision, code)))
+        if policy is not None and (code, kind) not in told:
+            told.add((code, kind))
+            message = explained(policy, at_ns, decision)
+        found.append(Event(at_ns, kind, decision.symbol, code.value, message, bound(decision, code)))
     found += [
         Event(at_ns, Kind.FLATTENED, symbol, code.value, FLATTENING, f"equity {equity:,.0f}")
         for at_ns, symbol, code, equity in outcome.journal.flattenings
     ]
     return sorted(found, key=lambda event: event.at_ns)
-
-
-def _reason(decision: Decision) -> tuple[Code, Kind]:
-    if decision.allowed:
-        return min(decision.objections, key=lambda objection: objection.allowance).code, Kind.CAPPED
-    return decision.headline, Kind.DENIED
-
-
-def _explained(outcome: Outcome, at_ns: int, decision: Decision) -> str:
-    """The decision's foremost reason in words and numbers."""
-    policy = outcome.plan.policy
-    assert policy is not None, "without a policy nothing is decided"
-    limits = limits_of(policy.publish(at_ns).compile(at_ns), decision.symbol)
-    currency = policy.leaves["account", "currency"].text
-    explanation = explain(decision, limits, at_ns=at_ns, currency=currency)
-    return explanation.reasons[0].removeprefix(f"{_reason(decision)[0]}: ")
-
-
-def _bound(decision: Decision, code: Code) -> str:
-    """What bound, in numbers."""
-    facts = decision.facts
-    if decision.allowed:
-        return _room(decision)
-    if decision.lock:
-        end = "an operator" if decision.lock_until_ns == OPERATOR_NS else instant(decision.lock_until_ns)
-        return f"{decision.lock} until {end}"
-    if facts is None:
-        return decision.note
-    if code in FLOOR_NAMES:
-        return f"equity {facts.equity:,.0f}"
-    if code == Code.MARKET_STALE:
-        age_s = larger(facts.mark_age_s, facts.book_age_s)
-        return f"oldest price {age_s:,.0f} s" if age_s < inf else "a symbol's session has no price yet"
-    return _room(decision)
-
-
-def _room(decision: Decision) -> str:
-    """How much there was room for, of how much was asked."""
-    asked = decision.facts.requested_notional if decision.facts else 0.0
-    return f"room for {max(decision.allowance, 0.0):,.0f} of {asked:,.0f}"
-
-
-def instant(at_ns: int) -> str:
-    """An instant to the minute, UTC."""
-    return f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%Y-%m-%d %H:%M}"

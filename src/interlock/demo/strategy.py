@@ -69,11 +69,15 @@ class Trend:
         """The strategy holds a position on this side since before it was started."""
         self._side, self._unit_count, self._added_at = side, 1, entry
 
+    def learn(self, high: float, low: float) -> None:
+        """A bar of the past is known."""
+        self._highs.append(high)
+        self._lows.append(low)
+
     def on_bar(self, high: float, low: float, close: float) -> Wish | None:
         """Return what is wanted from now on, or None while the last wish stands."""
         wish = self._decide(close) if len(self._highs) == self.parameters.entry_bars else None
-        self._highs.append(high)
-        self._lows.append(low)
+        self.learn(high, low)
         return wish
 
     def _decide(self, close: float) -> Wish | None:

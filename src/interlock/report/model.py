@@ -107,6 +107,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """A table of its own, such as the trades that differ most: texts under a header; ``amounts`` are columns of numbers."""
+
+    title: str
+    meaning: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    amounts: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        assert all(len(row) == len(self.header) for row in self.rows), f"a row of {self.title!r} needs its header's length"
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """The verdict on the ledgers behind the report: whether all were verified and replayed alike."""
 
@@ -127,6 +141,7 @@ class Report:
     verification: Verification
     notes: Sequence[str] = ()
     provenance: Sequence[tuple[str, str]] = ()
+    listings: Sequence[Listing] = ()
 
     def __post_init__(self) -> None:
         assert self.runs, "a report needs a run"

@@ -17,7 +17,7 @@ from math import ceil, isfinite, log10, nan
 from string import Template
 from typing import Final, TypeVar
 
-from interlock.report.model import Event, Kind, Prices, Report, Run
+from interlock.report.model import Event, Kind, Listing, Prices, Report, Run
 from interlock.report.thin import Axis, differences, scaled_differences
 
 DATA_LENGTH_MAX: Final = 1_350_000  # with the library and the page's own parts below 1.5 MB
@@ -57,6 +57,7 @@ def render(report: Report) -> str:
         verdict=_verdict(report),
         cards=_cards(report.runs),
         summary=_summary(report),
+        listings="".join(map(_listing, report.listings)),
         notes="".join(f"<li>{html.escape(note)}</li>" for note in report.notes),
         provenance="".join(
             f"<dt>{html.escape(label)}</dt><dd>{html.escape(text)}</dd>" for label, text in report.provenance
@@ -259,4 +260,24 @@ def _summary(report: Report) -> str:
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Summary"><table class="summary">'
         f"<thead><tr><td></td>{names}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _listing(listing: Listing) -> str:
+    styles = ["number" if index in listing.amounts else "whole" for index in range(len(listing.header) - 1)] + ["said"]
+    header = "".join(
+        f'<th scope="col" class="{style}">{html.escape(name)}</th>'
+        for style, name in zip(styles, listing.header, strict=True)
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(f'<td class="{style}">{html.escape(cell)}</td>' for style, cell in zip(styles, row, strict=True))
+        + "</tr>"
+        for row in listing.rows
+    )
+    title = html.escape(listing.title)
+    return (
+        f"<section><h2>{title}</h2><p>{html.escape(listing.meaning)}</p>"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">'
+        f'<table class="list"><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table></div></section>'
     )

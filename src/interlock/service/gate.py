@@ -67,7 +67,7 @@ class Gate:
         self.engine = engine
         self.ledger = ledger
         self._snapshot_every = snapshot_every
-        self._backlog: deque[Step] = deque()
+        self._backlog: deque[tuple[int, int, int, bytes]] = deque()
         self._in_memory: deque[Step] = deque()
         self._waiting: dict[int, tuple[int, PermitIssued]] = {}
         if engine.state.account.seq != ledger.last_seq:
@@ -92,7 +92,7 @@ class Gate:
             InputInvalid: the input cannot be applied to this state.
             LedgerUnwritable: too much waits for the disk for an input that reduces nothing; it was not looked at.
         """
-        self._drain()
+        self.drain()
         if len(self._backlog) >= BACKLOG_MAX and not self._is_urgent(event, at_ns, mono_ns):
             raise self.ledger.problem or LedgerUnwritable("the ledger takes no more steps", "check the disk")
         step = self.engine.step(event, at_ns, mono_ns)
@@ -116,16 +116,16 @@ class Gate:
 
     def due(self) -> tuple[PermitIssued, ...]:
         """Opening permits whose step has become durable since the last call; each is returned once."""
-        self._drain()
+        self.drain()
         durable = self.ledger.durable_seq
         ready = [permit for seq, permit in self._waiting.values() if seq <= durable]
         for permit in ready:
             del self._waiting[permit.id]
         return tuple(ready)
 
-    def spend(self, permit: PermitIssued, at_ns: int, mono_ns: int | None = None) -> Handed:
+    def spend(self, permit: PermitIssued, at_ns: int, mono_ns: int | None = None, *, by: str = "") -> Handed:
         """
-        The permit is used up, and its one order may be sent.
+        The permit is used up, and its one order may be sent; `by` names the source that sends it, empty the executor.
 
         Raises:
             PermitSpent: it was used before.
@@ -144,7 +144,19 @@ class Gate:
                 raise PermitVoid(f"permit {permit.id} is not durable yet")
             if permit.fence != a.fence or at_ns > permit.expires_ns:
                 raise PermitVoid(f"permit {permit.id} was issued before a lock or has expired")
-        return self.submit(Spent(permit.id, permit.epoch), at_ns, mono_ns)
+        return self.submit(Spent(permit.id, permit.epoch, by), at_ns, mono_ns)
+
+    def drain(self) -> int:
+        """As many waiting steps as the ledger has room for are on their way to the disk; returns how many are not."""
+        while self._backlog:
+            seq, at_ns, kind, payload = self._backlog[0]
+            try:
+                appended = self.ledger.append(at_ns, kind, payload)
+            except LedgerUnwritable:
+                break
+            assert appended == seq
+            self._backlog.popleft()
+        return len(self._backlog)
 
     def resume(self, engine: Engine) -> None:
         """
@@ -168,7 +180,7 @@ class Gate:
 
     def close(self) -> None:
         """Everything decided is durable. Raises LedgerError when the disk did not take it all."""
-        self._drain()
+        self.drain()
         self.ledger.close()
         if self._backlog:
             raise LedgerUnwritable(f"{len(self._backlog)} steps were not written", "check the disk")
@@ -181,23 +193,12 @@ class Gate:
         return any(type(output) is PermitIssued and output.reduce_only for output in outputs)
 
     def _record(self, step: Step) -> None:
-        self._backlog.append(step)
+        self._backlog.append((step.seq, step.at_ns, kind_of(step), encode(step)))
         self._in_memory.append(step)
-        self._drain()
+        self.drain()
         durable = self.ledger.durable_seq
         while self._in_memory and self._in_memory[0].seq <= durable:
             self._in_memory.popleft()
         if step.seq % self._snapshot_every == 0:
             with suppress(LedgerUnwritable):  # without it a restart folds more; what the step handed out must leave
                 self.snapshot()
-
-    def _drain(self) -> None:
-        """As many waiting steps as the ledger has room for are on their way to the disk."""
-        while self._backlog:
-            step = self._backlog[0]
-            try:
-                seq = self.ledger.append(step.at_ns, kind_of(step), encode(step))
-            except LedgerUnwritable:
-                return
-            assert seq == step.seq
-            self._backlog.popleft()

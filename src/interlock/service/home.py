@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from interlock.core.errors import InterlockError
-from interlock.service.private import FilesExposed, exposure
+from interlock.service.private import FilesExposed, exposure, make_directory
 
 DEFAULT: Final = Path("interlock-home")
 
@@ -72,9 +72,9 @@ class Home:
         Raises:
             OSError: one cannot be made.
         """
-        for directory in (self.path, self.keys, self.sources, self.latch):
-            directory.mkdir(mode=0o700, parents=directory is self.path, exist_ok=True)
-            directory.chmod(0o700)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        for directory in (self.path.resolve(), self.keys, self.sources, self.latch):
+            make_directory(directory)
 
     def check(self) -> None:
         """

@@ -24,6 +24,7 @@ from interlock.core.messages import (
     ClockChecked,
     EquityMarked,
     Executed,
+    FlattenSet,
     Heartbeat,
     Input,
     InstrumentSet,
@@ -70,6 +71,7 @@ class Priority(IntEnum):
 _PRIORITIES: Final[dict[type, Priority]] = {
     AccountOpened: Priority.OPERATOR,
     CalendarSet: Priority.OPERATOR,
+    FlattenSet: Priority.OPERATOR,
     InstrumentSet: Priority.OPERATOR,
     KillReset: Priority.OPERATOR,
     KillSet: Priority.OPERATOR,

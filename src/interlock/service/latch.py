@@ -13,14 +13,13 @@ contradict each other, replace each other only in the name of an operator.
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -30,7 +29,7 @@ from interlock.core.errors import InterlockError
 from interlock.core.messages import KillReset, KillSet
 from interlock.service.api import KillStatus
 from interlock.service.home import Home
-from interlock.service.private import give_to_owner, read_plain, sync_directory, write_private
+from interlock.service.private import make_directory, read_plain, sync_directory, write_private
 
 SENTINEL: Final = "sentinel"
 """Who threw the switch where the file KILL did."""
@@ -157,7 +156,7 @@ class KillLatch:
         name = _file_name(event.scope, _key(event))
         try:
             if account:
-                self._home.latch.mkdir(mode=0o700, exist_ok=True)
+                make_directory(self._home.latch)
             with self._alone():
                 (self._home.latch / name).unlink(missing_ok=True)
                 for each in self._illegible() if account else ():
@@ -226,9 +225,9 @@ class KillLatch:
     def _replace_lost(self) -> None:
         """A latch that is gone is there again, and the account stays killed until somebody resets it."""
         lost = _unreadable(f"{self._home.latch} was gone")
-        made = Path(tempfile.mkdtemp(prefix=".kill.", dir=self._home.path))
+        made = self._home.path / f".kill.{secrets.token_hex(8)}"
+        make_directory(made)
         write_private(made / _file_name(lost.scope, ""), _encode(lost))
-        give_to_owner(made, self._home.path)
         try:
             made.rename(self._home.latch)
         except OSError:

@@ -112,11 +112,29 @@ def write_private(path: Path, data: bytes) -> None:
     sync_directory(path.parent)
 
 
-def give_to_owner(made: int | Path, directory: Path) -> None:
-    """What root made in the directory belongs to the directory's owner."""
+def give_to_owner(file: int, directory: Path) -> None:
+    """What root made in the directory, open as `file`, belongs to the directory's owner."""
     if os.geteuid() == 0:
         owner = directory.stat()
-        os.chown(made, owner.st_uid, owner.st_gid)
+        os.fchown(file, owner.st_uid, owner.st_gid)
+
+
+def make_directory(path: Path) -> None:
+    """
+    The directory is there and only its owner may enter it; a link in its place is refused.
+
+    Raises:
+        OSError: it cannot be made, or something else is there.
+    """
+    made = not path.exists()
+    path.mkdir(mode=0o700, exist_ok=True)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if made:
+            give_to_owner(directory, path.parent)
+        os.fchmod(directory, 0o700)
+    finally:
+        os.close(directory)
 
 
 def sync_directory(path: Path) -> None:

@@ -187,9 +187,11 @@ class Shell:
         self._conflater.add(quote for quote in quotes if quote.symbol in known)
         self._bell.set()
 
-    def authorize(self, permit: PermitIssued) -> Step:
+    def authorize(self, permit: PermitIssued, by: str = "") -> Step:
         """
         The permit is used up by the engine, and its one order may be sent; returns the step.
+
+        `by` names the source that sends it, empty the executor.
 
         Raises:
             PermitSpent: it was used before.
@@ -199,7 +201,7 @@ class Shell:
         if self._away:
             self._owe(permit)
             raise EngineAway(self._away)
-        outcome = attempt(partial(self._gate.spend, permit, self._clock.wall_ns(), self._clock.mono_ns()))
+        outcome = attempt(partial(self._gate.spend, permit, self._clock.wall_ns(), self._clock.mono_ns(), by=by))
         if isinstance(outcome, Handed):
             self._carry_out(outcome)
             return outcome.step
@@ -243,7 +245,6 @@ class Shell:
                     return
                 await self._pause()
         finally:
-            self._gate.ledger.on_durable(None)
             self._ended.set()
             for watcher in self._watchers:
                 watcher.close()
@@ -252,7 +253,7 @@ class Shell:
         """
         What waited has had its turn, the ledger is closed behind it; returns why that was not possible in time.
 
-        What may open and waited is refused. `run` has ended.
+        What may open and waited is refused, and no opening permit leaves any more. `run` has ended.
         """
         self._stopping = True
         for entry in self._inbox.withdraw_others():
@@ -270,14 +271,19 @@ class Shell:
         return await self._close(timeout_s)
 
     async def _close(self, timeout_s: float) -> LedgerError | None:
-        if not self._away:
-            with suppress(LedgerUnwritable):  # without it the next start folds more
-                self._gate.snapshot()
         try:
             async with asyncio.timeout(timeout_s):
+                while self._gate.drain():
+                    self._bell.clear()
+                    await self._bell.wait()
+                if not self._away:
+                    with suppress(LedgerUnwritable):  # without it the next start folds more
+                        self._gate.snapshot()
                 outcome = await attempt_on_thread(self._gate.close)
         except TimeoutError:
-            return LedgerUnwritable("the disk does not answer", "check the disk")
+            return self._gate.problem or LedgerUnwritable("the disk does not answer", "check the disk")
+        finally:
+            self._gate.ledger.on_durable(None)
         assert outcome is None or isinstance(outcome, LedgerError), outcome
         return outcome
 
@@ -383,20 +389,22 @@ class Shell:
         self._stepped_mono_ns = step.mono_ns
         for output in step.outputs:
             if isinstance(output, PermitIssued):
-                if output.reduce_only or output in handed.permits:
+                if output.reduce_only or (output in handed.permits and not self._stopping):
                     self._publish(output)
             elif isinstance(output, PermitRevoked | CancelOrders):
                 self._publish(output)
-        for watcher in self._watchers:
-            watcher.offer(step)
-        if any(watcher.closed for watcher in self._watchers):
+        if self._watchers:
             self._watchers = [watcher for watcher in self._watchers if not watcher.closed]
+            for watcher in self._watchers:
+                watcher.offer(step)
 
     def _release(self) -> None:
         """Opening permits that have become durable have left, and whoever asked for them is answered."""
+        self._gate.drain()
+        self._bell.set()
         if self._away:
             return
-        ready = self._gate.due()
+        ready = () if self._stopping else self._gate.due()
         for permit in ready:
             self._publish(permit)
         durable = self._gate.ledger.durable_seq
@@ -455,10 +463,11 @@ class Shell:
             self._failures = 0
         self._failures += 1
         self._failed_mono_ns = mono_ns
+        what = "a use of a permit"
         if entry is not None:
             entry.event = poison(entry.event, error)
             self._first.appendleft(entry)
-        what = "a use of a permit" if entry is None else type(entry.event).__name__
+            what = entry.event.kind
         self._set_away(f"a step broke ({what}: {type(error).__name__}: {error}); the engine is being rebuilt")
 
     def _set_away(self, reason: str) -> None:

@@ -33,7 +33,9 @@ class Watcher:
         return self._closed
 
     def offer(self, step: Step) -> None:
-        """The step waits to be looked at; where too many do, the oldest is missed."""
+        """The step waits to be looked at; where too many do, the oldest is missed. None waits after the close."""
+        if self._closed:
+            return
         if len(self._steps) >= self._waiting_max:
             self._steps.popleft()
             self._missed += 1

@@ -89,6 +89,7 @@ def open_bench(
     feeds: frozenset[str] = FEEDS,
     rates: Mapping[str, float] = MappingProxyType({}),
     holdings: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+    stops_at_venue: bool = False,
 ) -> Bench:
     """
     An engine that has been told everything it needs: opening is possible at once.
@@ -103,7 +104,7 @@ def open_bench(
     for symbol, (units, entry) in holdings.items():
         book.place(symbol, round(units / defined[symbol].step), entry)
     bench = Bench(FakeClock(start_ns), book, set(feeds))
-    bench.send(AccountOpened("test", kind, "USDT", balance, nominal_base=nominal_base))
+    bench.send(AccountOpened("test", kind, "USDT", balance, nominal_base=nominal_base, stops_at_venue=stops_at_venue))
     for instrument in defined.values():
         bench.send(InstrumentSet(instrument))
     if policy is not None:

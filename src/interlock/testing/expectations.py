@@ -18,6 +18,7 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
+from interlock.core.state import is_stop
 from interlock.testing.happenings import scope
 from interlock.testing.words import Words, instant_ns, number
 
@@ -41,9 +42,29 @@ def _permit(run: "Run", words: Words) -> Matcher:
     reduce_only = bool(words.options("", "reduce-only"))
 
     def matches(output: Output) -> bool:
-        if not isinstance(output, PermitIssued) or output.reduce_only < reduce_only:
+        if not isinstance(output, PermitIssued) or is_stop(output) or output.reduce_only < reduce_only:
             return False
         if size and not run.is_size(words.line, output, size):
+            return False
+        if name:
+            run.names[name] = output.id
+        return True
+
+    return matches
+
+
+def _stop(run: "Run", words: Words) -> Matcher:
+    """A protective stop for the venue, of that size and with that trigger."""
+    name = words.next("a name") if words and not _is_size(words.peek()) and words.peek() != "at" else ""
+    size = words.next("a size") if words and _is_size(words.peek()) else ""
+    price = words.options("at").get("at", "")
+
+    def matches(output: Output) -> bool:
+        if not isinstance(output, PermitIssued) or not is_stop(output):
+            return False
+        if size and not run.is_size(words.line, output, size):
+            return False
+        if price and not same(output.trigger_price, run.price(words.line, output.symbol, price)):
             return False
         if name:
             run.names[name] = output.id
@@ -192,6 +213,7 @@ def _fence(run: "Run", words: Words) -> Matcher:
 
 OUTPUTS: Final[dict[str, Callable[["Run", Words], Matcher]]] = {
     "permit": _permit,
+    "stop": _stop,
     "deny": _deny,
     "objects": _objects,
     "repeat": _repeat,
@@ -213,7 +235,8 @@ SHARED: Final = ("objects", "cancel", "fence")
 
 KINDS: Final[dict[str, Matcher]] = {
     "decision": lambda output: isinstance(output, Decision),
-    "permit": lambda output: isinstance(output, PermitIssued),
+    "permit": lambda output: isinstance(output, PermitIssued) and not is_stop(output),
+    "stop": lambda output: isinstance(output, PermitIssued) and is_stop(output),
     "lock": lambda output: isinstance(output, LockChanged) and output.until_ns != 0,
     "unlock": lambda output: isinstance(output, LockChanged) and output.until_ns == 0,
     "revoked": lambda output: isinstance(output, PermitRevoked),

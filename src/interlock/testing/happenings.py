@@ -4,14 +4,18 @@ from collections.abc import Callable
 from math import nan
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from interlock.core.codes import Action, Code, KillMode, Partial, PermitState, Scope
 from interlock.core.constants import NS_PER_S
 from interlock.core.messages import (
+    AccountOpened,
     Amend,
     Cancel,
     CashFlow,
     ClockChecked,
     EquityMarked,
+    FlattenSet,
     Heartbeat,
     Instruction,
     InstrumentSet,
@@ -91,6 +95,13 @@ def _restart(run: "Run", words: Words) -> None:
     if picture(folded.state) != picture(run.bench.engine.state):
         raise StoryFailed(f"{words.line.where}: {words.line.text.strip()}\n  the folded record is another state")
     run.bench.engine = folded
+
+
+def _takeover(run: "Run", words: Words) -> None:
+    _restart(run, words)
+    first = run.bench.steps[0].input
+    assert isinstance(first, AccountOpened)
+    run.bench.send(msgspec.structs.replace(first, epoch=run.bench.engine.state.account.epoch + 1))
 
 
 # ---------------------------------------------------------------- market and money
@@ -237,7 +248,8 @@ def _amend(run: "Run", words: Words) -> None:
 
 def _spent(run: "Run", words: Words) -> None:
     permit = run.permit(words)
-    run.bench.send(Spent(permit, run.bench.engine.state.account.epoch))
+    by = words.options("by").get("by", "")
+    run.bench.send(Spent(permit, run.bench.engine.state.account.epoch, by))
 
 
 def _filled(run: "Run", words: Words) -> None:
@@ -349,6 +361,12 @@ def _release(run: "Run", words: Words) -> None:
     run.bench.send(LockReleased(*where, Code(code), by, reason))
 
 
+def _flatten(run: "Run", words: Words) -> None:
+    symbol = words.next("a symbol or all")
+    by, reason = _by(words)
+    run.bench.send(FlattenSet("" if symbol == "all" else symbol, reason, by))
+
+
 def _rebase(run: "Run", words: Words) -> None:
     run.bench.send(Rebased(*_by(words)))
 
@@ -359,9 +377,10 @@ def _owner(run: "Run", words: Words) -> None:
 
 
 def _mode(run: "Run", words: Words) -> None:
-    told = words.options("armed rollout kill")
+    told = words.options("armed rollout kill symbols")
     armed, rollout, kill = (number(words.line, told.get(name, "nan")) for name in ("armed", "rollout", "kill"))
-    run.bench.send(ModeSet(armed, rollout, kill))
+    symbols = tuple(told["symbols"].split("+")) if "symbols" in told else ()
+    run.bench.send(ModeSet(armed, rollout, kill, symbols=symbols))
 
 
 def _policy(run: "Run", words: Words) -> None:
@@ -382,6 +401,7 @@ VERBS: Final[dict[str, Verb]] = {
     "clock": _clock,
     "heartbeat": _heartbeat,
     "restart": _restart,
+    "takeover": _takeover,
     "mark": _mark,
     "equity": _equity,
     "venue": _venue,
@@ -407,6 +427,7 @@ VERBS: Final[dict[str, Verb]] = {
     "reset": _reset,
     "lock": _lock,
     "release": _release,
+    "flatten": _flatten,
     "rebase": _rebase,
     "owner": _owner,
     "mode": _mode,

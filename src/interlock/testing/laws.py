@@ -32,7 +32,7 @@ from interlock.core.messages import (
     Step,
 )
 from interlock.core.permit import IN_FLIGHT
-from interlock.core.state import LOSS_TRIGGERS, State
+from interlock.core.state import LOSS_TRIGGERS, State, is_stop
 from interlock.ledger.steps import encode
 
 CLOSING_ANSWERS: Final = frozenset(
@@ -305,6 +305,44 @@ def a_flatten_has_a_cause(look: Look) -> str:
     return ""
 
 
+def a_managed_position_has_its_stop(look: Look) -> str:
+    """
+    Where stops rest at the venue, a position with a stop has exactly that one, working or on its way.
+
+    But for the pause after a refusal, or while it is closed instead. A stop for anything else is on its way out.
+    """
+    state = look.state
+    a = state.account
+    if not a.stops_at_venue:
+        return ""
+    for index in range(len(state.symbols)):
+        r = state.symbols[index]
+        stops = [p for number in r.permits if (p := state.permits.get(number)) is not None and is_stop(p)]
+        adding = [p.id for p in stops if p.side * r.position >= 0 and not p.cancelling]
+        if r.known == 1.0 and adding:
+            return f"{state.names.symbols[index]}: {r.position} steps are held, and stops {adding} would close none of them"
+        needs = r.known == 1.0 and r.position != 0 and r.owner >= 0 and r.stop_price > 0.0
+        pausing = r.stop_refusals > 0 and a.now_ns < r.stop_next_ns
+        if not needs or r.goal or pausing:
+            continue
+        if not any((p.steps - p.filled) * p.side == -r.position and p.trigger_price == r.stop_price for p in stops):
+            return f"{state.names.symbols[index]}: {r.position} steps have no stop at {r.stop_price}"
+    return ""
+
+
+def a_missing_stop_is_proven(look: Look) -> str:
+    """A position is closed in place of its stop only after the venue refused it, or with the market beyond it."""
+    for output in look.step.outputs:
+        if not isinstance(output, RiskEvent) or output.action != RiskAction.FLATTEN:
+            continue
+        r = look.state.symbols[look.state.names.symbol_index.get(output.symbol, 0)]
+        if output.trigger == Code.STOP_REFUSED and not r.stop_refusals > 0:
+            return f"{output.symbol} is closed for want of a stop that nobody refused"
+        if output.trigger == Code.STOP_HIT and not (r.mark - r.stop_price) * (1 if r.position > 0 else -1) <= 0.0:
+            return f"{output.symbol} is closed at its stop {r.stop_price}, and the mark is {r.mark}"
+    return ""
+
+
 def every_lock_ends(look: Look) -> str:
     """Every lock that was set has an end in the future, as far as time is known, or is an operator's to end."""
     a = look.state.account
@@ -363,6 +401,8 @@ LAWS: Final[tuple[Law, ...]] = (
     a_close_depends_on_nothing_else,
     no_flight_without_proof,
     a_flatten_has_a_cause,
+    a_managed_position_has_its_stop,
+    a_missing_stop_is_proven,
     every_lock_ends,
     only_a_freeze_halts,
     a_kill_takes_effect,

@@ -17,7 +17,7 @@ A file holds any number of stories. `#` starts a comment. Each story has a head 
 
     story: TITLE
     starts: 2027-01-15T08:00               UTC; the default is this Friday
-    account: 10000 [paper|shadow|live] [base 50000]    starting balance, nominal base
+    account: 10000 [paper|shadow|live] [base 50000] [stops]    starting balance, nominal base, stops at the venue
     policy: NAME@VERSION | none            then indented lines of TOML that are laid over the preset
     symbol: BTC 100 [step N] [min N] [multiplier N] [quote EUR] [rate N] [bracket N] [sessions "..."] [inverse]
     day: 00:00 UTC                         when risk days begin (clock and IANA zone)
@@ -52,8 +52,8 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     rebalance ID BTC=0.2 ETH=open:-0.1 SOL=close XRP=veto [refuse] [by SOURCE] [for STRATEGY]
     cancel p1 [by SOURCE], amend p1 [by SOURCE]
     again                                    the last input a second time
-    spent p1|permit:99, working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign], cancelled p1 [Nu],
-    unknown p1                               `Nu` is the total filled so far, in base units
+    spent p1|permit:99 [by SOURCE], working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign],
+    cancelled p1 [Nu], unknown p1            `Nu` is the total filled so far, in base units
     positions none | positions BTC +30@100 ...    what the venue holds from now on, told at once
     orders p1 ...                            open at the venue
     error [reducing]                         a call to the venue failed
@@ -62,15 +62,18 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     clock jump -5s | clock check [+6s|alone] the wall clock steps; it is compared with the venue's, or with nothing
     kill [flatten|freeze] [strategy S|symbol BTC] by NAME ["reason"], reset [scope] by NAME
     lock [strategy S|symbol BTC [buy|sell]] until TIME|OPERATOR by NAME, release CODE [scope] by NAME
+    flatten BTC|all by NAME                  positions are to be closed, until the venue confirms it
     rebase by NAME, owner any|NAME by NAME
-    mode armed 1 rollout 1 kill 0
+    mode armed 1 rollout 1 kill 0 [symbols BTC+ETH]
     policy [unverified] [with PATH VALUE]... published anew
     quarantine KIND [SYMBOL]                 an input of that kind could not be processed
     restart                                  the record is folded into a new engine; it must be in the same state
+    takeover                                 that, and the new engine opens the account under the next epoch
 
 **What may be expected.** Outputs, of the line's inputs and of the feeds before them:
 
-    permit [NAME] [3000|30u] [reduce-only]   names the permit for later lines
+    permit [NAME] [3000|30u] [reduce-only]   names the permit for later lines; a stop at the venue is none of these:
+    stop [NAME] [3000|30u] [at PRICE]        but this, with the price that triggers it
     deny CODE [cap N] [lock CODE] [by SOURCE], objects CODE [N], repeat p1 [STATE]
     revoked p1 [CODE], expired p1, cancel p1 [CODE]
     lock CODE [REDUCING|HALTED] [on account|strategy S|symbol BTC [buy|sell]] [until TIME], unlock CODE [on ...]
@@ -166,7 +169,7 @@ class Run:
         account = Words(self._head, tuple(head.get("account", "10000").split()))
         balance = account.number("the balance")
         kind = AccountKind(account.next("a kind")) if account.peek() in tuple(AccountKind) else AccountKind.PAPER
-        base = account.options("base").get("base", "0")
+        told_of_account = account.options("base", "stops")
         start_ns = instant_ns(self._head, head["starts"], 0) if "starts" in head else START_NS
         told = [self._symbol(text, start_ns) for text in self.story.symbols]
         self.prices = {name: price for name, price, _, _ in told} or dict(PRICES)
@@ -179,12 +182,13 @@ class Run:
             prices=self.prices,
             instruments=[make_instrument(name, **changes) for name, _, changes, _ in told],
             kind=kind,
-            nominal_base=number(self._head, base),
+            nominal_base=number(self._head, told_of_account.get("base", "0")),
             day=(day[0], day[1]),
             week=(week[0], week[1], week[2]),
             feeds=FEEDS - set(head.get("silent", "").split()),
             holdings=dict(map(self._holding, head.get("holds", "").split())),
             rates={name: rate for name, _, _, rate in told},
+            stops_at_venue="stops" in told_of_account,
         )
 
     def _symbol(self, text: str, start_ns: int) -> tuple[str, float, dict[str, Any], float]:

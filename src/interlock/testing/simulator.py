@@ -108,6 +108,7 @@ class Simulation:
         self.lowest: deque[tuple[int, float]] = deque()
         self.pictures: dict[int, bytes] = {}
         preset, changes = self.chance.choice(POLICIES)
+        self.stops_at_venue = seed % 2 == 1
         self.policy = make_policy(preset, at_ns=self.clock.true_ns, toml=changes)
         instruments = {symbol: make_instrument(symbol) for symbol in PRICES}
         book = Book(BALANCE, instruments, {symbol: around(mark) for symbol, mark in PRICES.items()})
@@ -126,7 +127,8 @@ class Simulation:
         self.gate = Gate(fold(self.directory), self.ledger, snapshot_every=SNAPSHOT_EVERY)
         self.epoch = max(self.epoch, self.gate.engine.state.account.epoch) + 1
         first = self.gate.engine.state.account.seq == 0
-        self.feed(AccountOpened("sim", AccountKind.PAPER, "USDT", BALANCE, epoch=self.epoch))
+        stops = self.stops_at_venue
+        self.feed(AccountOpened("sim", AccountKind.PAPER, "USDT", BALANCE, epoch=self.epoch, stops_at_venue=stops))
         if first:
             for instrument in self.venue.book.instruments.values():
                 self.feed(InstrumentSet(instrument))
@@ -398,6 +400,8 @@ def move_market(sim: Simulation) -> None:
     for symbol, price in sim.venue.book.prices.items():
         change = sim.chance.gauss(0.0, 0.02 if wild else 0.002)
         sim.venue.book.prices[symbol] = around(price.mark * (1.0 + max(-0.06, min(0.06, change))))
+    for order in sim.venue.fire():
+        sim.send(sim.venue.result(order.permit, sim.clock.true_ns))
     for order in sim.venue.orders.values():
         if order.alive and sim.chance.random() < 0.4:
             _trade(sim, order.permit)
@@ -443,7 +447,7 @@ def want_opening(sim: Simulation) -> None:
             side,
             notional=sim.chance.choice((500.0, 2_000.0, 8_000.0)),
             limit_price=limit,
-            stop_price=mark * (1.0 - side * sim.chance.choice((0.03, 0.05, -0.01))),
+            stop_price=mark * (1.0 - side * sim.chance.choice((0.008, 0.03, 0.05, -0.01))),
             partial=sim.chance.choice((Partial.SCALE, Partial.REFUSE)),
             created_at_ns=sim.clock.wall_ns,
         )

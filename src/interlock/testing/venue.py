@@ -3,7 +3,8 @@ A venue that keeps the truth: orders, fills, positions and money as they are, wh
 
 It knows nothing of guards, locks or permits beyond the number that an order carries. Money is kept by `Book`; what is
 here is how orders live. Reduce-only is enforced as venues do it: such an order fills at most the opposite position, and
-what is left of it is cancelled when there is none.
+what is left of it is cancelled when there is none. A stop rests until the mark reaches its trigger and is a market order
+from then on; one that would fire at once is rejected.
 """
 
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Order:
     steps: int
     limit_price: float
     reduce_only: bool
+    trigger_price: float = nan
     filled: int = 0
     value: float = 0.0
     fees: float = 0.0
@@ -60,9 +62,17 @@ class Venue:
         known = self.orders.get(permit.id)
         if known is not None:
             return known
-        order = Order(permit.id, permit.symbol, permit.side, permit.steps, permit.limit_price, permit.reduce_only)
+        order = Order(
+            permit.id,
+            permit.symbol,
+            permit.side,
+            permit.steps,
+            permit.limit_price,
+            permit.reduce_only,
+            permit.trigger_price,
+        )
         self.orders[permit.id] = order
-        if not accept or (order.reduce_only and self._reducible(order) == 0):
+        if not accept or (order.reduce_only and self._reducible(order) == 0) or self._is_reached(order):
             order.state = PermitState.REJECTED
         return order
 
@@ -84,6 +94,14 @@ class Venue:
         order = self.orders.get(permit)
         if order is not None and order.alive:
             order.state = PermitState.CANCELLED
+
+    def fire(self) -> list[Order]:
+        """Every resting stop whose trigger the mark has reached has filled what it may; returns those."""
+        reached = [order for order in self.orders.values() if order.alive and self._is_reached(order)]
+        for order in reached:
+            order.trigger_price = nan
+            self.trade(order, order.steps)
+        return reached
 
     def trade_by_hand(self, symbol: str, signed_steps: int) -> None:
         """Somebody has traded past the gate, at the mark."""
@@ -126,9 +144,16 @@ class Venue:
         position = self.position(order.symbol)
         return abs(position) if position * order.side < 0 else 0
 
+    def _is_reached(self, order: Order) -> bool:
+        """Whether the mark is at or beyond the stop's trigger."""
+        mark = self.book.prices[order.symbol].mark
+        return order.side * (mark - order.trigger_price) >= 0.0
+
     def _price(self, order: Order) -> float:
         """Where the order fills now; NaN where its limit is away from the market."""
         quote = self.book.prices[order.symbol]
+        if order.trigger_price == order.trigger_price:
+            return nan
         touch = quote.ask if order.side > 0 else quote.bid
         within = order.limit_price != order.limit_price or order.side * (order.limit_price - touch) >= 0.0
         return touch if within else nan

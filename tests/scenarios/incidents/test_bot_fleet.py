@@ -341,3 +341,42 @@ def test_W61_a_position_that_the_venue_shows_anew_has_no_stop_of_ours() -> None:
     =      positions BTC -1, positions BTC -1     -> lock RECONCILE_MISMATCH, position BTC -1
     """)
     assert run.row("BTC").stop_price != 90.0
+
+
+def test_W62_a_process_that_dies_leaves_its_stop_at_the_venue() -> None:
+    run = tell("""
+    policy: layered@1
+    account: 10000 stops
+    09:00  intent h BTC +100 at mark stop 95      -> permit h
+    =      filled h                               -> stop s 1u at 95
+    =      working s
+    +3d    takeover                               -> no revoked, no cancel, no stop
+    =      filled s at 94                         -> position BTC 0
+    =      policy
+    +1s    intent i ETH +100 at mark              -> permit p
+    =      filled p                               -> stop 2u at 47.5
+    """)
+    assert run.row("ETH").position > 0
+
+
+def test_W24_a_position_in_doubt_keeps_its_stop() -> None:
+    tell("""
+    policy: layered@1
+    account: 10000 stops
+    09:00  intent h BTC +100 at mark              -> permit h
+    =      filled h                               -> stop s
+    =      working s, silent positions
+    =      quarantine Executed BTC                -> alert QUARANTINED, no cancel, no stop
+    =      tick                                   -> no cancel, no stop
+    """)
+
+
+def test_W54_a_stop_on_the_wrong_side_of_the_market_is_no_order() -> None:
+    tell("""
+    policy: layered@1
+    account: 10000 stops
+    09:00  intent a BTC +100 at mark stop 101     -> deny STOP_REQUIRED
+    =      intent h BTC +100 at mark stop 99      -> permit h
+    =      mark BTC 98
+    =      filled h                               -> no stop, goal BTC STOP_HIT, permit 1u reduce-only
+    """)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.adapters.bars import HOUR_NS, PROBLEMS_SHOWN_MAX, Bars, BarsInvalid, instant_ns, read_bars
+from interlock.adapters.bars import HOUR_NS, Bars, BarsInvalid, instant_ns, read_bars
+from interlock.adapters.problems import PROBLEMS_SHOWN_MAX
 
 HEADER = "ts,open,high,low,close,bid,ask"
 FIRST = "2013-04-12T13:00:00Z,10,12,9,11,10.9,11.1"

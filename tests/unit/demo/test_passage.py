@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from interlock.adapters.bars import Bars, Gaps
 from interlock.adapters.paper import PaperVenue
 from interlock.demo.market import Market, Tape
-from interlock.demo.passage import Journal, Passage, Ungated
-from interlock.demo.plans import Parties
+from interlock.demo.passage import Passage, Ungated
 from interlock.demo.strategy import FLAT, LONG, SHORT, TrendParameters, Wish
+from interlock.study.journal import Journal
+from interlock.study.parties import Parties
 
 HOUR_NS = 3_600_000_000_000
 START_NS = 1_700_000_000 * 10**9 // HOUR_NS * HOUR_NS
@@ -24,7 +25,7 @@ def passed(rows: Sequence[Row], wishes: dict[int, Wish]) -> tuple[Journal, Paper
     market = Market("XYZ", bars, None, "USD")
     tape = Tape([market], 0, 2**62, TrendParameters())
     tape.wishes = {number: (("XYZ", wish),) for number, wish in wishes.items()}
-    venue, journal = PaperVenue(100_000.0, [market.instrument]), Journal()
+    venue, journal = PaperVenue(100_000.0, [market.instrument]), Journal(100_000.0)
     [*Passage(tape, venue, journal, Ungated(tape, venue, journal), Parties("s", "s", "s")).run()]
     return journal, venue
 

@@ -9,6 +9,7 @@ import pytest
 
 from interlock.service.home import DEFAULT, Home, HomeInUse, HomeMissing
 from interlock.service.private import BYTES_MAX, FilesExposed, exposure, read_private, write_private
+from repository import ROOT
 from unit.service.homes import made
 
 
@@ -38,6 +39,26 @@ def test_a_new_one_is_its_owners_alone_whatever_the_umask(tmp_path: Path) -> Non
         assert directory.stat().st_mode & 0o777 == 0o700
     home.runtime.touch(0o600)
     home.check()
+
+
+def test_a_link_is_not_followed_when_one_is_made(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    home.keys.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="keys"):
+        home.create()
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_makes_belongs_to_the_directorys_owner(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    os.chown(home.path, 65534, 65534)
+    home.create()
+    write_private(home.secret, b"x")
+    assert {path.stat().st_uid for path in home.path.rglob("*")} == {65534}
 
 
 def test_one_that_init_did_not_finish_is_missing(tmp_path: Path) -> None:
@@ -175,3 +196,11 @@ def test_what_is_no_private_file_is_not_read(tmp_path: Path, kind: str) -> None:
 def test_the_longest_file_is_read(tmp_path: Path) -> None:
     write_private(tmp_path / "secret", b"x" * BYTES_MAX)
     assert len(read_private(tmp_path / "secret")) == BYTES_MAX
+
+
+def test_the_operations_page_names_every_file(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    home = Home(tmp_path)
+    paths = {value for value in vars(home).values() if isinstance(value, Path)} - {home.path, home.keys, home.sources}
+    names = {str(path.relative_to(home.path)) for path in paths}
+    assert {name for name in names if f"`{name}`" not in page and f"`{name}/`" not in page} == set()

@@ -394,6 +394,43 @@ def test_many_at_once_end_in_the_strongest(home: Home) -> None:
     assert len([*home.latch.iterdir()]) == 2
 
 
+THROWS = """
+import sys
+from pathlib import Path
+from interlock.core.codes import KillMode, Scope
+from interlock.core.messages import KillSet
+from interlock.service.home import Home
+from interlock.service.latch import KillLatch
+latch = KillLatch(Home(Path(sys.argv[1])))
+for number in range(50):
+    mode = KillMode.FLATTEN if number == int(sys.argv[2]) else KillMode.REDUCE_ONLY
+    latch.trigger(KillSet(mode, Scope.ACCOUNT, "", "r", sys.argv[2]), number)
+    assert latch.state().account >= mode
+"""
+
+
+def test_many_processes_at_once_end_in_the_strongest(home: Home) -> None:
+    throwing = [subprocess.Popen([sys.executable, "-c", THROWS, str(home.path), str(i)]) for i in range(4)]
+    assert [each.wait() for each in throwing] == [0] * 4
+    state = KillLatch(home).state()
+    assert (state.switch, state.account) == (Switch.ON, FLATTEN)
+    assert len([*home.latch.iterdir()]) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_throws_can_be_read_and_reset_by_the_directorys_owner(home: Home) -> None:
+    owner = 65534
+    os.chown(home.path, owner, owner)
+    os.chown(home.latch, owner, owner)
+    KillLatch(home).trigger(thrown(FLATTEN), 1)
+    KillLatch(home).place_sentinel(FLATTEN, "panic")
+    (record,) = home.latch.iterdir()
+    assert (record.stat().st_uid, home.sentinel.stat().st_uid) == (owner, owner)
+    shutil.rmtree(home.latch)
+    KillLatch(home).trigger(thrown(FLATTEN), 1)
+    assert {path.stat().st_uid for path in (home.latch, *home.latch.iterdir())} == {owner}
+
+
 def test_nobody_who_holds_the_latch_keeps_it_from_being_thrown(home: Home) -> None:
     directory = os.open(home.latch, os.O_RDONLY)
     try:

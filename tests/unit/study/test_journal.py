@@ -5,8 +5,7 @@ import pytest
 from interlock.core.codes import Code, Scope, TradingState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.messages import LockChanged
-from interlock.demo.figures import monthly, peaks, spans, worst_day
-from interlock.demo.passage import Journal
+from interlock.study.journal import Journal, monthly, peaks, spans, worst_day
 
 HOUR_NS = 3_600_000_000_000
 
@@ -16,7 +15,7 @@ def ns(text: str) -> int:
 
 
 def journal(*closes: tuple[str, float]) -> Journal:
-    made = Journal()
+    made = Journal(100_000.0)
     for text, equity in closes:
         made.at_ns.append(ns(text))
         made.equity.append(equity)
@@ -34,11 +33,12 @@ def test_the_worst_day_ends_at_17_in_new_york() -> None:
         ("2013-01-03T21:59:59", 99_000.0),  # the day lost 10 %, whatever it fell in between
         ("2013-01-04T21:59:59", 98_000.0),
     )
-    assert worst_day(told) == pytest.approx(-0.1)
+    assert worst_day(told, "America/New_York", "17:00") == pytest.approx(-0.1)
 
 
 def test_a_day_still_open_at_the_end_counts() -> None:
-    assert worst_day(journal(("2013-01-02T21:59:59", 100_000.0), ("2013-01-03T10:00:00", 70_000.0))) == pytest.approx(-0.3)
+    told = journal(("2013-01-02T21:59:59", 100_000.0), ("2013-01-03T10:00:00", 70_000.0))
+    assert worst_day(told, "America/New_York", "17:00") == pytest.approx(-0.3)
 
 
 def test_months_return_on_what_they_began_with() -> None:

@@ -1,0 +1,199 @@
+"""``interlock run``: a gateway in front of its venue, the example strategy beside it, and a page that shows both."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from interlock.adapters.bars import Bars, read_bars
+from interlock.adapters.paper_exchange import PaperExchange
+from interlock.adapters.tape import Tape
+from interlock.cli.live import lines, page
+from interlock.cli.output import OK, failures, out
+from interlock.core.instrument import Instrument
+from interlock.core.messages import BarClosed, Intent
+from interlock.demo.bot import QUICK, Bot
+from interlock.demo.market import listing_of
+from interlock.service.api import Answer
+from interlock.service.app import Setting, running
+from interlock.service.desk import from_source
+from interlock.service.environment import require_safety_mode
+from interlock.service.gateway import Gateway
+from interlock.service.home import Home
+from interlock.service.runtime import Runtime, read_runtime
+from interlock.service.starter import STRATEGY
+
+BUNDLED: Final = ("XAUUSD", "EURUSD")
+FEE_BPS: Final = 0.2
+LATENCY_S: Final = 0.02
+DRAWN_S: Final = 0.25
+LOGGED_S: Final = 5.0
+WARM_BARS: Final = 2 * QUICK.entry_bars
+FIRST_BAR: Final = 1_000
+NOTE: Final = "Ctrl-C stops: positions stay, with their stops at the venue; `interlock run` goes on from here."
+
+
+def run(
+    home: Annotated[
+        Path | None, typer.Option(help="The state directory; by default $INTERLOCK_HOME or ./interlock-home.")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Seconds of the recording in one second, instead of runtime.toml's.", min=1.0)
+    ] = None,
+    no_strategy: Annotated[bool, typer.Option("--no-strategy", help="Only the gateway: your own programs trade.")] = False,
+    seconds: Annotated[float | None, typer.Option("--for", help="Stop by itself after so many seconds.", min=0.0)] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a page, as where there is no terminal.")] = False,
+    safety_mode: Annotated[str, typer.Option(help="Only enabled is accepted.")] = "enabled",
+    i_mean_mainnet: Annotated[
+        bool, typer.Option("--i-mean-mainnet", help="Say once that this home is meant for mainnet.")
+    ] = False,
+) -> None:
+    """
+    Run the gateway of a state directory.
+
+    The paper venue plays recorded quotes of gold and euro as if they were now, and the example strategy trades on them.
+    Other programs and operators reach the gateway through the socket in the state directory. It goes on where it was.
+
+    For example:
+
+        interlock init --yes && interlock run
+        interlock run --home state/paper --speed 600
+        interlock status --safety            # in another terminal
+        interlock kill --reason "bad feed" --by alice
+
+    Exit codes: 0 stopped in order, 2 it cannot start, 3 the ledger cannot be used.
+    """
+    with failures():
+        require_safety_mode(safety_mode)
+        place = Home.find(home)
+        place.check()
+        runtime = read_runtime(place)
+        bars = {
+            symbol: read_bars(Path(str(files("interlock.demo") / f"data/{symbol.lower()}_1h.csv.gz"))) for symbol in BUNDLED
+        }
+        _prepare_paper(place, runtime, bars)
+        setting = Setting.usual(means_mainnet=i_mean_mainnet)
+        asyncio.run(
+            _run(
+                place,
+                PaperExchange.open(place.paper, runtime.account),
+                Tape(bars, speed=speed or runtime.paper.speed, clock=setting.clock.wall_ns, loops=True),
+                setting,
+                strategy=not no_strategy,
+                seconds=seconds,
+                drawn=sys.stdout.isatty() and not plain,
+            )
+        )
+    raise typer.Exit(OK)
+
+
+def _prepare_paper(home: Home, runtime: Runtime, bars: dict[str, Bars]) -> None:
+    """The account at the paper venue exists."""
+    if home.paper.exists():
+        return
+    PaperExchange.create(
+        home.paper,
+        account=runtime.account,
+        balance=runtime.paper.balance,
+        currency="USD",
+        instruments=[_instrument(symbol, each) for symbol, each in bars.items()],
+        environment=runtime.environment,
+        fee_bps=FEE_BPS,
+        latency_s=LATENCY_S,
+    )
+
+
+def _instrument(symbol: str, bars: Bars) -> Instrument:
+    """The symbol at a venue that never closes, since the recording is played at all hours."""
+    listing = listing_of(symbol, bars.close[0])
+    return Instrument(symbol, "paper", "USD", step=listing.step, tick=listing.tick, min_notional=1.0)
+
+
+async def _run(
+    home: Home,
+    venue: PaperExchange,
+    tape: Tape,
+    setting: Setting,
+    *,
+    strategy: bool,
+    seconds: float | None,
+    drawn: bool,
+) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, stopped.set)
+    if seconds is not None:
+        loop.call_later(seconds, stopped.set)
+    try:
+        async with running(home, venue, setting) as gateway, _beside(gateway, venue, tape, setting, strategy=strategy):
+            await (_draw(gateway, stopped) if drawn else _log(gateway, stopped))
+    finally:
+        await venue.close()
+    out().print("Stopped: what is open stays at the venue, everything is written down.")
+
+
+@asynccontextmanager
+async def _beside(
+    gateway: Gateway, venue: PaperExchange, tape: Tape, setting: Setting, *, strategy: bool
+) -> AsyncIterator[None]:
+    """The recording plays and the strategy trades while the block lasts."""
+    instruments = {each.symbol: each for each in await venue.instruments()}
+
+    async def submit(intent: Intent) -> Answer:
+        return await gateway.submit(from_source(intent, STRATEGY), hand_over=False)
+
+    bot = Bot(STRATEGY, STRATEGY, instruments, submit, gateway.status, setting.clock.wall_ns) if strategy else None
+    task = asyncio.create_task(_play(venue, tape, bot))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _play(venue: PaperExchange, tape: Tape, bot: Bot | None) -> None:
+    """The recording goes on from where it was, the strategy having seen the bars before."""
+    cursor = await venue.cursor() or FIRST_BAR * 4
+    if bot is not None:
+        bot.learn(tape.closed_before(cursor, WARM_BARS))
+    async for moment in tape.play(cursor):
+        await venue.feed(moment.quotes, moment.cursor)
+        for bar in moment.closed if bot is not None else ():
+            await _on_bar(bot, bar)
+
+
+async def _on_bar(bot: Bot | None, bar: BarClosed) -> None:
+    if bot is not None:
+        await bot.on_bar(bar)
+
+
+async def _draw(gateway: Gateway, stopped: asyncio.Event) -> None:
+    with Live(console=Console(), screen=True, auto_refresh=False) as live:
+        while not stopped.is_set():
+            live.update(page(gateway.status(), gateway.currency, NOTE), refresh=True)
+            await _wait(stopped, DRAWN_S)
+
+
+async def _log(gateway: Gateway, stopped: asyncio.Event) -> None:
+    seen: set[int] = set()
+    while not stopped.is_set():
+        for text in lines(gateway.status(), gateway.currency, seen):
+            typer.echo(text)
+        await _wait(stopped, LOGGED_S)
+
+
+async def _wait(stopped: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopped.wait()
+    except TimeoutError:
+        return

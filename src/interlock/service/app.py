@@ -1,0 +1,436 @@
+"""
+The one place where a gateway is put together, started and stopped.
+
+A start goes from what is known to what must be asked: the ledger is folded into an engine, the spent-set says what the
+last run still sent, a new epoch makes every unused permit void, and then the venue is asked after orders, positions and
+money. Until it has answered nothing opens, because nothing is proven; exits, kill switch and the local socket work from
+the first moment. Stopping stops openings, lets orders under way be answered, leaves stops resting at the venue and
+writes everything down.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, cast
+
+import msgspec
+
+from interlock.adapters.bus import PERMITS, RESULTS, InProcessBus
+from interlock.adapters.venue import Venue, VenueUnreachable
+from interlock.core.codes import AccountKind, PermitState
+from interlock.core.constants import NS_PER_S
+from interlock.core.engine import Engine
+from interlock.core.errors import InterlockError, PolicyInvalid
+from interlock.core.messages import (
+    SCHEMA,
+    AccountOpened,
+    CalendarSet,
+    ClockChecked,
+    Input,
+    Message,
+    Output,
+    PolicySet,
+    Quarantined,
+    Spent,
+    Step,
+)
+from interlock.core.permit import IN_FLIGHT
+from interlock.core.state import PermitRow, State, is_stop
+from interlock.ledger import Ledger
+from interlock.ledger.fold import fold
+from interlock.ledger.writer import Writer
+from interlock.policy import Policy, load_policy
+from interlock.policy.calendar import day_calendar, week_calendar
+from interlock.service.attempt import attempt_on_thread
+from interlock.service.budget import Budget, RateLimits
+from interlock.service.clock import Clock, SystemClock
+from interlock.service.conditions import LiveConditions, Tightening
+from interlock.service.control import ControlServer
+from interlock.service.environment import require_environment, require_mainnet_meant
+from interlock.service.executor import Executor
+from interlock.service.feeds import Feeds, Rhythm, instruments_set
+from interlock.service.gate import Gate
+from interlock.service.gateway import Gateway
+from interlock.service.home import Home
+from interlock.service.inbox import Priority
+from interlock.service.keys import read_ledger_key, read_secret
+from interlock.service.latch import KillLatch
+from interlock.service.line import Line, Patience
+from interlock.service.lookout import Lookout
+from interlock.service.orderids import OrderIds
+from interlock.service.runtime import Runtime, read_runtime, settled_kind
+from interlock.service.shell import Shell
+from interlock.service.signing import MessageForged, Opener, Realm, Role, Sealer, SealUnreadable
+from interlock.service.sources import SourceKeys
+from interlock.service.spent import SpentStore
+from interlock.service.watchdog import Watchdog
+
+DAY_NS: Final = 86_400 * NS_PER_S
+CALENDAR_PAST_NS: Final = 8 * DAY_NS
+CALENDAR_AHEAD_NS: Final = 410 * DAY_NS
+LOOK_S: Final = 0.5
+"""How often switch, conditions and policy are looked at when nobody asks for anything."""
+RECONCILE_S_MIN: Final = 0.5
+RECONCILE_S_MAX: Final = 10.0
+STEPPING_NS: Final = 10 * NS_PER_S
+"""An engine that has made no step for so long is not alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What may differ between one gateway and another besides their homes; the defaults are those of production."""
+
+    clock: Clock
+    rhythm: Rhythm
+    rates: RateLimits
+    patience: Patience
+    environ: Mapping[str, str]
+    disk: Callable[..., Writer]
+    means_mainnet: bool = False
+
+    @classmethod
+    def usual(cls, *, means_mainnet: bool = False) -> "Setting":
+        """Production."""
+        return cls(SystemClock(), Rhythm(), RateLimits(), Patience(), os.environ, Writer, means_mainnet)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the disk held at the start."""
+
+    runtime: Runtime
+    kind: AccountKind
+    policy: Policy | None
+    policy_problem: str
+    secret: bytes
+    ledger: Ledger
+    engine: Engine
+    store: SpentStore
+    epoch: int
+    unheard: tuple[Spent, ...]
+
+
+@asynccontextmanager
+async def running(home: Home, venue: Venue, setting: Setting | None = None) -> AsyncIterator[Gateway]:
+    """
+    A gateway of this home runs while the block lasts, in front of this venue, and is stopped in order behind it.
+
+    Raises:
+        InterlockError: it cannot start; the message says what to put right. Nothing was opened.
+        LedgerError: the ledger cannot be used.
+        VenueUnreachable: a new account's venue does not answer.
+    """
+    setting = setting or Setting.usual()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(home.claimed())
+        found = await asyncio.to_thread(_find, home, venue, setting)
+        app = _App(home, venue, setting, found)
+        async with app.running() as gateway:
+            yield gateway
+
+
+def _find(home: Home, venue: Venue, setting: Setting) -> _Found:
+    """Everything on the disk is read and opened, on a thread."""
+    home.check()
+    runtime = read_runtime(home)
+    require_environment(runtime, venue.environment, setting.environ)
+    require_mainnet_meant(home, runtime, said=setting.means_mainnet)
+    secret, key = read_secret(home), read_ledger_key(home)
+    policy, problem = _policy(home)
+    ledger = Ledger.open(
+        home.ledger, account=runtime.account, schema=SCHEMA, key=key, anchor=home.anchor, disk=setting.disk
+    )
+    try:
+        engine = fold(home.ledger, public_key=key.public_key())
+        a = engine.state.account
+        kind = settled_kind(a.kind if a.opened else None, runtime)
+        if policy is None and not a.opened:
+            raise PolicyInvalid((problem,))
+        store = SpentStore(home.spent)
+        unheard = tuple(
+            Spent(p.id, a.epoch)
+            for p in engine.state.permits.alive()
+            if p.state == PermitState.ISSUED and store.is_spent(p.id)
+        )
+        return _Found(runtime, kind, policy, problem, secret, ledger, engine, store, store.open_epoch(a.epoch), unheard)
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def _policy(home: Home) -> tuple[Policy | None, str]:
+    try:
+        return load_policy(home.policy), ""
+    except PolicyInvalid as error:
+        return None, f"{home.policy} is refused: {error}"
+    except OSError as error:
+        return None, f"{home.policy} cannot be read: {error.strerror or error}"
+
+
+class _App:
+    """The parts of one running gateway."""
+
+    def __init__(self, home: Home, venue: Venue, setting: Setting, found: _Found) -> None:
+        self._home = home
+        self._venue = venue
+        self._clock = setting.clock
+        self._found = found
+        runtime = found.runtime
+        realm = Realm(runtime.environment, runtime.account, runtime.venue)
+        self._ids = OrderIds(realm)
+        self._bus = InProcessBus()
+        self._gate_sealer = Sealer(Role.GATE, realm, found.secret)
+        self._results_opener = Opener(Role.EXECUTOR, realm, found.secret)
+        self._shell = Shell(
+            Gate(found.engine, found.ledger),
+            setting.clock,
+            publish=self._publish,
+            on_away=self._on_away,
+            trouble=self._say,
+        )
+        latch = KillLatch(home)
+        conditions = LiveConditions(home, runtime, found.kind, Tightening.of(setting.environ))
+        self._lookout = Lookout(latch, conditions, self._universe)
+        self._executor = Executor(
+            Line(venue, Budget(setting.rates, setting.clock.mono_ns), setting.patience),
+            self._bus,
+            found.store,
+            opener=Opener(Role.GATE, realm, found.secret),
+            sealer=Sealer(Role.EXECUTOR, realm, found.secret),
+            ids=self._ids,
+            clock=setting.clock,
+            authorize=self._shell.authorize,
+            killed=lambda strategy, symbol: latch.state().covering(strategy, symbol),
+            position=self._position,
+            trouble=self._say,
+        )
+        self._feeds = Feeds(venue, self._shell.tell, self._shell.quotes, self._ids.permit_in, rhythm=setting.rhythm)
+        self.gateway = Gateway(
+            self._shell,
+            self._executor,
+            latch,
+            self._lookout,
+            setting.clock,
+            environment=runtime.environment,
+            venue=venue.name,
+            troubles=self._troubles,
+            ledger=self._ledger_status,
+        )
+        self._watchdog = Watchdog(setting.environ)
+        self._policy_problem = found.policy_problem
+        self._policy_mark: tuple[int, ...] = ()
+        self._calendars_ns = 0
+        self._unreconciled = "positions and orders have not been read yet"
+
+    # ------------------------------------------------------------ start and stop
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Gateway]:
+        """The parts run while the block lasts."""
+        server = ControlServer(
+            self.gateway,
+            SourceKeys(self._home.sources),
+            self._home.socket,
+            account=self._found.runtime.account,
+            environment=self._found.runtime.environment,
+            trouble=self.gateway.trouble,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            shell = tasks.create_task(self._shell.run(), name="shell")
+            watcher = tasks.create_task(self._follow_steps(), name="watcher")
+            try:
+                await self._open_account()
+                executor = tasks.create_task(self._executor.run(), name="executor")
+                background = [tasks.create_task(work, name=name) for name, work in self._background()]
+                async with server:
+                    self._watchdog.ready()
+                    yield self.gateway
+            finally:
+                self._watchdog.stopping()
+                self.gateway.stopping = True
+                await self._stop(background, executor)
+                await shell
+                watcher.cancel()
+
+    async def _stop(self, background: list[asyncio.Task[None]], executor: asyncio.Task[None]) -> None:
+        self._executor.stop()
+        await asyncio.wait([executor])
+        for task in background:
+            task.cancel()
+        await asyncio.wait(background)
+        problem = await self._shell.stop()
+        await attempt_on_thread(self._found.store.close)
+        if problem is not None:
+            raise problem
+
+    def _background(self) -> Iterator[tuple[str, "asyncio._CoroutineLike[None]"]]:
+        yield "results", self._take_results()
+        yield "feeds", self._feed()
+        yield "lookout", self._watch()
+        yield "watchdog", self._watchdog.watch(self._is_alive)
+
+    # ------------------------------------------------------------ the account
+
+    async def _open_account(self) -> None:
+        """The engine has taken over the account, and knows all that does not have to be asked of the venue."""
+        found, runtime = self._found, self._found.runtime
+        state = found.engine.state
+        a = state.account
+        policy = found.policy
+        currency = a.currency if a.opened else policy.leaves["account", "currency"].text if policy else ""
+        balance = 1.0
+        for spent in found.unheard:
+            await self._tell(spent)
+        if not a.opened:
+            balance = (await self._feeds.check_account(currency, runtime.environment)).balance
+        await self._tell(
+            AccountOpened(runtime.account, found.kind, currency, balance, epoch=found.epoch, stops_at_venue=True)
+        )
+        symbols = set(policy.symbols if policy else ()) | set(state.names.symbols)
+        try:
+            await self._feeds.check_account(currency, runtime.environment)
+            for event in instruments_set(await self._feeds.instruments(symbols)):
+                await self._tell(event)
+        except VenueUnreachable as error:
+            self.gateway.trouble(f"the venue does not answer at the start: {error}")
+        await self._tell_policy(policy)
+        await self._tell_calendars()
+        await self._tell(ClockChecked())
+        await self.gateway.refresh()
+        for p in state.permits.alive():
+            if p.state in IN_FLIGHT and not p.executor:
+                self._resume(state, p)
+
+    def _resume(self, state: State, p: PermitRow) -> None:
+        resting = is_stop(p) or (p.reduce_only and p.limit_price == p.limit_price)
+        symbol = state.names.symbols[p.symbol]
+        self._executor.resume(p.id, symbol, p.side, p.steps, reduce_only=p.reduce_only, resting=resting)
+
+    async def _tell(self, event: Input) -> None:
+        await self._shell.ask(event, Priority.OPERATOR)
+
+    async def _tell_policy(self, policy: Policy | None) -> None:
+        """The policy is in force; one that cannot be used closes openings and leaves the rights to close as they were."""
+        known = self._shell.state.policy
+        now_ns = self._clock.wall_ns()
+        try:
+            compiled = policy.compile(now_ns) if policy is not None else None
+        except PolicyInvalid as error:
+            self._policy_problem, compiled = str(error), None
+        if compiled is None and known is not None:
+            compiled = msgspec.structs.replace(known, verified=False)
+        if compiled is not None and (known is None or _differ(known, compiled)):
+            await self._tell(compiled)
+
+    async def _tell_calendars(self) -> None:
+        now_ns = self._clock.wall_ns()
+        self._calendars_ns = now_ns
+        for calendar in _calendars(now_ns):
+            await self._tell(calendar)
+
+    # ------------------------------------------------------------ what goes on all the time
+
+    async def _follow_steps(self) -> None:
+        async for step in self._shell.watch():
+            if isinstance(step, Step):
+                self.gateway.seen(step)
+
+    async def _take_results(self) -> None:
+        """What the executor says goes to the engine; what it cannot have said leaves positions in doubt."""
+        while True:
+            sealed = await self._bus.take(RESULTS)
+            try:
+                self._shell.tell(cast(Input, self._results_opener.open(sealed)))
+            except (MessageForged, SealUnreadable) as error:
+                self.gateway.trouble(f"a result was not believed: {error}")
+                self._shell.tell(Quarantined("Executed", str(error), sealed))
+
+    async def _feed(self) -> None:
+        """The venue's word on orders, positions and money, first of all until it was given, and then regularly."""
+        pause_s = RECONCILE_S_MIN
+        while self._unreconciled:
+            try:
+                await self._feeds.reconcile()
+                self._unreconciled = ""
+            except VenueUnreachable as error:
+                self._unreconciled = f"nothing opens until the venue has told positions and orders: {error}"
+                await asyncio.sleep(pause_s)
+                pause_s = min(2.0 * pause_s, RECONCILE_S_MAX)
+        await self._feeds.run()
+
+    async def _watch(self) -> None:
+        """Switch, conditions and policy are looked at again and again."""
+        while True:
+            await self.gateway.refresh()
+            await self._watch_policy()
+            if self._clock.wall_ns() - self._calendars_ns > DAY_NS:
+                with suppress(InterlockError):
+                    await self._tell_calendars()
+            await asyncio.sleep(LOOK_S)
+
+    async def _watch_policy(self) -> None:
+        """A policy file that has changed is in force, or closes openings where it cannot be used."""
+        with suppress(TimeoutError, InterlockError):
+            async with asyncio.timeout(LOOK_S):
+                mark = await asyncio.to_thread(self._mark_policy)
+            if mark == self._policy_mark:
+                return
+            first = not self._policy_mark
+            self._policy_mark = mark
+            if not first:
+                policy, self._policy_problem = await asyncio.to_thread(_policy, self._home)
+                await self._tell_policy(policy)
+
+    def _mark_policy(self) -> tuple[int, ...]:
+        try:
+            stat = self._home.policy.stat()
+        except OSError:
+            return (0,)
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+    # ------------------------------------------------------------ what the parts ask of each other
+
+    def _publish(self, output: Output) -> None:
+        assert isinstance(output, Message)
+        if not self.gateway.diverts(output):
+            self._bus.publish(PERMITS, self._gate_sealer.seal(output))
+
+    def _say(self, what: str) -> None:
+        self.gateway.trouble(what)
+
+    def _on_away(self, reason: str) -> None:
+        if reason:
+            self.gateway.trouble(f"the engine is being rebuilt: {reason}")
+
+    def _universe(self) -> tuple[str, ...]:
+        policy = self._shell.state.policy
+        return tuple(symbol.symbol for symbol in policy.universe) if policy is not None else ()
+
+    def _position(self, symbol: str) -> int | None:
+        state = self._shell.state
+        index = state.names.symbol_index.get(symbol, -1)
+        known = index >= 0 and state.account.reconciled == 1.0 and state.symbols[index].known == 1.0
+        return state.symbols[index].position if known else None
+
+    def _troubles(self) -> Iterator[str]:
+        yield from filter(None, (self._policy_problem, self._unreconciled))
+        yield from self._feeds.troubles.values()
+
+    def _ledger_status(self) -> tuple[int, int, str]:
+        ledger = self._found.ledger
+        return self._shell.state.account.seq, ledger.durable_seq, str(ledger.problem or "")
+
+    def _is_alive(self) -> bool:
+        return self._clock.mono_ns() - self._shell.stepped_mono_ns < STEPPING_NS
+
+
+def _differ(known: PolicySet, now: PolicySet) -> bool:
+    return (known.digest, known.verified, known.valid_until_ns) != (now.digest, now.verified, now.valid_until_ns)
+
+
+def _calendars(now_ns: int) -> tuple[CalendarSet, CalendarSet]:
+    """Risk days and weeks, in UTC."""
+    span = now_ns - CALENDAR_PAST_NS, now_ns + CALENDAR_AHEAD_NS
+    return day_calendar("risk-day", "UTC", "00:00", *span), week_calendar("week", "UTC", "00:00", "Mon", *span)

@@ -1,0 +1,475 @@
+"""
+The executor: the only one that sends orders, and only with a permit that it has opened, spent and been allowed to use.
+
+Its rules:
+
+1. It believes nothing but sealed permits and its own spent-set. A permit is spent before anything is said or done about
+   it, also when it is then given back, so that two copies of one permit come to one order at most.
+2. An opening leaves only on proof: no kill, margin leverage as permitted, room in the venue's limits, spent on disk, and
+   allowed by the engine in the very step in which it goes. It is sent once.
+3. A reducing order waits for nothing that can hang: a spent-set or a latch that does not answer in time is done without,
+   and so is an engine that is away. What then bounds it is the position as last reconciled, closes under way, and
+   reduce-only at the venue. Only an operator's freeze keeps it back, and that not from the operator.
+4. What became of an order is told as the venue tells it. No answer is UNKNOWN, and is asked after until it is known.
+
+How it works: one task takes what the gate says and starts a task for each permit. Orders do not wait for each other,
+but for openings in one symbol, which would set its leverage under each other's feet. `Tracker` follows what was sent.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from math import isfinite, nan
+from typing import Any, Final, NamedTuple
+
+from interlock.adapters.bus import PERMITS, RESULTS, Bus
+from interlock.adapters.venue import VenueOrder, VenueRejected, VenueUnreachable
+from interlock.core.authority import OPERATOR
+from interlock.core.codes import KillMode
+from interlock.core.constants import NS_PER_S_FLOAT
+from interlock.core.errors import InterlockError
+from interlock.core.messages import (
+    CancelOrders,
+    Message,
+    PermitIssued,
+    PermitRevoked,
+    PositionsReported,
+    Spent,
+    VenueError,
+)
+from interlock.service.budget import WEIGHT_ORDER, WEIGHT_POSITIONS, WEIGHT_QUERY, BudgetExhausted
+from interlock.service.clock import Clock
+from interlock.service.direct import DirectClose, close_directly
+from interlock.service.gate import EngineAway, PermitSpent, PermitVoid
+from interlock.service.leverage import LeverageUnset, ensure_leverage
+from interlock.service.line import Line
+from interlock.service.orderids import OrderIds
+from interlock.service.orders import Flight, is_stop, order_of, rests
+from interlock.service.signing import MessageForged, Opener, Sealer, SealUnreadable
+from interlock.service.spent import Alive, SpentStore, SpentStoreError
+from interlock.service.tracker import Tracker
+from interlock.service.worker import Worker
+
+REVOKED_KEPT: Final = 4096
+"""Revocations remembered, for the case that the engine cannot be asked."""
+
+
+class _Refusal(NamedTuple):
+    """Why an order is not sent; `benign` where that says nothing about anybody's health."""
+
+    reason: str
+    benign: bool = True
+
+
+class Executor:
+    """Carries out the permits of one account at one venue; use it from one event loop."""
+
+    def __init__(
+        self,
+        line: Line,
+        bus: Bus,
+        store: SpentStore,
+        *,
+        opener: Opener,
+        sealer: Sealer,
+        ids: OrderIds,
+        clock: Clock,
+        authorize: Callable[[PermitIssued], object],
+        killed: Callable[[str, str], KillMode | None],
+        position: Callable[[str], int | None],
+        trouble: Callable[[str], None],
+    ) -> None:
+        """
+        Nothing has been sent; `run` does the work.
+
+        Args:
+            line: to the venue.
+            bus: carries permits here and results away.
+            store: the executor's own spent-set; used on a thread of its own from now on.
+            opener: of what the gate seals.
+            sealer: of what the executor says.
+            ids: names of the account's orders.
+            clock: of this machine.
+            authorize: one step of the engine that uses the permit; raises PermitVoid, PermitSpent or EngineAway.
+            killed: the kill latch and sentinel for a strategy and symbol, read afresh on a thread; what it raises counts as
+                killed.
+            position: the reconciled position of a symbol, in signed steps; None where it is not known.
+            trouble: takes what a person should know, as a sentence.
+        """
+        self._line = line
+        self._bus = bus
+        self._store = store
+        self._opener = opener
+        self._sealer = sealer
+        self._ids = ids
+        self._clock = clock
+        self._authorize = authorize
+        self._killed = killed
+        self._position = position
+        self._trouble = trouble
+        self._disk = Worker("interlock-spent")
+        self._latch = Worker("interlock-latch")
+        self._tracker = Tracker(line, ids, clock, self._tell, self._finish, self._spawn)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+        self._resumed: list[Flight] = []
+        self._lanes: dict[str, asyncio.Lock] = {}
+        self._ticks: dict[str, float] = {}
+        self._revoked: dict[int, None] = {}
+        self._from_memory: set[int] = set()
+        self._stopping = asyncio.Event()
+
+    @property
+    def flights(self) -> tuple[Flight, ...]:
+        """Orders that were sent, or may have been, and are not known to be over."""
+        return self._tracker.flights
+
+    def resume(self, permit: int, symbol: str, side: int, steps: int, *, reduce_only: bool, resting: bool) -> None:
+        """
+        The order of a permit that the engine believes in flight will be asked after; call it before `run`.
+
+        It covers what the spent-set has let go already and the ledger has not heard of.
+        """
+        name, now_ns = self._ids.of(permit), self._clock.wall_ns()
+        mono_ns = self._clock.mono_ns()
+        self._resumed.append(Flight(permit, name, symbol, side, steps, reduce_only, resting, now_ns, mono_ns))
+
+    async def run(self) -> None:
+        """
+        It was stopped: orders under way were answered or given up in bounded time, and what rests stays at the venue.
+
+        What was spent before it began is asked after before anything else.
+        """
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._restore()
+                self._tasks.create_task(self._tracker.listen())
+                taking = self._tasks.create_task(self._take_all())
+                await self._stopping.wait()
+                taking.cancel()
+                if self._sending:
+                    await asyncio.wait(self._sending, timeout=self._line.patience.answer_s)
+                raise _Stopped
+        except* _Stopped:
+            self._disk.close()
+            self._latch.close()
+
+    def stop(self) -> None:
+        """No more permits are taken, and `run` will end."""
+        self._stopping.set()
+
+    async def spend(self, permit: PermitIssued) -> bool:
+        """Whether the permit is now spent on disk, for the first time, by somebody else who executes it."""
+        if not await self._spend(permit, b""):
+            return False
+        await self._finish(permit.id)
+        return True
+
+    async def close_directly(self, symbol: str | None, by: str, *, timeout_s: float = 30.0) -> DirectClose:
+        """
+        The symbol, or with None the account, is closed at the venue's own word; positions as then read are told.
+
+        It asks neither the engine nor the spent-set, and is for an operator whose engine is away.
+        """
+        result = await close_directly(self._line, self._ids, self._clock, symbol, by, timeout_s=timeout_s)
+        try:
+            report = await self._line.ask(self._line.venue.positions(), WEIGHT_POSITIONS)
+        except VenueUnreachable as error:
+            self._tell(VenueError(f"reading positions after a close by {by}: {error}", reducing=True))
+        else:
+            self._tell(PositionsReported(report.positions, report.at_ns))
+        return result
+
+    # ---------------------------------------------------------------- what the gate says
+
+    async def _take_all(self) -> None:
+        while True:
+            self._take(await self._bus.take(PERMITS))
+            await asyncio.sleep(0)
+
+    def _take(self, sealed: bytes) -> None:
+        """What was sealed is under way; what nobody entitled has sealed is a dead letter."""
+        try:
+            message = self._opener.open(sealed)
+        except (MessageForged, SealUnreadable) as error:
+            self._trouble(f"a message to the executor was not believed: {error}")
+            return
+        if isinstance(message, PermitIssued):
+            carry_out = self._reduce if message.reduce_only else self._open
+            task = self._spawn(carry_out(message, sealed))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        elif isinstance(message, PermitRevoked):
+            self._revoke(message.permit)
+        elif isinstance(message, CancelOrders):
+            for permit in message.permits:
+                self._spawn(self._tracker.cancel(permit))
+
+    def _revoke(self, permit: int) -> None:
+        self._revoked[permit] = None
+        if len(self._revoked) > REVOKED_KEPT:
+            del self._revoked[next(iter(self._revoked))]
+
+    # ---------------------------------------------------------------- openings
+
+    async def _open(self, permit: PermitIssued, sealed: bytes) -> None:
+        """The opening was sent once, or was given back."""
+        async with self._lanes.setdefault(permit.symbol, asyncio.Lock()):
+            refusal = await self._objection(permit)
+            if permit.id in self._revoked or not await self._spend(permit, sealed):
+                return
+            flight = self._flight(permit)
+            if refusal is None and not self._authorized(flight, permit):
+                return
+            if refusal is not None:
+                self._give_back(flight, refusal)
+                return
+            await self._send(flight, order_of(permit, flight.client_id, permit.steps, self._tick(permit.symbol)))
+
+    async def _objection(self, permit: PermitIssued) -> _Refusal | None:
+        """What speaks against the opening, as far as the executor can see; None where all is proven."""
+        left_s = (permit.expires_ns - self._clock.wall_ns()) / NS_PER_S_FLOAT - self._line.patience.store_s
+        moving = any(each.symbol == permit.symbol and not each.reduce_only for each in self._tracker.flights)
+        try:
+            await self._line.budget.wait(WEIGHT_ORDER, 1, left_s)
+            await ensure_leverage(self._line, permit.symbol, permit.margin_leverage, moving=moving)
+            if permit.symbol not in self._ticks:
+                await self._learn_ticks()
+        except BudgetExhausted as error:
+            return _Refusal(str(error))
+        except LeverageUnset as error:
+            return _Refusal(str(error), error.benign)
+        except VenueUnreachable as error:
+            self._tell(VenueError(f"before opening {permit.symbol}: {error}"))
+            return _Refusal(str(error))
+        if not (isfinite(permit.limit_price) and isfinite(self._tick(permit.symbol))):
+            return _Refusal(f"no worst price on a tick that {self._line.venue.name} is known to have for {permit.symbol}")
+        mode = await self._read_kill(permit, self._line.patience.store_s)
+        return _Refusal(f"the kill switch is on: {mode.name.lower()}") if mode else None
+
+    async def _spend(self, permit: PermitIssued, sealed: bytes) -> bool:
+        """Whether the permit is now spent on disk, for the first time; one that is void is the engine's to end."""
+        at_ns = self._clock.wall_ns()
+        try:
+            await self._disk.call(lambda: self._store.spend(permit, sealed, at_ns), timeout_s=self._line.patience.store_s)
+        except (PermitSpent, PermitVoid):
+            return False
+        except (SpentStoreError, TimeoutError) as error:
+            self._trouble(f"permit {permit.id} was not sent, the spent-set failed: {_words(error)}")
+            return False
+        return True
+
+    # ---------------------------------------------------------------- reducing
+
+    async def _reduce(self, permit: PermitIssued, sealed: bytes) -> None:
+        """The reducing order was sent, or was given back for a reason that binds it."""
+        if permit.id in self._tracker or permit.id in self._from_memory:
+            return
+        frozen = await self._is_frozen(permit)
+        steps = await self._spend_reducing(permit, sealed)
+        if steps is None or permit.id in self._revoked:
+            return
+        flight = self._flight(permit)
+        if frozen:
+            self._give_back(flight, _Refusal("exits are frozen by an operator"))
+        elif steps <= 0:
+            self._give_back(flight, _Refusal("nothing is left to reduce"))
+        elif self._authorized(flight, permit):
+            await self._send(flight, order_of(permit, flight.client_id, steps, self._tick(permit.symbol)))
+
+    async def _is_frozen(self, permit: PermitIssued) -> bool:
+        """Whether an operator keeps this exit back; a stop may rest, for the engine knows of the freeze too."""
+        if permit.source == OPERATOR or is_stop(permit):
+            return False
+        return await self._read_kill(permit, self._line.patience.store_reducing_s) == KillMode.FREEZE
+
+    async def _spend_reducing(self, permit: PermitIssued, sealed: bytes) -> int | None:
+        """
+        Steps that may be sent with the permit, which is now spent; None where it was before, or may be used no more.
+
+        Where the disk does not record it, it is spent from memory, for at most what is left of the reconciled position.
+        """
+        at_ns = self._clock.wall_ns()
+        timeout_s = self._line.patience.store_reducing_s
+        try:
+            await self._disk.call(lambda: self._store.spend(permit, sealed, at_ns), timeout_s=timeout_s, urgent=True)
+        except (PermitSpent, PermitVoid):
+            return None
+        except (SpentStoreError, TimeoutError) as error:
+            if permit.id in self._from_memory:
+                return None
+            self._from_memory.add(permit.id)
+            self._spawn(self._record(permit, sealed, at_ns))
+            self._trouble(f"permit {permit.id} reduces and leaves although the spent-set failed: {_words(error)}")
+            return self._reducible(permit)
+        return permit.steps
+
+    def _reducible(self, permit: PermitIssued) -> int:
+        """Steps of the permit that the reconciled position has room for; all where it is not known: the venue bounds it."""
+        held = self._position(permit.symbol)
+        if held is None:
+            return permit.steps
+        closing = 0 if rests(permit) else self._tracker.closing_steps(permit.symbol)
+        return min(permit.steps, abs(held) - closing) if held * permit.side < 0 else 0
+
+    async def _record(self, permit: PermitIssued, sealed: bytes, at_ns: int) -> None:
+        """What was spent from memory is on the disk."""
+        pause_s = self._line.patience.retry_first_s
+        while True:
+            try:
+                await self._disk.call(
+                    lambda: self._store.record(permit, sealed, at_ns), timeout_s=self._line.patience.store_s
+                )
+            except (SpentStoreError, TimeoutError):
+                await asyncio.sleep(pause_s)
+                pause_s = min(2.0 * pause_s, self._line.patience.retry_last_s)
+            else:
+                self._from_memory.discard(permit.id)
+                return
+
+    # ---------------------------------------------------------------- both
+
+    def _authorized(self, flight: Flight, permit: PermitIssued) -> bool:
+        """
+        Whether the engine lets the order go, in one step that also counts it as sent.
+
+        Where it does not, the order is not sent. An engine that is away stops openings only.
+        """
+        try:
+            self._authorize(permit)
+        except EngineAway as error:
+            if permit.reduce_only:
+                self._tell(Spent(permit.id, permit.epoch))
+                return True
+            self._give_back(flight, _Refusal(str(error)))
+        except PermitVoid:
+            self._spawn(self._finish(permit.id))
+        except PermitSpent as error:
+            self._trouble(f"the engine holds for used what was not used here, and its order is asked after: {error}")
+            self._tracker.begin(flight)
+            self._spawn(self._tracker.follow(flight))
+        else:
+            return True
+        return False
+
+    async def _send(self, flight: Flight, order: VenueOrder) -> None:
+        """The order was sent, and its fate is told or followed."""
+        self._tracker.begin(flight)
+        weight = WEIGHT_ORDER if order.reduce_only else 0  # an opening was counted when it waited for room
+        try:
+            report = await self._line.ask(self._line.venue.place(order), weight, weight)
+            if report.client_id != order.client_id:
+                raise VenueUnreachable(f"{self._line.venue.name} answered for another order")
+        except VenueRejected as error:
+            if flight.told is None:
+                self._tracker.refused(flight, error.reason, benign=error.benign)
+        except VenueUnreachable as error:
+            if flight.told is None:
+                self._tracker.lost(flight, error)
+        else:
+            self._tracker.heard(report)
+        self._spawn(self._tracker.follow(flight))
+
+    def _give_back(self, flight: Flight, refusal: _Refusal) -> None:
+        """The permit, which is spent, is told to have come to nothing."""
+        self._tracker.refused(flight, refusal.reason, benign=refusal.benign)
+        self._spawn(self._finish(flight.permit))
+
+    def _flight(self, permit: PermitIssued) -> Flight:
+        return Flight(
+            permit.id,
+            self._ids.of(permit.id),
+            permit.symbol,
+            permit.side,
+            permit.steps,
+            permit.reduce_only,
+            rests(permit),
+            self._clock.wall_ns(),
+            self._clock.mono_ns(),
+        )
+
+    async def _read_kill(self, permit: PermitIssued, timeout_s: float) -> KillMode | None:
+        """The kill switch as it stands for the permit, None where it is off; on where it cannot be read."""
+        try:
+            mode = await self._latch.call(lambda: self._killed(permit.strategy, permit.symbol), timeout_s=timeout_s)
+        except (OSError, ValueError, InterlockError) as error:
+            self._trouble(f"the kill switch cannot be read, so it counts as on: {_words(error)}")
+            return KillMode.REDUCE_ONLY
+        return mode or None
+
+    def _tick(self, symbol: str) -> float:
+        return self._ticks.get(symbol, nan)
+
+    async def _learn_ticks(self) -> None:
+        instruments = await self._line.ask(self._line.venue.instruments(), WEIGHT_QUERY)
+        self._ticks.update((instrument.symbol, instrument.tick) for instrument in instruments)
+
+    async def _finish(self, permit: int) -> None:
+        """The spent-set keeps the permit's number alone; where it cannot say so, the next start asks once more."""
+        try:
+            await self._disk.call(lambda: self._store.finish(permit), timeout_s=self._line.patience.store_s)
+        except (SpentStoreError, TimeoutError) as error:
+            self._trouble(f"the end of permit {permit} was not recorded: {_words(error)}")
+
+    def _tell(self, message: Message) -> None:
+        self._bus.publish(RESULTS, self._sealer.seal(message))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._tasks is not None, "the executor is not running"
+        return self._tasks.create_task(work)
+
+    # ---------------------------------------------------------------- the start
+
+    async def _restore(self) -> None:
+        """Every order that may be at the venue from before has been asked after once, and is followed."""
+        for flight in (*self._resumed, *await self._recall()):
+            self._tracker.begin(flight)
+        flights = self._tracker.flights
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._first_ticks())
+            for flight in flights:
+                tasks.create_task(self._look_after(flight))
+        for flight in flights:
+            self._spawn(self._tracker.follow(flight))
+
+    async def _recall(self) -> list[Flight]:
+        """What the spent-set holds of orders that are not over."""
+        try:
+            kept = await self._disk.call(self._store.alive, timeout_s=self._line.patience.answer_s)
+        except (SpentStoreError, TimeoutError) as error:
+            self._trouble(f"the orders of the last run are not known from the spent-set: {_words(error)}")
+            return []
+        return [flight for flight in map(self._recalled, kept) if flight is not None]
+
+    def _recalled(self, kept: Alive) -> Flight | None:
+        try:
+            permit = self._opener.open(kept.sealed)
+        except (MessageForged, SealUnreadable) as error:
+            self._trouble(f"permit {kept.permit} of the last run can no longer be opened: {error}")
+            return None
+        assert isinstance(permit, PermitIssued)
+        flight = self._flight(permit)
+        flight.spent_ns = kept.at_ns
+        return flight
+
+    async def _first_ticks(self) -> None:
+        try:
+            await self._learn_ticks()
+        except VenueUnreachable as error:
+            self._tell(VenueError(f"reading instruments: {error}"))
+
+    async def _look_after(self, flight: Flight) -> None:
+        try:
+            await self._tracker.ask_after(flight)
+        except VenueUnreachable as error:
+            self._tracker.lost(flight, error)
+        else:
+            if flight.told is None:
+                self._tracker.unknown(flight, "not seen at the venue yet")
+
+
+class _Stopped(Exception):
+    """Ends the tasks of an executor that was stopped."""
+
+
+def _words(error: Exception) -> str:
+    return str(error) or "no answer in time"

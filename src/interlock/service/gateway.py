@@ -1,0 +1,434 @@
+"""
+A running gateway as those see it who ask: what can be asked is `Desk`, and this is what answers.
+
+It brings together the shell (decisions), the executor (orders), the latch (the kill switch on the disk) and the live
+conditions. An intent that may open is decided only after conditions and switch were read afresh; one that only reduces
+waits for neither. Where no answer can be given in time the answer is no.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from interlock.core.authority import OPERATOR
+from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
+from interlock.core.constants import NS_PER_S
+from interlock.core.decide import kill_severity
+from interlock.core.errors import InputInvalid, InterlockError
+from interlock.core.explain import explain, limits_of
+from interlock.core.messages import (
+    Decision,
+    Executed,
+    FlattenGoal,
+    FlattenSet,
+    Heartbeat,
+    Intent,
+    KillReset,
+    KillSet,
+    LockChanged,
+    LockReleased,
+    ModeSet,
+    Output,
+    PermitIssued,
+    Rebased,
+    Step,
+)
+from interlock.core.permit import RESTING
+from interlock.core.state import PermitRow, State, is_stop
+from interlock.ledger.errors import LedgerError
+from interlock.service.api import Answer, DecisionStatus, KillStatus, Status
+from interlock.service.clock import Clock
+from interlock.service.desk import PolicyView, Started, policy_view
+from interlock.service.executor import Executor
+from interlock.service.gate import EngineAway, Handed, PermitSpent, PermitVoid
+from interlock.service.inbox import Busy
+from interlock.service.latch import SENTINEL, UNREADABLE, KillLatch, LatchUnwritable
+from interlock.service.lookout import Lookout, Sight
+from interlock.service.shell import Shell, Unanswered
+from interlock.service.status import Around, status_of
+from interlock.service.worker import Worker
+
+DECISIONS_KEPT: Final = 50
+DECISIONS_SHOWN: Final = 10
+TROUBLE_NS: Final = 60 * NS_PER_S
+"""How long a trouble that was told once is shown."""
+LATCH_S_MAX: Final = 2.0
+"""How long the kill latch is waited for before the engine is told all the same."""
+
+
+class NotHandedOver(InterlockError):
+    """The permit was not handed over to this source, so nothing it says of it counts; ask for the status."""
+
+
+class Gateway:
+    """One account's gateway, asked from its own event loop."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        executor: Executor,
+        latch: KillLatch,
+        lookout: Lookout,
+        clock: Clock,
+        *,
+        environment: str,
+        venue: str,
+        troubles: Callable[[], Iterable[str]],
+        ledger: Callable[[], tuple[int, int, str]],
+    ) -> None:
+        """
+        Ready to answer.
+
+        Args:
+            shell: decides.
+            executor: carries out.
+            latch: the kill switch on the disk.
+            lookout: reads it, and the live conditions.
+            clock: of this machine.
+            environment: testnet or mainnet.
+            venue: its name.
+            troubles: what is wrong now, beyond what is told here.
+            ledger: the last record, the last durable one, what keeps records from being written.
+        """
+        self._shell = shell
+        self._executor = executor
+        self._latch = latch
+        self._lookout = lookout
+        self._clock = clock
+        self._environment = environment
+        self._venue = venue
+        self._more_troubles = troubles
+        self._ledger = ledger
+        self._latch_disk = Worker("interlock-kill")
+        self._handing_over: dict[str, list[PermitIssued]] = {}
+        self._decisions: deque[tuple[int, Decision]] = deque(maxlen=DECISIONS_KEPT)
+        self._explained: dict[int, DecisionStatus] = {}
+        self._reasons: dict[tuple[Scope, str, Code], str] = {}
+        self._told: dict[str, int] = {}
+        self._mode: ModeSet | None = None
+        self._obeyed: dict[tuple[Scope, str], KillMode | None] = {}
+        self.stopping = False
+
+    # ------------------------------------------------------------ intents
+
+    async def submit(self, intent: Intent, hand_over: bool) -> Answer:
+        """The intent is decided, and what was granted is on its way; handed over, the caller executes it."""
+        if not intent.reduce_only:
+            await self.refresh()
+        if hand_over:
+            self._handing_over[intent.id] = []
+        try:
+            handed = await self._shell.ask(intent)
+            answer = answer_of(intent, handed)
+            return await self._hand_over(intent, answer, handed) if hand_over else answer
+        except Busy as error:
+            return Answer(intent.id, Code.BUSY, note=str(error))
+        except (Unanswered, EngineAway, LedgerError) as error:
+            return Answer(intent.id, Code.UNANSWERED, note=str(error))
+        except InputInvalid as error:
+            return Answer(intent.id, Code.MALFORMED, note=str(error))
+        finally:
+            self._handing_over.pop(intent.id, None)
+
+    async def dry_run(self, intent: Intent) -> Answer:
+        """What the answer would be now; nothing is consumed or recorded."""
+        if not intent.reduce_only:
+            await self.refresh()
+        try:
+            return _answer(intent, self._shell.dry_run(intent))
+        except EngineAway as error:
+            return Answer(intent.id, Code.UNANSWERED, note=str(error))
+        except InputInvalid as error:
+            return Answer(intent.id, Code.MALFORMED, note=str(error))
+
+    def diverts(self, output: Output) -> bool:
+        """Whether the permit goes to whoever asked for it and not to the executor."""
+        if not isinstance(output, PermitIssued):
+            return False
+        waiting = self._handing_over.get(output.intent_id)
+        if waiting is None:
+            return False
+        waiting.append(output)
+        return True
+
+    async def _hand_over(self, intent: Intent, answer: Answer, handed: Handed) -> Answer:
+        """Every permit is the caller's: spent durably, and UNKNOWN until the caller reports."""
+        kept = [permit for permit in self._handing_over[intent.id] if permit in handed.permits]
+        permits = [permit for permit in kept if await self._spend_for(intent.source, permit)]
+        granted = sum(permit.steps for permit in permits)
+        headline = answer.headline if permits else Code.UNANSWERED if kept else answer.headline
+        return msgspec.structs.replace(answer, headline=headline, granted_steps=granted, permits=tuple(permits))
+
+    async def _spend_for(self, source: str, permit: PermitIssued) -> bool:
+        """Whether the permit is used up, durably, by the source that will execute it."""
+        if not await self._executor.spend(permit):
+            return False
+        try:
+            self._shell.authorize(permit, source)
+        except (PermitSpent, PermitVoid, EngineAway):
+            return False
+        return True
+
+    async def report(self, source: str, executed: Executed) -> None:
+        """
+        What became of a permit that was handed over to the source is on record; repeats change nothing.
+
+        Raises:
+            NotHandedOver: it was not.
+            InputInvalid, Unanswered, EngineAway: it was not taken; report it again.
+        """
+        p = self._shell.state.permits.get(executed.permit)
+        if p is None or p.executor != source:
+            raise NotHandedOver(f"permit {executed.permit} was not handed over to {source!r}")
+        await self._shell.ask(executed)
+
+    async def heartbeat(self, source: str) -> None:
+        """The source is alive."""
+        await self._shell.ask(Heartbeat(source))
+
+    # ------------------------------------------------------------ operators
+
+    async def kill(self, kill: KillSet) -> KillStatus:
+        """The kill switch is on, durably; the status tells what is in force in that scope."""
+        try:
+            await self._latch_disk.call(lambda: self._latch.trigger(kill, self._clock.wall_ns()), timeout_s=LATCH_S_MAX)
+        except (LatchUnwritable, TimeoutError) as error:
+            self.trouble(f"the kill switch is on in this process, and not on the disk: {str(error) or 'no answer'}")
+        with suppress(EngineAway, Unanswered):  # the executor reads the latch by itself
+            await self._shell.ask(kill)
+        return await self._switch(kill.scope, kill.scope_key)
+
+    async def reset(self, reset: KillReset) -> KillStatus:
+        """
+        The kill switch of the scope is off.
+
+        Raises:
+            SentinelStands, ResetUnnamed, LatchUnwritable: it is still on.
+            Unanswered, EngineAway: the engine was not there to be told; reset again.
+        """
+        try:
+            await self._latch_disk.call(lambda: self._latch.reset(reset), timeout_s=LATCH_S_MAX)
+        except TimeoutError:
+            raise LatchUnwritable("the disk does not answer, and the switch stays on: check the disk") from None
+        await self._shell.ask(reset)
+        self._obeyed.pop((reset.scope, reset.scope_key), None)
+        return await self._switch(reset.scope, reset.scope_key)
+
+    async def release(self, release: LockReleased) -> None:
+        """The lock has ended."""
+        await self._shell.ask(release)
+
+    async def flatten(self, symbol: str | None, reason: str, by: str) -> Started:
+        """The position, or every position, is being closed until the venue confirms that it is flat."""
+        try:
+            handed = await self._shell.ask(FlattenSet(symbol or "", reason, by))
+        except (EngineAway, Unanswered) as error:
+            return await self._direct(symbol, by, error)
+        goals = (output.symbol for output in handed.step.outputs if isinstance(output, FlattenGoal))
+        return Started(tuple(dict.fromkeys(goals)))
+
+    async def close(self, symbol: str, by: str, reason: str) -> Started:
+        """One closing order for the whole position is on its way."""
+        state = self._shell.state
+        index = state.names.symbol_index.get(symbol, -1)
+        if index < 0:
+            raise InputInvalid(f"symbol {symbol!r} is not known")
+        r, instrument = state.symbols[index], state.instruments[index]
+        if self._shell.engine_away or instrument is None:
+            return await self._direct(symbol, by, EngineAway(self._shell.engine_away))
+        if r.position == 0:
+            return Started((), note=f"{symbol} is flat")
+        now_ns = self._clock.wall_ns()
+        intent = Intent(
+            f"close-{symbol}-{now_ns}",
+            OPERATOR,
+            state.names.strategies[r.owner] if r.owner >= 0 else "",
+            symbol,
+            -1 if r.position > 0 else 1,
+            quantity=instrument.quantity(abs(r.position)),
+            reduce_only=True,
+            created_at_ns=now_ns,
+        )
+        answer = await self.submit(intent, hand_over=False)
+        if answer.headline == Code.UNANSWERED:
+            return await self._direct(symbol, by, Unanswered(answer.note))
+        return Started((symbol,) if answer.allowed else (), note=reason if answer.allowed else answer.headline)
+
+    async def rebase(self, by: str, reason: str) -> None:
+        """Present equity is the reference for drawdown and peak."""
+        await self._shell.ask(Rebased(by, reason))
+
+    async def _direct(self, symbol: str | None, by: str, why: InterlockError) -> Started:
+        """The way out past an engine that is away."""
+        self.trouble(f"{by} closes past the engine: {why}")
+        came = await self._executor.close_directly(symbol, by)
+        left = tuple(position.symbol for position in came.left.positions) if came.left is not None else ()
+        note = "flat" if came.flat else "; ".join(came.problems) or f"left: {', '.join(left) or 'unknown'}"
+        return Started((symbol,) if symbol else left, direct=True, note=note)
+
+    # ------------------------------------------------------------ the kill switch and the conditions
+
+    async def refresh(self) -> Sight:
+        """The engine knows switch and conditions as the disk has them now, or that the disk does not answer."""
+        sight = await self._lookout.look()
+        await self.obey(sight)
+        return sight
+
+    async def obey(self, sight: Sight) -> None:
+        """The engine knows what was seen, where that is news to it."""
+        with suppress(EngineAway, Unanswered, InputInvalid):
+            if self._mode is None or not _same(self._mode, sight.conditions.told):
+                await self._shell.ask(sight.conditions.told)
+                self._mode = sight.conditions.told
+            if not sight.blind:
+                for entry in sight.kill.entries:
+                    await self._obey_kill(entry)
+
+    async def _obey_kill(self, entry: KillStatus) -> None:
+        """The engine knows of the kill, where it was told of none as severe or has forgotten it."""
+        where = entry.scope, entry.scope_key
+        held = kill_severity(self._shell.state, entry.scope, entry.scope_key)
+        if self._obeyed.get(where) != entry.mode or held == TradingState.ACTIVE:
+            await self._shell.ask(_kill_set(entry))
+            self._obeyed[where] = entry.mode
+
+    async def _switch(self, scope: Scope, key: str) -> KillStatus:
+        sight = await self._lookout.look()
+        found = (each for each in sight.kill.entries if (each.scope, each.scope_key) == (scope, key))
+        return next(found, KillStatus(False, scope=scope, scope_key=key))
+
+    # ------------------------------------------------------------ reading
+
+    @property
+    def currency(self) -> str:
+        """The account's."""
+        return self._shell.state.account.currency
+
+    def status(self) -> Status:
+        """Everything that a person on duty wants to see."""
+        now_ns = self._clock.wall_ns()
+        sight = self._lookout.sight
+        away = self._shell.engine_away
+        self._told = {what: at_ns for what, at_ns in self._told.items() if now_ns - at_ns < TROUBLE_NS}
+        troubles = [f"the engine is away, nothing opens: {away}"] if away else []
+        return status_of(
+            self._shell.state,
+            now_ns,
+            Around(
+                environment=self._environment,
+                venue=self._venue,
+                kill=sight.kill.entries,
+                reasons=self._reasons,
+                stops=stops_of(self._shell.state),
+                decisions=tuple(self._last_decisions()),
+                conditions=sight.conditions.shown,
+                ledger=self._ledger(),
+                troubles=(*troubles, *self._more_troubles(), *self._told),
+            ),
+        )
+
+    def policy(self, source: str) -> PolicyView | None:
+        """The policy in force as the source sees it; None where none is verified and unexpired."""
+        return policy_view(self._shell.state.policy, source, self._clock.wall_ns())
+
+    def seen(self, step: Step) -> None:
+        """The step is part of what the status tells."""
+        for output in step.outputs:
+            if isinstance(output, Decision):
+                self._decisions.appendleft((step.at_ns, output))
+            elif isinstance(output, LockChanged):
+                self._reasons[output.scope, output.scope_key, output.code] = output.reason
+
+    def trouble(self, what: str) -> None:
+        """Somebody should know; it is shown for a while."""
+        self._told[what] = self._clock.wall_ns()
+
+    def _last_decisions(self) -> Iterable[DecisionStatus]:
+        shown = [self._decisions[number] for number in range(min(DECISIONS_SHOWN, len(self._decisions)))]
+        self._explained = {
+            decision.id: self._explained.get(decision.id) or self._explain(at_ns, decision) for at_ns, decision in shown
+        }
+        return self._explained.values()
+
+    def _explain(self, at_ns: int, decision: Decision) -> DecisionStatus:
+        state = self._shell.state
+        why = decision.note
+        if state.policy is not None and not decision.repeats:
+            currency = state.account.currency
+            why = explain(decision, limits_of(state.policy, decision.symbol), at_ns=at_ns, currency=currency).sentence
+        return DecisionStatus(
+            at_ns,
+            decision.id,
+            decision.intent_id,
+            decision.source,
+            decision.symbol,
+            decision.side,
+            decision.reducing,
+            decision.requested_steps,
+            decision.granted_steps,
+            decision.headline,
+            why,
+        )
+
+
+# ---------------------------------------------------------------- answers
+
+
+def answer_of(intent: Intent, handed: Handed) -> Answer:
+    """What the step says to the intent; what may open and is not durable yet is not granted yet."""
+    decisions = tuple(output for output in handed.step.outputs if isinstance(output, Decision))
+    answer = _answer(intent, tuple(each for each in decisions if each.intent_id == intent.id))
+    waiting = sum(permit.steps for permit in handed.waiting)
+    if not waiting:
+        return answer
+    note = "the disk has not taken it yet: what opens leaves when it has, if it is then still valid"
+    granted = answer.granted_steps - waiting
+    headline = answer.headline if granted else Code.UNANSWERED
+    return msgspec.structs.replace(answer, granted_steps=granted, headline=headline, note=note)
+
+
+def _answer(intent: Intent, decisions: tuple[Decision, ...]) -> Answer:
+    granted = sum(decision.granted_steps for decision in decisions)
+    if not decisions:
+        return Answer(intent.id, Code.UNANSWERED, note="the engine has not decided it")
+    denied = next((each for each in decisions if not each.allowed), decisions[0])
+    headline = Code.ALLOWED if granted else denied.headline
+    return Answer(intent.id, headline, granted, decisions, note=denied.note)
+
+
+# ---------------------------------------------------------------- what the engine has not been told
+
+
+def _same(one: ModeSet, other: ModeSet) -> bool:
+    """Whether both say the same of what may open; the reason is for people."""
+    return repr(msgspec.structs.replace(one, reason="")) == repr(msgspec.structs.replace(other, reason=""))
+
+
+def _kill_set(entry: KillStatus) -> KillSet:
+    by = "" if entry.by in (SENTINEL, UNREADABLE) else entry.by
+    assert entry.mode is not None
+    return KillSet(entry.mode, entry.scope, entry.scope_key, entry.reason, by)
+
+
+# ---------------------------------------------------------------- stops
+
+
+def stops_of(state: State) -> Mapping[str, str]:
+    """Whether each managed position's stop rests at the venue: `working`, `pending` or `missing`."""
+    found = {}
+    for index in state.open_rows:
+        r = state.symbols[index]
+        if r.position == 0 or r.owner < 0 or not state.account.stops_at_venue:
+            continue
+        live = [p for number in r.permits if (p := state.permits.get(number)) is not None and is_stop(p)]
+        found[state.names.symbols[index]] = _stop_state(live, abs(r.position))
+    return found
+
+
+def _stop_state(live: list[PermitRow], steps: int) -> str:
+    if any(p.state in RESTING and p.steps - p.filled >= steps for p in live):
+        return "working"
+    return "pending" if live and any(p.state != PermitState.UNKNOWN for p in live) else "missing"

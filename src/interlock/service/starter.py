@@ -1,0 +1,143 @@
+"""
+What a new state directory starts with: a runtime.toml that arms nothing, a policy, and keys that nobody else has.
+
+The policy is for the symbols of the recorded quotes, extends a preset, and lets the example strategy close what it
+opens. A person is meant to read and change both files.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from math import isfinite
+from typing import Final
+
+from interlock.core.authority import OPERATOR
+from interlock.core.errors import InterlockError
+from interlock.policy import Policy, load_policy
+from interlock.service.home import Home
+from interlock.service.keys import add_source, create_keys
+from interlock.service.private import write_private
+from interlock.service.runtime import RuntimeInvalid, parse
+
+STRATEGY: Final = "trend"
+"""The example strategy, and the source that speaks for it."""
+
+SPEED: Final = 3600.0
+"""Seconds of the recording that pass in one: an hourly bar a second."""
+
+
+class Style(StrEnum):
+    """How much risk a first policy allows."""
+
+    CAREFUL = "careful"
+    BALANCED = "balanced"
+
+
+class HomeExists(InterlockError):
+    """There is something at this place already; choose another, or remove what is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the person who starts it decides."""
+
+    account: str = "main"
+    venue: str = "paper"
+    environment: str = "testnet"
+    balance: float = 10_000.0
+    style: Style = Style.CAREFUL
+
+
+_ORDER_SHARE: Final = {Style.CAREFUL: 0.3, Style.BALANCED: 1.0}
+_HEADS: Final = {
+    Style.CAREFUL: """\
+extends = "layered@1"                   # every number that is not written here: `interlock policy show` lists them
+""",
+    Style.BALANCED: """\
+extends = "crypto-futures@1"            # every number that is not written here: `interlock policy show` lists them
+exits.owner = { value = "any", why = "each strategy closes what it opened; name one source to make it the only one" }
+rules.CONTROLLER_DEAD = "off: exits belong to everybody, there is no owner whose heartbeat could stop"
+""",
+}
+
+
+def write_home(home: Home, choices: Choices, now: datetime) -> Policy:
+    """
+    The directory holds everything that a gateway needs to start; returns the policy that it starts with.
+
+    Raises:
+        HomeExists: there is something in it already.
+        RuntimeInvalid: a choice cannot be an account's.
+        OSError: something cannot be written; what is there by then has to be removed.
+    """
+    if home.path.exists() and (not home.path.is_dir() or any(home.path.iterdir())):
+        raise HomeExists(f"{home.path} is there already and not empty: choose another place, or remove it first")
+    runtime, policy_text = runtime_text(choices), policy_text_of(choices, now)
+    if problems := parse(runtime).problems:
+        raise RuntimeInvalid(problems)
+    policy = load_policy(policy_text)
+    home.create()
+    create_keys(home)
+    for source in (STRATEGY, OPERATOR):
+        add_source(home, source)
+    write_private(home.policy, policy_text.encode())
+    write_private(home.runtime, runtime.encode())
+    return policy
+
+
+def runtime_text(choices: Choices) -> str:
+    """A runtime.toml with nothing armed."""
+    return f"""\
+# Which account this directory is for. Changes of these need a restart.
+account = "{choices.account}"
+venue = "{choices.venue}"
+environment = "{choices.environment}"
+
+# The live conditions, read again before every opening order. What is missing or misspelt closes openings; a reducing
+# order asks for none of them. An account keeps the mode it was opened in; a live one may be run in a tighter one.
+mode = "paper"                          # shadow, paper or live
+armed = false                           # live orders may leave
+rollout_percent = 0                     # share of symbols with live orders, 0 to 100
+
+[rollout]                               # a symbol's own percentage
+# BTCUSDT = 100
+
+[paper]
+balance = {choices.balance:.15g}
+speed = {SPEED:.10g}                            # seconds of the recording in one second
+"""
+
+
+def policy_text_of(choices: Choices, now: datetime) -> str:
+    """A first policy for the recorded symbols."""
+    share = _ORDER_SHARE[choices.style]
+    return f"""\
+# Written by `interlock init`, to be read and changed. `interlock policy check` says what is wrong with it.
+policy_version = "{now:%Y-%m-%d}-{choices.style}"
+{_HEADS[choices.style]}\
+created_at = {now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}
+valid_for = "90 d"                      # after that nothing opens until a person signs again
+generator = {{ name = "interlock init" }}
+account = {{ currency = "USD" }}
+
+[universe.XAUUSD]
+margin_leverage = "10 x"
+cluster = "metals"
+rules.PRICE_COLLAR.collar = {{ value = "1 %", why = "gold moves by less within a second" }}
+
+[universe.EURUSD]
+margin_leverage = "10 x"
+cluster = "currencies"
+rules.PRICE_COLLAR.collar = {{ value = "0.5 %", why = "the euro moves by less within a second" }}
+
+[sources]                               # who may do what for which strategy; keys/sources/ holds a key for each
+{STRATEGY} = {{ {STRATEGY} = ["open", "close"] }}
+
+[rules.ORDER_NOTIONAL]
+notional = {{ value = "{choices.balance * share:.15g} USD", why = "{share * 100:.0f} % of the first balance in one order" }}
+"""
+
+
+def is_balance(amount: float) -> bool:
+    """Whether an account can start with the amount."""
+    return isfinite(amount) and 1.0 <= amount < 1e12

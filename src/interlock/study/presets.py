@@ -1,0 +1,46 @@
+"""A preset's policy for the symbols of a history: what a preset leaves open, chosen so that it decides nothing."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from interlock.policy import Policy, load_policy
+
+OPENER: Final = "history"
+CLOSER: Final = "controller"
+STRATEGY: Final = "history"
+MARGIN_LEVERAGE: Final = "15 x"
+ORDER_NOTIONAL: Final = 1_000_000_000
+VALID: Final = "90 d"
+
+
+def preset_policy(preset: str, symbols: Sequence[str], currency: str, *, stops_known: bool) -> Policy:
+    """
+    The preset (``name`` or ``name@version``) for the symbols; without known stops it requires none, and says so.
+
+    Raises:
+        PolicyInvalid: there is no such preset, or a symbol's name cannot be in a policy.
+    """
+    name = preset if "@" in preset else f"{preset}@1"
+    rules: dict[str, Any] = {
+        "ORDER_NOTIONAL": {
+            "notional": {
+                "value": f"{ORDER_NOTIONAL} {currency}",
+                "why": "the preset leaves it open: exposure bounds every order",
+            }
+        }
+    }
+    if not stops_known:
+        rules["STOP_REQUIRED"] = "off: the history does not say every opening's stop"
+    raw = {
+        "policy_version": f"replay-{name.partition('@')[0]}",
+        "extends": name,
+        "created_at": "1970-01-01T00:00:00Z",
+        "valid_for": VALID,
+        "generator": {"name": "interlock replay"},
+        "account": {"currency": currency},
+        "universe": {symbol: {"margin_leverage": MARGIN_LEVERAGE} for symbol in symbols},
+        "sources": {OPENER: {STRATEGY: ["open"]}, CLOSER: {STRATEGY: ["close"]}},
+        "rules": rules,
+    }
+    return load_policy(json.dumps(raw))

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from interlock.service.environment import (
+    EnvironmentMismatch,
+    MainnetNotMeant,
+    SafetyModeRefused,
+    require_environment,
+    require_mainnet_meant,
+    require_safety_mode,
+)
+from interlock.service.home import Home
+from interlock.service.runtime import parse
+from unit.service.homes import RUNTIME, made
+
+TESTNET = parse(RUNTIME)
+MAINNET = parse(RUNTIME.replace('"testnet"', '"mainnet"'))
+
+
+@pytest.mark.parametrize("runtime", [TESTNET, MAINNET], ids=["testnet", "mainnet"])
+def test_w66_nothing_starts_on_the_other_side(runtime: object) -> None:
+    ours, other = ("testnet", "mainnet") if runtime is TESTNET else ("mainnet", "testnet")
+    said = TESTNET if runtime is TESTNET else MAINNET
+    require_environment(said, ours, {})
+    require_environment(said, ours, {"INTERLOCK_ENVIRONMENT": ours})
+    with pytest.raises(EnvironmentMismatch, match=f"the venue is on {other}"):
+        require_environment(said, other, {})
+    for word in (other, "", ours.upper(), f" {ours}"):
+        with pytest.raises(EnvironmentMismatch, match="INTERLOCK_ENVIRONMENT says"):
+            require_environment(said, ours, {"INTERLOCK_ENVIRONMENT": word})
+
+
+def test_mainnet_is_meant_once_for_one_account_in_one_home(tmp_path: Path) -> None:
+    home = made(tmp_path)
+    with pytest.raises(MainnetNotMeant, match="--i-mean-mainnet"):
+        require_mainnet_meant(home, MAINNET, said=False)
+    require_mainnet_meant(home, MAINNET, said=True)
+    require_mainnet_meant(home, MAINNET, said=False)
+    other = parse(RUNTIME.replace('"testnet"', '"mainnet"').replace('"main"', '"other"'))
+    with pytest.raises(MainnetNotMeant, match="other is on mainnet"):
+        require_mainnet_meant(home, other, said=False)
+
+
+@pytest.mark.parametrize("data", [b"", b"yes", b"\xff", b"main is meant to trade on mainnet"])
+def test_half_a_word_means_nothing(tmp_path: Path, data: bytes) -> None:
+    home = made(tmp_path)
+    home.mainnet.write_bytes(data)
+    with pytest.raises(MainnetNotMeant):
+        require_mainnet_meant(home, MAINNET, said=False)
+
+
+def test_a_testnet_asks_for_nothing(tmp_path: Path) -> None:
+    home = made(tmp_path)
+    require_mainnet_meant(home, TESTNET, said=False)
+    require_mainnet_meant(home, TESTNET, said=True)
+    assert not home.mainnet.exists()
+
+
+def test_what_cannot_be_recorded_is_not_meant(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        require_mainnet_meant(Home(tmp_path / "none"), MAINNET, said=True)
+
+
+def test_the_gate_cannot_be_switched_off() -> None:
+    require_safety_mode("enabled")
+    for mode in ("disabled", "off", "", "Enabled", "true"):
+        with pytest.raises(SafetyModeRefused, match="interlock demo"):
+            require_safety_mode(mode)
