@@ -78,7 +78,7 @@ class _Attempt:
 
     async def _try(self, call: Coroutine[Any, Any, object], weight: int, orders: int, what: str) -> None:
         try:
-            await self._line.ask(call, weight, orders)
+            await self._line.act(call, weight, orders)
         except (VenueRejected, VenueUnreachable) as error:
             self.problems[f"{what}: {error}"] = None
 

@@ -33,7 +33,6 @@ from interlock.core.messages import (
     PermitIssued,
     PermitRevoked,
     PositionsReported,
-    Spent,
     VenueError,
 )
 from interlock.service.budget import WEIGHT_ORDER, WEIGHT_POSITIONS, WEIGHT_QUERY, BudgetExhausted
@@ -89,7 +88,8 @@ class Executor:
             sealer: of what the executor says.
             ids: names of the account's orders.
             clock: of this machine.
-            authorize: one step of the engine that uses the permit; raises PermitVoid, PermitSpent or EngineAway.
+            authorize: one step of the engine that uses the permit; raises PermitVoid, PermitSpent or EngineAway, and sees
+                to it that an engine that is away learns of what was used meanwhile.
             killed: the kill latch and sentinel for a strategy and symbol, read afresh on a thread; what it raises counts as
                 killed.
             position: the reconciled position of a symbol, in signed steps; None where it is not known.
@@ -262,11 +262,11 @@ class Executor:
 
     async def _reduce(self, permit: PermitIssued, sealed: bytes) -> None:
         """The reducing order was sent, or was given back for a reason that binds it."""
-        if permit.id in self._tracker or permit.id in self._from_memory:
+        if permit.id in self._tracker or permit.id in self._from_memory or permit.id in self._revoked:
             return
         frozen = await self._is_frozen(permit)
         steps = await self._spend_reducing(permit, sealed)
-        if steps is None or permit.id in self._revoked:
+        if steps is None:
             return
         flight = self._flight(permit)
         if frozen:
@@ -338,7 +338,6 @@ class Executor:
             self._authorize(permit)
         except EngineAway as error:
             if permit.reduce_only:
-                self._tell(Spent(permit.id, permit.epoch))
                 return True
             self._give_back(flight, _Refusal(str(error)))
         except PermitVoid:
@@ -356,7 +355,7 @@ class Executor:
         self._tracker.begin(flight)
         weight = WEIGHT_ORDER if order.reduce_only else 0  # an opening was counted when it waited for room
         try:
-            report = await self._line.ask(self._line.venue.place(order), weight, weight)
+            report = await self._line.act(self._line.venue.place(order), weight, weight)
             if report.client_id != order.client_id:
                 raise VenueUnreachable(f"{self._line.venue.name} answered for another order")
         except VenueRejected as error:

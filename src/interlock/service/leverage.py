@@ -34,7 +34,7 @@ async def ensure_leverage(line: Line, symbol: str, leverage: float, *, moving: b
     if moving or any(each.symbol == symbol and each.steps for each in positions.positions):
         raise LeverageUnset(f"{differs}, and it can only be changed while flat", benign=True)
     try:
-        await line.ask(line.venue.set_leverage(symbol, leverage), WEIGHT_LEVERAGE)
+        await line.act(line.venue.set_leverage(symbol, leverage), WEIGHT_LEVERAGE)
     except VenueRejected as error:
         raise LeverageUnset(f"{differs}, and the venue refused the change: {error}", benign=False) from error
     found = await line.ask(line.venue.leverage(symbol), WEIGHT_QUERY)

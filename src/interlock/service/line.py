@@ -36,18 +36,30 @@ class Line:
         self.budget = budget
         self.patience = patience
 
-    async def ask(self, call: Coroutine[Any, Any, _T], weight: int, orders: int = 0) -> _T:
+    async def ask(self, question: Coroutine[Any, Any, _T], weight: int) -> _T:
         """
         The venue's answer.
 
         Raises:
-            VenueRejected: the answer is no.
             VenueUnreachable: there was none in time, or none that can be understood.
+        """
+        try:
+            return await self.act(question, weight)
+        except VenueRejected as error:
+            raise VenueUnreachable(f"{self.venue.name} does not say: {error}") from error
+
+    async def act(self, change: Coroutine[Any, Any, _T], weight: int, orders: int = 0) -> _T:
+        """
+        The change was made, and this is what the venue says of it.
+
+        Raises:
+            VenueRejected: nothing came of it.
+            VenueUnreachable: there was no answer in time, or none that can be understood: it may have been made.
         """
         self.budget.count(weight, orders)
         try:
             async with asyncio.timeout(self.patience.answer_s):
-                return await call
+                return await change
         except (VenueRejected, VenueUnreachable):
             raise
         except TimeoutError:

@@ -25,18 +25,16 @@ from interlock.core.messages import (
     CancelOrders,
     Executed,
     Message,
-    OrdersReported,
     PermitIssued,
     PermitRevoked,
     PositionsReported,
-    Spent,
     VenueError,
 )
 
 MAGIC: Final = b"ilk1"
 SECRET_BYTES_MIN: Final = 32
 SEALED_BYTES_MAX: Final = 1 << 20
-"""Longest sealed message that is looked at; a reading of 20 000 open orders fits."""
+"""Longest sealed message that is looked at; a cancellation of 100 000 orders fits."""
 
 _KEY_ID_BYTES: Final = 8
 _MAC_BYTES: Final = 32
@@ -64,7 +62,7 @@ class Role(StrEnum):
 
 PRODUCES: Final[dict[Role, frozenset[type[Message]]]] = {
     Role.GATE: frozenset({PermitIssued, PermitRevoked, CancelOrders}),
-    Role.EXECUTOR: frozenset({Spent, Executed, VenueError, OrdersReported, PositionsReported}),
+    Role.EXECUTOR: frozenset({Executed, VenueError, PositionsReported}),
 }
 """What each role may say; anything else of it is not believed, whatever its seal."""
 

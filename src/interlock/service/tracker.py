@@ -74,6 +74,7 @@ class Tracker:
     def begin(self, flight: Flight) -> None:
         """The order is in flight: what the venue says of it finds it."""
         self._flights[flight.permit] = flight
+        self._ended.pop(flight.permit, None)
 
     def heard(self, report: OrderReport) -> None:
         """
@@ -236,6 +237,8 @@ class Tracker:
     async def _is_cancelled(self, permit: int) -> bool:
         """Whether the order is over as far as the venue has confirmed; asks for it once."""
         client_id = self._ids.of(permit)
+        if permit in self._ended:
+            return True
         flight = self._flights.get(permit)
         try:
             symbol = flight.symbol if flight is not None else await self._resting_symbol(client_id)
@@ -244,13 +247,13 @@ class Tracker:
             await self._cancel_once(symbol, client_id)
         except (VenueRejected, VenueUnreachable) as error:
             self._tell(VenueError(f"cancelling order {client_id}: {error}", reducing=True))
-        return flight is not None and flight.over
+        return permit in self._ended
 
     async def _cancel_once(self, symbol: str, client_id: str) -> None:
         """The order is asked to end. An order that could not be cancelled because it is over already is no failure."""
         refusal: VenueRejected | None = None
         try:
-            report = await self._line.ask(self._line.venue.cancel(symbol, client_id), WEIGHT_CANCEL)
+            report = await self._line.act(self._line.venue.cancel(symbol, client_id), WEIGHT_CANCEL)
         except VenueRejected as error:
             refusal = error
             report = await self._line.ask(self._line.venue.order(symbol, client_id), WEIGHT_QUERY)

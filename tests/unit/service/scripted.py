@@ -45,7 +45,8 @@ class ScriptedVenue:
     One account; openings fill at once, stops rest.
 
     `mishaps[call]` holds what befalls the next calls of that name: an exception instead of doing anything, a `Hang` before
-    doing it, `AnswerLost` after it, None for nothing. `every[call]` befalls all of them.
+    doing it, `AnswerLost` after it, None for nothing. `every[call]` befalls all of them. `rejoinder` is what a placement
+    comes to after its hang.
     """
 
     name = "scripted"
@@ -64,6 +65,7 @@ class ScriptedVenue:
         self.leverage_sticks = False
         self.stream: asyncio.Queue[OrderReport | Exception | None] = asyncio.Queue()
         self.subscribed = 0
+        self.rejoinder: Exception | None = None
 
     async def server_time_ns(self) -> int:
         return 0
@@ -95,6 +97,8 @@ class ScriptedVenue:
 
     async def place(self, order: VenueOrder) -> OrderReport:
         lost = await self._befall("place")
+        if self.rejoinder is not None:
+            raise self.rejoinder
         self.placed.append(order)
         if order.client_id in self.orders:
             raise VenueRejected("duplicate name")

@@ -17,7 +17,6 @@ from interlock.core.messages import (
     PermitRevoked,
     PositionAt,
     PositionsReported,
-    Spent,
     VenueError,
 )
 from interlock.service.budget import RateLimits
@@ -191,7 +190,6 @@ def test_without_an_engine_nothing_opens_and_what_reduces_leaves(tmp_path: Path)
             assert (await rig.until(opening, REJECTED)).benign
             rig.issue(closing := close_of(2))
             await rig.until(closing, FILLED)
-            assert Spent(closing.id, 1) in rig.told
             assert rig.venue.held["BTC"] == 0
 
     asyncio.run(story())
@@ -222,7 +220,6 @@ def test_a_revoked_permit_is_not_sent(tmp_path: Path) -> None:
                 rig.issue(PermitRevoked(each.id, PermitState.REVOKED, Code.KILL_SWITCH))
             rig.issue(first, closing, last)
             await rig.until(last, FILLED)
-            await rig.see(lambda: is_spent(rig, closing))
             assert len(rig.venue.placed) == 1
 
     asyncio.run(story())
@@ -404,6 +401,26 @@ def test_repeats_and_stale_words_after_the_end_are_no_news_but_more_fills_are(tm
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("answer", [VenueRejected("duplicate name"), VenueUnreachable("down")])
+def test_what_the_stream_has_told_outweighs_a_lost_or_contrary_answer(tmp_path: Path, answer: Exception) -> None:
+    async def story() -> None:
+        async with Rig(tmp_path / "spent").running() as rig:
+            permit, stuck = permit_of(1), Hang()
+            rig.venue.mishaps["place"].append(stuck)
+            rig.issue(permit)
+            await rig.see(lambda: "place" in rig.venue.calls)
+            order = VenueOrder(rig.ids.of(permit.id), "BTC", 1, 10, 101.0, immediate=False)
+            rig.venue.stream.put_nowait(rig.venue._accept(order))
+            await rig.until(permit, WORKING)
+            rig.venue.rejoinder = answer
+            stuck.gate.set()
+            rig.venue.fill(order.client_id)
+            await rig.until(permit, FILLED)
+            assert rig.states(permit) == [WORKING, FILLED]
+
+    asyncio.run(story())
+
+
 def test_orders_of_others_are_nobodys_here(tmp_path: Path) -> None:
     async def story() -> None:
         async with Rig(tmp_path / "spent").running() as rig:
@@ -497,8 +514,10 @@ def test_an_opening_needs_a_known_tick_and_a_close_does_not(tmp_path: Path) -> N
             await rig.until(closing, WORKING)
             assert rig.venue.placed[0].limit_price == 99.97
             del rig.venue.every["instruments"]
-            rig.issue(unlisted := permit_of(3, symbol="XYZ", margin_leverage=nan))
+            rig.issue(unlisted := permit_of(3, symbol="XYZ", margin_leverage=nan), unheard := permit_of(6, symbol="QQQ"))
+            rig.venue.mishaps["leverage"].append(VenueRejected("no such symbol"))
             await rig.until(unlisted, REJECTED)
+            await rig.until(unheard, REJECTED)
             rig.issue(priceless := permit_of(4, limit_price=nan, margin_leverage=nan))
             await rig.until(priceless, REJECTED)
             rig.issue(opening := permit_of(5, margin_leverage=nan))
@@ -617,6 +636,44 @@ def test_a_cancellation_reaches_an_order_that_is_still_being_sent(tmp_path: Path
             await rig.see(lambda: rig.venue.calls.count("cancel") > 1)
             stuck.gate.set()
             await rig.until(permit, CANCELLED)
+
+    asyncio.run(story())
+
+
+def test_a_cancellation_of_what_is_over_asks_the_venue_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Rig(tmp_path / "spent").running() as rig:
+            rig.issue(permit := permit_of(1))
+            await rig.until(permit, FILLED)
+            rig.issue(CancelOrders((permit.id,), Code.KILL_SWITCH), last := permit_of(2))
+            await rig.until(last, FILLED)
+            assert not {"cancel", "open_orders"} & set(rig.venue.calls)
+
+    asyncio.run(story())
+
+
+def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interlock.service.tracker.ENDED_KEPT", 3)
+    monkeypatch.setattr("interlock.service.executor.REVOKED_KEPT", 3)
+
+    async def story() -> None:
+        async with Rig(tmp_path / "spent").running() as rig:
+            for number in range(8):
+                rig.issue(PermitRevoked(100 + number, PermitState.REVOKED, Code.KILL_SWITCH), permit := permit_of(number))
+                await rig.until(permit, FILLED)
+            assert len(rig.executor._revoked) == 3
+            assert len(rig.executor._tracker._ended) == 3
+
+    asyncio.run(story())
+
+
+def test_a_venue_that_was_closed_is_not_listened_to_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Rig(tmp_path / "spent").running() as rig:
+            await rig.venue.close()
+            rig.issue(permit := permit_of(1))
+            await rig.until(permit, FILLED)
+            assert rig.venue.subscribed == 1
 
     asyncio.run(story())
 
