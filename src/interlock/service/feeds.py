@@ -164,7 +164,8 @@ class Feeds:
 
     async def _answer(self, call: Awaitable[T]) -> T:
         try:
-            return await asyncio.wait_for(call, ANSWER_S_MAX)
+            async with asyncio.timeout(ANSWER_S_MAX):
+                return await call
         except TimeoutError:
             raise VenueUnreachable(f"no answer within {ANSWER_S_MAX:g} s") from None
 

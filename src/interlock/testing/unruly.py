@@ -9,11 +9,10 @@ order that arrives, when, and what a witness of the test's choice saw at that mo
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -242,7 +241,8 @@ class Unruly:
                 except StopAsyncIteration:
                     return
             finally:
-                await _over(following, turned)
+                following.cancel()
+                turned.cancel()
             yield item
 
     # ---------------------------------------------------------------- what goes wrong
@@ -320,12 +320,3 @@ class Unruly:
 
 def _one_more(position: PositionAt) -> PositionAt:
     return PositionAt(position.symbol, position.steps + (1 if position.steps > 0 else -1), position.entry)
-
-
-async def _over(*tasks: asyncio.Future[Any]) -> None:
-    """The tasks have ended; what they raised was looked at, or nobody waits for it any more."""
-    for task in tasks:
-        if not task.done():
-            task.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration, VenueUnreachable):
-                await task
