@@ -576,7 +576,7 @@ def test_a_hanging_opening_delays_neither_a_close_nor_another_symbol(tmp_path: P
 # ---------------------------------------------------------------- stops and cancellations
 
 
-def test_a_stop_rests_at_the_venue_on_a_tick_that_fires_no_later(tmp_path: Path) -> None:
+def test_a_stop_rests_at_the_venue_on_a_tick_that_fires_no_earlier(tmp_path: Path) -> None:
     async def story() -> None:
         async with Rig(tmp_path / "spent").running() as rig:
             rig.venue.held["BTC"] = 10
@@ -587,7 +587,7 @@ def test_a_stop_rests_at_the_venue_on_a_tick_that_fires_no_later(tmp_path: Path)
             one, two = rig.venue.placed
             assert (one.trigger_price, one.immediate, one.reduce_only) == (95.0, False, True)
             assert isnan(one.limit_price)
-            assert two.trigger_price == 95.1
+            assert two.trigger_price == 95.0
             assert rig.executor.flights[0].resting
 
     asyncio.run(story())
