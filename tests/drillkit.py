@@ -70,6 +70,7 @@ def drill_policy(at_ns: int, **changes: Any) -> Policy:
         "exits.retry_max": "1 s",
         "rules.ORDER_RATE.interval": "0.001 s",
         "rules.ORDER_RATE.burst": 1000,
+        "rules.DAILY_LOSS.loss": "7.5 %",
         "rules.CLOCK_UNTRUSTED.venue_gap": "5 s",
     }
     return make_policy(at_ns=at_ns, changes={**rules, **usual, **changes})
