@@ -191,8 +191,9 @@ class _App:
         latch = KillLatch(home)
         conditions = LiveConditions(home, runtime, found.kind, Tightening.of(setting.environ))
         self._lookout = Lookout(latch, conditions, self._universe)
+        line = Line(venue, Budget(setting.rates, setting.clock.mono_ns), setting.patience)
         self._executor = Executor(
-            Line(venue, Budget(setting.rates, setting.clock.mono_ns), setting.patience),
+            line,
             self._bus,
             found.store,
             opener=Opener(Role.GATE, realm, found.secret),
@@ -204,7 +205,7 @@ class _App:
             position=self._position,
             trouble=self._say,
         )
-        self._feeds = Feeds(venue, self._shell.tell, self._shell.quotes, self._ids.permit_in, rhythm=setting.rhythm)
+        self._feeds = Feeds(line, self._shell.tell, self._shell.quotes, self._ids.permit_in, rhythm=setting.rhythm)
         self.gateway = Gateway(
             self._shell,
             self._executor,
