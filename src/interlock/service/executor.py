@@ -150,12 +150,16 @@ class Executor:
                     await asyncio.wait(self._sending, timeout=self._line.patience.answer_s)
                 raise _Stopped
         except* _Stopped:
-            self._disk.close()
-            self._latch.close()
+            self.close()
 
     def stop(self) -> None:
         """No more permits are taken, and `run` will end."""
         self._stopping.set()
+
+    def close(self) -> None:
+        """The threads end with what they were asked for; `run` does so by itself when it was stopped."""
+        self._disk.close()
+        self._latch.close()
 
     async def spend(self, permit: PermitIssued) -> bool:
         """Whether the permit is now spent on disk, for the first time, by somebody else who executes it."""

@@ -115,6 +115,10 @@ class Gateway:
         self._obeyed: dict[tuple[Scope, str], KillMode | None] = {}
         self.stopping = False
 
+    def end(self) -> None:
+        """Nobody asks any more."""
+        self._latch_disk.close()
+
     # ------------------------------------------------------------ intents
 
     async def submit(self, intent: Intent, hand_over: bool) -> Answer:
