@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import nan
 from statistics import median
 from typing import Any
 
@@ -29,6 +30,7 @@ from interlock.core.messages import (
     InstrumentSet,
     Intent,
     MarketBatch,
+    MarketState,
     PolicySet,
     PositionAt,
     PositionsReported,
@@ -55,6 +57,7 @@ WIDE = {
     "quantity": 1e9,
     "x": 15.0,
     "flag": 1.0,
+    "regime": 0.0,
 }
 SPECIAL = {
     "clock_step_s_max": 1.0,
@@ -68,6 +71,12 @@ SPECIAL = {
     "net_exposure_frac_max": 90.0,
     "headroom_buffer_frac": 0.0,
     "cost_frac": 0.0,
+    "trend_score_min": 0.9,
+    "chop_score_max": 0.65,
+    "gross_leverage_max": 1e6,
+    "liquidation_buffer_frac": 0.0,
+    "size_stop_atr": nan,
+    "size_target_atr": nan,
     "collar_frac_max": 0.02,
     "resting_review_s": 1e6,
 }
@@ -137,6 +146,8 @@ def engine_with(symbols: int, positions: int) -> tuple[Engine, list[str]]:
     engine.step(ClockChecked(), at)
     engine.step(PositionsReported((), at), at)
     engine.step(MarketBatch(tuple(Quote(name, 100.0, 100.01, 100.005, at) for name in names)), at)
+    for name in names:
+        engine.step(MarketState(name, at, atr=1.0, sigma=0.01, trend_strength=0.2, score=0.7), at)
     engine.step(EquityMarked(1e6, 1e6, at), at)
     for name in names[:positions]:
         permit = engine.step(

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from hypothesis import strategies as st
 
+from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.facts import FACT_UNITS, Facts
 from interlock.core.guard import Guard, ask
 from interlock.core.guards import GUARDS
@@ -55,6 +56,7 @@ POSITIVE: Final = frozenset(
         "bid",
         "ask",
         "mark",
+        "atr",
     }
 )
 """Facts that are numbers > 0 where they are known."""
@@ -72,11 +74,12 @@ NOT_NEGATIVE: Final = frozenset(
         "pending_side_notional",
         "position_count",
         "risk_at_stops",
+        "regime_p",
     }
 )
 """Facts that are numbers >= 0 where they are known."""
 
-MAY_BE_INFINITE: Final = frozenset({"target_price", "bracket_leverage"})
+MAY_BE_INFINITE: Final = frozenset({"target_price", "bracket_leverage", "liquidation_price"})
 """Facts in which infinity means none."""
 
 
@@ -91,6 +94,8 @@ def impossible(fact: str) -> Iterator[float]:
         yield -1.0
     elif fact == "side":
         yield from (0.0, 0.5, 2.0)
+    elif fact == "regime":
+        yield from (0.0, 0.5, 4.0, -1.0)
     elif FACT_UNITS[fact] == "flag":
         yield from (-1.0, 0.5, 2.0)
 
@@ -159,6 +164,18 @@ def limits(**changes: Any) -> Limits:
         "net_exposure_frac_max": 0.6,
         "position_count_max": 10.0,
         "margin_leverage_max": 10.0,
+        "atr_frac_max": 0.05,
+        "market_state_age_s_max": 7200.0,
+        "trend_score_min": 0.9,
+        "chop_score_max": 0.65,
+        "unknown_regime": 0.0,
+        "chop_leverage_unsure_max": 1.0,
+        "chop_risk_frac_max": 0.003,
+        "base_risk_frac_max": 0.005,
+        "trend_risk_frac_max": 0.007,
+        "liquidation_buffer_frac": 0.01,
+        "size_stop_atr": nan,
+        "size_target_atr": nan,
     }
     return Limits(**(given | changes))
 
@@ -173,6 +190,7 @@ def _ordinary(limit: str) -> float:
         "quantity": 10.0,
         "x": 2.0,
         "flag": 1.0,
+        "regime": 0.0,
     }[LIMIT_FIELDS[limit].unit]
 
 
@@ -237,6 +255,11 @@ def facts(**changes: float) -> Facts:
         "position_count": 3.0,
         "free_margin": 8000.0,
         "risk_at_stops": 60.0,
+        "atr": 1.0,
+        "market_state_age_s": 60.0,
+        "regime": BASE,
+        "regime_p": 0.7,
+        "liquidation_price": 80.0,
     }
     return Facts(**(given | changes))
 
@@ -248,7 +271,8 @@ def case() -> Case:
 
 def sale() -> Case:
     """The same on the other side of the market."""
-    return case().knowing(side=-1.0, stop_price=102.0, target_price=-inf, net_notional=-1000.0)
+    short = case().knowing(side=-1.0, stop_price=102.0, target_price=-inf, net_notional=-1000.0)
+    return short.knowing(liquidation_price=120.0)
 
 
 def parts(low: float = 0.01, high: float = 0.95) -> st.SearchStrategy[float]:
@@ -313,6 +337,11 @@ def admissible(draw: st.DrawFn) -> Case:
         pending_side_notional=draw(parts(0.0, 0.4)) * (p.net_exposure_frac_max * equity - requested),
         position_count=count,
         free_margin=equity,
+        atr=draw(parts()) * p.atr_frac_max * mark,
+        market_state_age_s=draw(parts(0.0)) * p.market_state_age_s_max,
+        regime=draw(st.sampled_from((CHOP, BASE, TREND))),
+        regime_p=draw(parts(0.0, 1.0)),
+        liquidation_price=draw(st.sampled_from(liquidations(side, stop, p.liquidation_buffer_frac * worst))),
         risk_at_stops=draw(parts(0.0, 0.05)) * equity,
         **references,
     )
@@ -324,10 +353,16 @@ def admissible(draw: st.DrawFn) -> Case:
     return Case(known, given, requested)
 
 
+def liquidations(side: float, stop: float, buffer: float) -> tuple[float, float]:
+    """Where a position may be liquidated without objection: never, or some way behind its stop."""
+    return (0.0, (stop - buffer) * 0.9) if side > 0.0 else (inf, (stop + buffer) * 1.1)
+
+
 def tight_limits() -> st.SearchStrategy[Limits]:
     """Limits as a policy may give them, every rule on."""
     ranges = {"frac": (0.1, 0.5), "bps": (5.0, 200.0), "s": (1.0, 1e4), "count": (2.0, 30.0), "x": (1.0, 100.0)}
     narrow = {"headroom_buffer_frac": (0.0, 0.05), "cost_frac": (0.0, 0.01), "equity_floor_frac_min": (0.5, 0.95)}
+    narrow |= {"liquidation_buffer_frac": (0.0, 0.05), "unknown_regime": (0.0, 0.0)}
     drawn = {name: st.floats(*narrow.get(name, ranges.get(limit.unit, (1.0, 1e6)))) for name, limit in LIMIT_FIELDS.items()}
     return st.builds(limits, **drawn)
 

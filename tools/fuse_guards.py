@@ -23,10 +23,12 @@ INLINED = {
     for function in (
         numbers.at_least,
         numbers.above,
+        numbers.by_regime,
         numbers.floor_if,
         numbers.larger,
         numbers.loss_floor,
         numbers.room,
+        numbers.smaller,
     )
 }
 HEAD = '''"""
@@ -38,7 +40,7 @@ All guards in one function: generated from them by `make generate`, never edited
 from math import inf, nan
 
 from interlock.core.codes import Code
-from interlock.core.constants import MONEY_SCALE
+from interlock.core.constants import BASE, CHOP, MONEY_SCALE, TREND
 from interlock.core.facts import Facts
 from interlock.core.limits import {bits}Limits
 

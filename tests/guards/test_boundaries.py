@@ -68,6 +68,10 @@ def headroom(f: Facts, p: Limits) -> float:
     return f.equity - needed(f, p) - f.risk_at_stops - p.headroom_buffer_frac * f.initial_balance
 
 
+def buffer(f: Facts, p: Limits) -> float:
+    return p.liquidation_buffer_frac * f.worst_price
+
+
 def zero(f: Facts, p: Limits) -> float:
     return 0.0
 
@@ -76,6 +80,8 @@ POSITIVE: Final = at_least("open", zero)
 NOT_NEGATIVE: Final = at_least("exact", zero)
 NOT_INFINITE: Final = at_most("exact", lambda f, p: nextafter(inf, 0.0))
 KNOWN: Final = (POSITIVE, NOT_INFINITE)
+ONLY_THIS_REGIME: Final = (at_most("exact", lambda f, p: f.regime), at_least("exact", lambda f, p: f.regime))
+"""The next float is no regime at all."""
 
 TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
     ("POLICY_STALE", "policy_s_left"): (NOT_NEGATIVE, NOT_INFINITE),
@@ -220,6 +226,34 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         at_least("derived", lambda f, p: f.requested_notional / f.free_margin),
         NOT_INFINITE,
     ),
+    ("ATR_SPIKE", "atr"): (POSITIVE, at_most("exact", lambda f, p: p.atr_frac_max * f.mark)),
+    ("ATR_SPIKE", "mark"): (at_least("derived", lambda f, p: f.atr / p.atr_frac_max), NOT_INFINITE),
+    ("ATR_SPIKE", "market_state_age_s"): within(lambda f, p: p.market_state_age_s_max),
+    ("GROSS_LEVERAGE", "equity"): (
+        at_least(
+            "derived",
+            lambda f, p: max(
+                (f.gross_notional + f.requested_notional) / p.gross_leverage_max,
+                (f.symbol_notional + f.requested_notional) / p.base_leverage_max,
+            ),
+        ),
+    ),
+    ("GROSS_LEVERAGE", "gross_notional"): (
+        NOT_NEGATIVE,
+        at_most("micro", lambda f, p: p.gross_leverage_max * f.equity - f.requested_notional),
+    ),
+    ("GROSS_LEVERAGE", "symbol_notional"): (
+        NOT_NEGATIVE,
+        at_most("micro", lambda f, p: p.base_leverage_max * f.equity - f.requested_notional),
+    ),
+    ("GROSS_LEVERAGE", "regime"): ONLY_THIS_REGIME,
+    ("GROSS_LEVERAGE", "regime_p"): (NOT_NEGATIVE, at_most("exact", lambda f, p: 1.0)),
+    ("TRADE_RISK", "equity"): (at_least("derived", lambda f, p: needed(f, p) / p.base_risk_frac_max), NOT_INFINITE),
+    ("TRADE_RISK", "stop_frac"): (
+        NOT_NEGATIVE,
+        at_most("derived", lambda f, p: p.base_risk_frac_max * f.equity / f.requested_notional - p.cost_frac),
+    ),
+    ("TRADE_RISK", "regime"): ONLY_THIS_REGIME,
 }
 """Lines that mean the same for a buy and a sale."""
 
@@ -230,6 +264,18 @@ BUYS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
     ("STOP_REQUIRED", "target_price"): (at_least("open", lambda f, p: f.worst_price),),
     ("NET_EXPOSURE", "net_notional"): (
         at_most("micro", lambda f, p: p.net_exposure_frac_max * f.equity - f.pending_side_notional - f.requested_notional),
+    ),
+    ("LIQUIDATION_DISTANCE", "stop_price"): (
+        at_least("derived", lambda f, p: f.liquidation_price + buffer(f, p)),
+        NOT_INFINITE,
+    ),
+    ("LIQUIDATION_DISTANCE", "liquidation_price"): (
+        NOT_NEGATIVE,
+        at_most("derived", lambda f, p: f.stop_price - buffer(f, p)),
+    ),
+    ("LIQUIDATION_DISTANCE", "worst_price"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: (f.stop_price - f.liquidation_price) / p.liquidation_buffer_frac),
     ),
 }
 SALES: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
@@ -242,6 +288,12 @@ SALES: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
             "micro",
             lambda f, p: -(p.net_exposure_frac_max * f.equity - f.pending_side_notional - f.requested_notional),
         ),
+    ),
+    ("LIQUIDATION_DISTANCE", "stop_price"): (POSITIVE, at_most("derived", lambda f, p: f.liquidation_price - buffer(f, p))),
+    ("LIQUIDATION_DISTANCE", "liquidation_price"): (at_least("derived", lambda f, p: f.stop_price + buffer(f, p)),),
+    ("LIQUIDATION_DISTANCE", "worst_price"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: (f.liquidation_price - f.stop_price) / p.liquidation_buffer_frac),
     ),
 }
 GUARD_OF: Final = {str(guard.code): guard for guard in GUARDS}
@@ -317,7 +369,7 @@ def test_every_number_that_a_guard_reads_has_its_line() -> None:
     assert {pair for pair in read if pair[1] != "side"} == set(TURNS | BUYS) == set(TURNS | SALES)
 
 
-@pytest.mark.parametrize("code", ["NET_EXPOSURE", "STOP_REQUIRED"])
+@pytest.mark.parametrize("code", ["NET_EXPOSURE", "STOP_REQUIRED", "LIQUIDATION_DISTANCE"])
 def test_a_side_is_one_or_minus_one(code: str) -> None:
     assert Code(code) in {guard.code for guard in GUARDS if "side" in guard.reads}
     for order in (case(), sale()):

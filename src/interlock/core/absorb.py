@@ -7,11 +7,7 @@ from typing import Any, Final
 
 from interlock.core.cash import cash_flow, equity_marked, on_equity
 from interlock.core.codes import CalendarKind, Code, Scope
-from interlock.core.constants import (
-    EPOCH_BITS,
-    OPERATOR_NS,
-    TRUST_READS_S,
-)
+from interlock.core.constants import BASE, CHOP, EPOCH_BITS, OPERATOR_NS, TREND, TRUST_READS_S
 from interlock.core.fills import executed, orders_reported, spent
 from interlock.core.instrument import Instrument
 from interlock.core.limits import LIMIT_FIELDS, Limits, is_on
@@ -29,6 +25,7 @@ from interlock.core.messages import (
     InstrumentSet,
     LockReleased,
     MarketBatch,
+    MarketState,
     ModeSet,
     OrdersReported,
     OwnerSet,
@@ -41,6 +38,7 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.core.positions import doubt, positions_reported
+from interlock.core.regime import on_market_state
 from interlock.core.state import (
     CalendarRow,
     DraftTable,
@@ -153,7 +151,7 @@ def is_complete(limits: Limits, *, owned: bool) -> float:
     return 1.0
 
 
-OPTIONAL: Final = ("size_quantity", "size_frac")
+OPTIONAL: Final = ("size_quantity", "size_frac", "size_stop_atr", "size_target_atr")
 """Numbers that a policy may leave out: the sizing model it does not use."""
 
 
@@ -265,6 +263,33 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
     return True
 
 
+REGIMES: Final = {"": 0.0, "CHOP": CHOP, "BASE": BASE, "TREND": TREND}
+"""Labels of a market state as numbers; 0.0 leaves the label to the score, any other label is no regime."""
+
+
+def _market_state(state: State, event: MarketState) -> None:
+    """The symbol's market state is the newest one told; one that claims to be of the future is not believed."""
+    index = state.names.symbol_index.get(event.symbol, -1)
+    if index < 0 or event.at_ns < state.symbols[index].market_at_ns or is_ahead(state.account.now_ns, event.at_ns):
+        return
+    r = state.symbols.edit(index)
+    limits = state.limits(r)
+    on_market_state(
+        r,
+        event.atr,
+        event.sigma,
+        event.trend_strength,
+        event.score,
+        REGIMES.get(event.label, nan),
+        event.p_trend,
+        event.p_base,
+        event.p_chop,
+        event.at_ns,
+        limits.trend_score_min,
+        limits.chop_score_max,
+    )
+
+
 # ---------------------------------------------------------------- equity
 
 
@@ -290,6 +315,8 @@ def _quarantined(state: State, event: Quarantined) -> None:
     elif event.kind == "MarketBatch":
         for row in [index] if index is not None else list(state.open_rows):
             state.symbols.edit(row).doubt = 1.0
+    elif event.kind == "MarketState" and index is not None:
+        state.symbols.edit(index).market_at_ns = 0
     elif event.kind in ("Executed", "Spent", "PositionsReported", "OrdersReported"):
         a.reconciled = 0.0
         if index is not None and event.kind == "Executed":
@@ -308,6 +335,7 @@ _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {
     ClockChecked: _clock_checked,
     LockReleased: _lock_released,
     MarketBatch: _market_batch,
+    MarketState: _market_state,
     EquityMarked: equity_marked,
     CashFlow: cash_flow,
     PositionsReported: positions_reported,

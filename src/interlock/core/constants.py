@@ -31,6 +31,14 @@ STEP_TOLERANCE: Final = 1e-9
 PRICE_TOLERANCE: Final = 1e-9
 """A market order's collar price keeps this share of the collar clear, so that rounding never leaves the collar."""
 
+CHOP: Final = 1.0
+BASE: Final = 2.0
+TREND: Final = 3.0
+"""Regimes as numbers, the one that allows least first."""
+
+SCORE_WIDTH: Final = 0.05
+"""How far from a threshold of the score a regime is still in doubt: one such width is odds of e to one."""
+
 R_NEUTRAL_FRAC: Final = 0.05
 """A trade within this share of its risk R is neither a win nor a loss."""
 

@@ -3,9 +3,10 @@ What a guard may look at: about seventy flat numbers, taken from the state for o
 
 Unknown is NaN, for flags too (0.0, 1.0, NaN). They are recorded whole with each decision, so that any decision can be
 made again from one line of the ledger. Where "none" is known, it is a number that means none: no target is infinitely
-far away.
+far away, and an order that nothing can liquidate has its liquidation at 0 or infinitely far away.
 """
 
+from math import nan
 from typing import Annotated, Final, get_type_hints
 
 import msgspec
@@ -79,6 +80,12 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     position_count: Annotated[float, "count"]
     free_margin: Annotated[float, "money"]
     risk_at_stops: Annotated[float, "money"]
+
+    atr: Annotated[float, "money"] = nan
+    market_state_age_s: Annotated[float, "s"] = nan
+    regime: Annotated[float, "regime"] = nan
+    regime_p: Annotated[float, "frac"] = nan
+    liquidation_price: Annotated[float, "money"] = nan
 
 
 def _units() -> dict[str, Unit]:

@@ -1,7 +1,7 @@
 """What a symbol is at its venue: how steps and prices become money."""
 
 from itertools import pairwise
-from math import inf
+from math import inf, nan
 
 import msgspec
 
@@ -19,6 +19,9 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     contract and money is settled in the base currency. `step` is the venue's quantity step in base units (contracts),
     `tick` its price step. `sessions` are UTC intervals `(open_ns, close_ns)` in order; empty means always open.
     `bracket_leverage` is the largest margin leverage that the venue offers, NaN where it does not say.
+    `maintenance_frac` is the share of a position's value that its margin must not fall under, NaN where it is not known;
+    `maintenance_tiers` are larger shares for larger positions, as pairs of the value in settlement currency from which a
+    share holds, ascending.
     """
 
     symbol: str
@@ -33,6 +36,7 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     maintenance_frac: float = 0.0
     sessions: tuple[tuple[int, int], ...] = ()
     reduce_only: bool = True
+    maintenance_tiers: tuple[tuple[float, float], ...] = ()
 
     def problems(self) -> tuple[str, ...]:
         """Everything that makes the definition unusable, as sentences; empty when it is sound."""
@@ -46,6 +50,11 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         edges = [edge for session in self.sessions for edge in session]
         if any(later <= earlier for earlier, later in pairwise(edges)):
             found.append(f"{self.symbol}: sessions must be open < close and in order without overlap")
+        if not (0.0 <= self.maintenance_frac < 1.0 or self.maintenance_frac != self.maintenance_frac):
+            found.append(f"{self.symbol}: maintenance_frac must be in [0, 1) or NaN, found {self.maintenance_frac!r}")
+        tiers = ((0.0, self.maintenance_frac), *self.maintenance_tiers)
+        if any(not (later[0] > earlier[0] and earlier[1] <= later[1] < 1.0) for earlier, later in pairwise(tiers)):
+            found.append(f"{self.symbol}: maintenance_tiers must ascend in value and share, and stay below 1")
         return tuple(found)
 
     def steps_down(self, quantity: float) -> int:
@@ -66,6 +75,28 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         Linear: `multiplier * price`. Inverse: `-multiplier / price`, in base currency.
         """
         return -self.multiplier / price if self.inverse else self.multiplier * price
+
+    def liquidation_price(self, side: int, entry: float, leverage: float, value: float) -> float:
+        """
+        The price at which the venue would take over a position of that value alone, estimated; NaN where unknown.
+
+        That is where what is left of its initial margin is its maintenance margin. 0 (bought) and infinity (sold) are
+        never.
+        """
+        share = self.maintenance_frac
+        for least, higher in self.maintenance_tiers:
+            if value >= least:
+                share = higher
+        if not (share >= 0.0 and leverage > 0.0 and entry > 0.0):
+            return nan
+        margin = side / leverage
+        if self.inverse:
+            return entry * (1.0 + side * share) / (1.0 + margin) if margin > -1.0 else inf
+        return entry * (1.0 - margin) / (1.0 - side * share) if margin < 1.0 else 0.0
+
+    def price_at(self, value: float) -> float:
+        """The price at which one base unit has that value; the inverse of `value`."""
+        return -self.multiplier / value if self.inverse else value / self.multiplier
 
     def unit_value(self, price: float, rate: float) -> float:
         """Notional of one step in account currency, >= 0, at `price` and `rate` (settlement to account currency)."""

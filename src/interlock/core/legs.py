@@ -23,9 +23,16 @@ from interlock.core.instrument import Instrument
 from interlock.core.limits import SWITCHABLE, Limits
 from interlock.core.locks import FREE, Binding, account_lock, strategy_lock, symbol_lock
 from interlock.core.messages import Decision, Intent, Objection, PermitIssued, PermitRevoked
-from interlock.core.numbers import at_least
-from interlock.core.observe import Order, collar_price, equity_now, observe
-from interlock.core.sizing import asks_nonsense, requested_steps
+from interlock.core.numbers import at_least, by_regime
+from interlock.core.observe import Order, atr_now, collar_price, equity_now, observe, regime_now, spread_bps
+from interlock.core.sizing import (
+    asks_nonsense,
+    cost_per_unit,
+    is_sized_by_risk,
+    quantity_at_risk,
+    requested_steps,
+    stop_and_target,
+)
 from interlock.core.state import AccountRow, PermitRow, SeenIntent, State, SymbolRow, is_stop
 from interlock.core.transitions import micros, patience_s
 
@@ -107,7 +114,9 @@ def _decide_closing(agenda: Agenda, intent: Intent, index: int, instrument: Inst
     """
     state = agenda.state
     r = state.symbols[index]
-    steps = requested_steps(intent, instrument, r.unit_notional, equity_now(agenda.state, agenda.at_ns), state.limits(r))
+    limits = state.limits(r)
+    price, stop, _ = _prices(agenda, intent, r, limits)
+    steps = _steps_asked(agenda, intent, index, limits, price, stop, r.unit_notional)
     if steps == 0 and intent.quantity != intent.quantity:
         note = "give a quantity: no usable price turns money into one"
         deny(agenda, intent, Code.MALFORMED, reducing=True, note=note)
@@ -406,6 +415,34 @@ def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
     return _headline(found, order)[0] if found else None
 
 
+def _prices(agenda: Agenda, intent: Intent, r: SymbolRow, limits: Limits) -> tuple[float, float, float]:
+    """The worst price that the intent's order may get, its stop and its target: its own, or the sizing model's."""
+    price, stop, target = intent.limit_price, intent.stop_price, intent.target_price
+    if stop != stop and limits.size_stop_atr > 0.0:
+        entry = price if price == price else r.mark
+        stop, target = stop_and_target(intent, entry, atr_now(r, agenda.at_ns, limits), limits)
+    return price if price == price else collar_price(r, intent.side, limits), stop, target
+
+
+def _steps_asked(
+    agenda: Agenda, intent: Intent, index: int, limits: Limits, price: float, stop: float, unit_notional: float
+) -> int:
+    """Whole steps that the intent asks for, by itself or by the policy's model; 0 when its size is unknown."""
+    state, now_ns = agenda.state, agenda.at_ns
+    instrument = state.instruments[index]
+    assert instrument is not None
+    if not is_sized_by_risk(intent, limits):
+        return requested_steps(intent, instrument, unit_notional, equity_now(state, now_ns), limits)
+    r = state.symbols[index]
+    if not (atr_now(r, now_ns, limits) > 0.0 and price > 0.0 and stop > 0.0):
+        return 0
+    regime, _ = regime_now(r, now_ns, limits)
+    risk_frac = by_regime(regime, limits.chop_risk_frac_max, limits.base_risk_frac_max, limits.trend_risk_frac_max)
+    distance = abs(instrument.value(price) - instrument.value(stop)) * r.rate
+    cost = cost_per_unit(unit_notional / instrument.step, limits.cost_frac, spread_bps(r))
+    return instrument.steps_down(quantity_at_risk(risk_frac * equity_now(state, now_ns), distance, cost))
+
+
 def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflict: float) -> Order:
     """
     The intent's opening leg as an order, and what is known of who asks.
@@ -417,9 +454,8 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflic
     r = state.symbols[index]
     instrument = state.instruments[index]
     assert instrument is not None
-    side, price = intent.side, intent.limit_price
-    if price != price:
-        price = collar_price(r, side, limits)
+    side = intent.side
+    price, stop, target = _prices(agenda, intent, r, limits)
     unit = nan
     if price > 0.0:
         unit = instrument.unit_value(price, r.rate)
@@ -428,7 +464,7 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflic
     if intent.quantity == intent.quantity:
         steps = instrument.steps_down(intent.quantity)
     else:
-        steps = requested_steps(intent, instrument, unit, equity_now(state, now_ns), limits)
+        steps = _steps_asked(agenda, intent, index, limits, price, stop, unit)
     if abs(r.position) + r.pending_buy + r.pending_sell + steps > MAX_STEPS:
         steps = 0
     leverage = intent.margin_leverage
@@ -441,8 +477,8 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflic
         side,
         steps,
         price,
-        intent.stop_price,
-        intent.target_price,
+        stop,
+        target,
         leverage if leverage == leverage else r.margin_leverage,
         unit,
         1.0 if right is not None and right.may_open else 0.0,
@@ -499,8 +535,8 @@ def _opening_permit(
         steps,
         order.worst_price,
         False,
-        intent.stop_price,
-        intent.target_price,
+        order.stop_price,
+        order.target_price,
         order.margin_leverage,
         agenda.at_ns,
         agenda.at_ns + int(limits.permit_ttl_s * NS_PER_S_FLOAT),

@@ -12,7 +12,7 @@ import msgspec
 
 from interlock.core.codes import Code
 
-Unit = Literal["frac", "bps", "s", "count", "money", "quantity", "x", "flag"]
+Unit = Literal["frac", "bps", "s", "count", "money", "quantity", "x", "flag", "regime"]
 Tighter = Literal["lower", "higher", "neither"]
 
 
@@ -55,6 +55,10 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.FAILED_TRADES,
     Code.RUNAWAY,
     Code.STOP_HIT,
+    Code.ATR_SPIKE,
+    Code.GROSS_LEVERAGE,
+    Code.TRADE_RISK,
+    Code.LIQUIDATION_DISTANCE,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -62,6 +66,9 @@ WEEKLY_LOSS_BIT: Final = SWITCHABLE.index(Code.WEEKLY_LOSS)
 DRAWDOWN_BIT: Final = SWITCHABLE.index(Code.DRAWDOWN)
 TOTAL_DRAWDOWN_BIT: Final = SWITCHABLE.index(Code.TOTAL_DRAWDOWN)
 EQUITY_GUARD_BIT: Final = SWITCHABLE.index(Code.EQUITY_GUARD)
+
+REGIME_RULES: Final = (Code.GROSS_LEVERAGE, Code.TRADE_RISK)
+"""Rules whose numbers depend on a symbol's regime."""
 
 
 class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -110,7 +117,9 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     no_stop_gap_frac: Annotated[
         float, Limit("frac", "higher", (Code.LOSS_HEADROOM,), "of notional at risk where there is no stop")
     ]
-    cost_frac: Annotated[float, Limit("frac", "higher", (Code.LOSS_HEADROOM,), "of notional lost to getting out")]
+    cost_frac: Annotated[
+        float, Limit("frac", "higher", (Code.LOSS_HEADROOM, Code.TRADE_RISK), "of notional lost to fees and slippage")
+    ]
     warn_frac_min: Annotated[float, Limit("frac", "lower", (Code.WARN,), "of a limit in use")]
     warn_rearm_frac_max: Annotated[float, Limit("frac", "lower", (Code.WARN,), "of a limit in use")]
     confirm_mark_count_min: Annotated[
@@ -218,6 +227,59 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
         float, Limit("quantity", "lower", (Code.POLICY_MISSING_SIZE,), "of an intent that asks for the policy's size")
     ]
     size_frac: Annotated[float, Limit("frac", "lower", (Code.POLICY_MISSING_SIZE,), "of equity, for such an intent")]
+
+    atr_frac_max: Annotated[float, Limit("frac", "lower", (Code.ATR_SPIKE,), "of the mark")] = nan
+    market_state_age_s_max: Annotated[
+        float,
+        Limit("s", "lower", (Code.ATR_SPIKE, *REGIME_RULES), "since the bar that the symbol's market state ends with"),
+    ] = nan
+    trend_score_min: Annotated[
+        float, Limit("frac", "higher", REGIME_RULES, "trend strength plus persistence, beyond which a market is TREND")
+    ] = nan
+    chop_score_max: Annotated[
+        float, Limit("frac", "higher", REGIME_RULES, "trend strength plus persistence, below which a market is CHOP")
+    ] = nan
+    unknown_regime: Annotated[
+        float, Limit("regime", "lower", REGIME_RULES, "counts, without confidence, where the regime is not known")
+    ] = nan
+    gross_leverage_max: Annotated[float, Limit("x", "lower", (Code.GROSS_LEVERAGE,), "equity, of gross exposure")] = nan
+    chop_leverage_unsure_max: Annotated[
+        float, Limit("x", "lower", (Code.GROSS_LEVERAGE,), "equity, in one symbol that is CHOP at even odds")
+    ] = nan
+    chop_leverage_max: Annotated[
+        float, Limit("x", "lower", (Code.GROSS_LEVERAGE,), "equity, in one symbol that is certainly CHOP")
+    ] = nan
+    base_leverage_max: Annotated[
+        float, Limit("x", "lower", (Code.GROSS_LEVERAGE,), "equity, in one symbol that is BASE")
+    ] = nan
+    trend_leverage_unsure_max: Annotated[
+        float, Limit("x", "lower", (Code.GROSS_LEVERAGE,), "equity, in one symbol that is TREND at even odds")
+    ] = nan
+    trend_leverage_max: Annotated[
+        float, Limit("x", "lower", (Code.GROSS_LEVERAGE,), "equity, in one symbol that is certainly TREND")
+    ] = nan
+    chop_risk_frac_max: Annotated[
+        float, Limit("frac", "lower", (Code.TRADE_RISK,), "of equity lost at the stop in CHOP, costs included")
+    ] = nan
+    base_risk_frac_max: Annotated[
+        float, Limit("frac", "lower", (Code.TRADE_RISK,), "of equity lost at the stop in BASE, costs included")
+    ] = nan
+    trend_risk_frac_max: Annotated[
+        float, Limit("frac", "lower", (Code.TRADE_RISK,), "of equity lost at the stop in TREND, costs included")
+    ] = nan
+    liquidation_buffer_frac: Annotated[
+        float, Limit("frac", "higher", (Code.LIQUIDATION_DISTANCE,), "of the order's price, from stop to liquidation")
+    ] = nan
+    size_stop_atr: Annotated[
+        float,
+        Limit(
+            "x", "neither", (Code.POLICY_MISSING_SIZE, Code.STOP_REQUIRED), "the ATR, from the price to the model's stop"
+        ),
+    ] = nan
+    size_target_atr: Annotated[
+        float,
+        Limit("x", "neither", (Code.POLICY_MISSING_SIZE, Code.STOP_REQUIRED), "the ATR, from price to its target"),
+    ] = nan
 
 
 def _annotations() -> dict[str, Limit]:

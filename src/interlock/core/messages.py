@@ -27,7 +27,7 @@ from interlock.core.facts import Facts
 from interlock.core.instrument import Instrument
 from interlock.core.limits import Limits
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """Schema number of every record; raised when a field is appended."""
 
 BUY: Final = 1
@@ -82,7 +82,12 @@ class BarClosed(Message, frozen=True):
 
 
 class MarketState(Message, frozen=True):
-    """A symbol's precomputed market state."""
+    """
+    A symbol's market state, computed by somebody from bars that end at `at_ns`; NaN where it is unknown.
+
+    `score` is trend strength plus persistence: where `label` (TREND, BASE, CHOP) is empty, label and probabilities follow
+    from it by the policy's thresholds.
+    """
 
     symbol: str
     at_ns: int
@@ -93,6 +98,7 @@ class MarketState(Message, frozen=True):
     p_base: float = nan
     p_chop: float = nan
     label: str = ""
+    score: float = nan
 
 
 class EquityMarked(Message, frozen=True):

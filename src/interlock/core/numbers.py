@@ -2,9 +2,9 @@
 
 from math import inf, nan
 
-from interlock.core.constants import MONEY_SCALE
+from interlock.core.constants import BASE, CHOP, MONEY_SCALE, TREND
 
-__all__ = ["above", "at_least", "floor_if", "larger", "loss_floor", "open_if", "room", "share"]
+__all__ = ["above", "at_least", "by_regime", "floor_if", "larger", "loss_floor", "open_if", "room", "share", "smaller"]
 
 
 def open_if(safe: bool) -> float:
@@ -29,6 +29,20 @@ def above(amount: float, line: float) -> bool:
 def larger(a: float, b: float) -> float:
     """The larger of the two; NaN when either is NaN."""
     return a if a >= b else b if b > a else nan
+
+
+def smaller(a: float, b: float) -> float:
+    """The smaller of the two; NaN when either is NaN."""
+    return a if a <= b else b if b < a else nan
+
+
+def by_regime(regime: float, chop: float, base: float, trend: float) -> float:
+    """The one of the three that belongs to the regime; NaN when it is none of them, or any of them is NaN."""
+    return (
+        (trend if regime == TREND else base if regime == BASE else chop if regime == CHOP else nan)
+        if chop + base + trend >= 0.0
+        else nan
+    )
 
 
 def loss_floor(reference: float, loss_frac: float) -> float:

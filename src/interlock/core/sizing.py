@@ -1,4 +1,9 @@
-"""How large an intent asks to be; what it gets is for the guards to say."""
+"""
+How large an intent asks to be, and where its stop is if it names none; what it gets is for the guards to say.
+
+The policy's models: a fixed quantity, a fixed share of equity, or, where it gives only a stop distance in ATR, as much
+as loses the regime's share of equity at the stop, costs included.
+"""
 
 from math import inf
 
@@ -27,6 +32,42 @@ def _steps_for(notional: float, unit_notional: float, instrument: Instrument) ->
     if not (0.0 < notional < inf and 0.0 < unit_notional < inf):
         return 0
     return instrument.steps_down(notional / unit_notional * instrument.step)
+
+
+def is_sized_by_risk(intent: Intent, limits: Limits) -> bool:
+    """Whether the intent names no size and the policy's model for it is risk at the stop."""
+    named = intent.quantity == intent.quantity or intent.notional == intent.notional
+    return not named and limits.size_stop_atr > 0.0 and not (limits.size_quantity > 0.0 or limits.size_frac > 0.0)
+
+
+def stop_and_target(intent: Intent, entry: float, atr: float, limits: Limits) -> tuple[float, float]:
+    """
+    The intent's own stop and target; where it names no stop and the policy has a model, the model's around `entry`.
+
+    An ATR that is unknown or not above zero gives none.
+    """
+    stop, target = intent.stop_price, intent.target_price
+    if stop == stop or not (0.0 < atr < inf and limits.size_stop_atr > 0.0):
+        return stop, target
+    if target != target and limits.size_target_atr > 0.0:
+        target = entry + intent.side * limits.size_target_atr * atr
+    return entry - intent.side * limits.size_stop_atr * atr, target
+
+
+def quantity_at_risk(risk: float, stop_distance: float, cost: float) -> float:
+    """
+    Base units that lose `risk` at the stop, with `stop_distance` and `cost` lost on each; 0.0 where anything is unknown.
+
+    The loss includes the cost, so both stand under the line: dividing by one plus the cost share, as is often seen, lets
+    the loss reach nearly half as much again.
+    """
+    lost = stop_distance + cost
+    return risk / lost if 0.0 < risk < inf and stop_distance > 0.0 and cost >= 0.0 and lost < inf else 0.0
+
+
+def cost_per_unit(unit_notional: float, cost_frac: float, spread_bps: float) -> float:
+    """What getting in and out of one unit costs, in account currency: fees and slippage, and half the spread."""
+    return unit_notional * (cost_frac + 0.5 * spread_bps / 1e4)
 
 
 def asks_nonsense(intent: Intent) -> str:

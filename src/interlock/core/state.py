@@ -201,7 +201,7 @@ class SymbolRow(Row, array_like=True):
     `cost` is the position's value at entry in micros of settlement currency, signed like the position. `known` is NaN
     while the position is in doubt. Lock slots come in pairs: buy side, sell side. `stop_refusals` counts how often the
     venue refused or lost the position's stop since one last rested there; the next is due at `stop_next_ns`, a close
-    instead of it at `stop_close_ns`.
+    instead of it at `stop_close_ns`. `regime` is the label's number, `regime_p` its probability.
     """
 
     limits: int = -1
@@ -260,6 +260,16 @@ class SymbolRow(Row, array_like=True):
     stop_refusals: int = 0
     stop_next_ns: int = 0
     stop_close_ns: int = 0
+
+    atr: float = nan
+    sigma: float = nan
+    trend_strength: float = nan
+    p_trend: float = nan
+    p_base: float = nan
+    p_chop: float = nan
+    regime: float = nan
+    regime_p: float = nan
+    market_at_ns: int = 0
 
 
 class StrategyRow(Row, array_like=True):

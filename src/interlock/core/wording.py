@@ -3,9 +3,11 @@
 from math import isinf, isnan
 from typing import Final
 
+from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.facts import FACT_UNITS
 from interlock.core.limits import Unit
 
+_REGIMES: Final = {0.0: "veto", CHOP: "CHOP", BASE: "BASE", TREND: "TREND"}
 _BOUNDS: Final = ("_max", "_min")
 _UNITS: Final = ("_frac", "_bps", "_s")
 
@@ -16,6 +18,8 @@ def measured(value: float, unit: Unit) -> str:
         return "unknown"
     if unit == "flag":
         return "yes" if value else "no"
+    if unit == "regime":
+        return _REGIMES.get(value, "no regime")
     if isinf(value):
         return "infinite" if value > 0.0 else "-infinite"
     if unit == "frac":

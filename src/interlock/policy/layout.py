@@ -2,7 +2,7 @@
 Where each limit stands in a policy file: one line per number, in the order in which a file reads well.
 
 Numbers that one rule reads stand under `rules.<CODE>`; those that several rules share stand in `account`, `proof`,
-`breaker` and `exits`. What a number means, its unit and which direction is stricter is said in `core.limits`.
+`breaker`, `exits` and `market`. What a number means, its unit and which direction is stricter is said in `core.limits`.
 """
 
 from dataclasses import dataclass, field
@@ -61,6 +61,7 @@ def _slot(
 
 SLOTS: Final[tuple[Slot, ...]] = (
     _slot("account.margin_leverage", "margin_leverage_max", most=MARGIN_LEVERAGE_X_MAX),
+    _slot("account.cost", "cost_frac", zero=True, under=1.0),
     _slot("account.rebase_after_drawdown", "drawdown_rebase", zero=True),
     _slot("rules.DAILY_LOSS.loss", "day_loss_frac_max", under=1.0),
     _slot("rules.WEEKLY_LOSS.loss", "week_loss_frac_max", under=1.0),
@@ -72,7 +73,6 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("rules.EQUITY_GUARD.floor", "equity_floor_frac_min", under=1.0),
     _slot("rules.LOSS_HEADROOM.buffer", "headroom_buffer_frac", zero=True, under=1.0),
     _slot("rules.LOSS_HEADROOM.no_stop_gap", "no_stop_gap_frac", most=1.0),
-    _slot("rules.LOSS_HEADROOM.cost", "cost_frac", zero=True, under=1.0),
     _slot("rules.WARN.at", "warn_frac_min", under=1.0),
     _slot("rules.WARN.rearm", "warn_rearm_frac_max", under=1.0),
     _slot("proof.marks", "confirm_mark_count_min"),
@@ -87,6 +87,17 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("rules.ORDER_RATE.interval", "order_interval_s"),
     _slot("rules.ORDER_RATE.burst", "order_burst_count_max"),
     _slot("rules.SPREAD_SPIKE.spread", "spread_bps_max"),
+    _slot("rules.ATR_SPIKE.atr", "atr_frac_max"),
+    _slot("rules.TRADE_RISK.chop", "chop_risk_frac_max", under=1.0),
+    _slot("rules.TRADE_RISK.base", "base_risk_frac_max", under=1.0),
+    _slot("rules.TRADE_RISK.trend", "trend_risk_frac_max", under=1.0),
+    _slot("rules.GROSS_LEVERAGE.total", "gross_leverage_max"),
+    _slot("rules.GROSS_LEVERAGE.chop_unsure", "chop_leverage_unsure_max"),
+    _slot("rules.GROSS_LEVERAGE.chop", "chop_leverage_max"),
+    _slot("rules.GROSS_LEVERAGE.base", "base_leverage_max"),
+    _slot("rules.GROSS_LEVERAGE.trend_unsure", "trend_leverage_unsure_max"),
+    _slot("rules.GROSS_LEVERAGE.trend", "trend_leverage_max"),
+    _slot("rules.LIQUIDATION_DISTANCE.buffer", "liquidation_buffer_frac", zero=True, under=1.0),
     _slot("rules.PRICE_COLLAR.collar", "collar_frac_max", under=1.0),
     _slot("rules.MARKET_STALE.age", "mark_age_s_max"),
     _slot("rules.MARKET_STALE.jump", "mark_jump_frac_max", under=1.0),
@@ -119,8 +130,14 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("exits.close_patience", "close_patience_s", most=CLOSE_PATIENCE_S_MAX),
     _slot("exits.retry_first", "flatten_retry_s_min"),
     _slot("exits.retry_max", "flatten_retry_s_max"),
+    _slot("market.age", "market_state_age_s_max"),
+    _slot("market.trend", "trend_score_min", under=2.0),
+    _slot("market.chop", "chop_score_max", under=2.0),
+    _slot("market.unknown", "unknown_regime", zero=True),
     _slot("sizing.quantity", "size_quantity"),
     _slot("sizing.fraction", "size_frac"),
+    _slot("sizing.stop", "size_stop_atr"),
+    _slot("sizing.target", "size_target_atr"),
 )
 
 SLOT_AT: Final[dict[Path, Slot]] = {slot.path: slot for slot in SLOTS}
@@ -133,6 +150,9 @@ RULES: Final[tuple[Code, ...]] = tuple(
 SYMBOL_RULES: Final[tuple[Code, ...]] = (
     Code.MARKET_STALE,
     Code.SPREAD_SPIKE,
+    Code.ATR_SPIKE,
+    Code.TRADE_RISK,
+    Code.LIQUIDATION_DISTANCE,
     Code.PRICE_COLLAR,
     Code.ORDER_NOTIONAL,
     Code.ORDER_QUANTITY,

@@ -125,6 +125,7 @@ PolicyFile = _table(
         "proof": _table("Proof", _numbers("proof")),
         "breaker": _table("Breaker", _numbers("breaker")),
         "exits": _table("Exits", {"owner": leaf(name), **_numbers("exits")}),
+        "market": _table("Market", _numbers("market")),
         "sizing": _table("Sizing", _numbers("sizing")),
         "kill_switch": _table("KillSwitch", {"mode": leaf(choice(*KILL_MODES))}),
     },

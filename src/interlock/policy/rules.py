@@ -40,12 +40,21 @@ _RISING: Final[tuple[tuple[str, ...], ...]] = (
         "rules.TOTAL_DRAWDOWN.loss",
     ),
     ("rules.WARN.rearm", "rules.WARN.at"),
+    ("market.chop", "market.trend"),
     ("rules.CONSEC_LOSS.losses", "rules.CONSEC_LOSS_BREAKER.losses"),
 )
 _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
     ("rules.SYMBOL_EXPOSURE.exposure", "rules.STRATEGY_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("rules.NET_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("exits.retry_first", "exits.retry_max"),
+    ("rules.TRADE_RISK.chop", "rules.TRADE_RISK.base", "rules.TRADE_RISK.trend"),
+    (
+        "rules.GROSS_LEVERAGE.chop_unsure",
+        "rules.GROSS_LEVERAGE.chop",
+        "rules.GROSS_LEVERAGE.base",
+        "rules.GROSS_LEVERAGE.trend_unsure",
+        "rules.GROSS_LEVERAGE.trend",
+    ),
 )
 _LEVERAGE: Final = SLOT_AT["account", "margin_leverage"]
 _NAMES: Final = {"universe": (2,), "sources": (2, 3)}
@@ -155,6 +164,11 @@ def _one_size(leaves: Leaves, inside: Path) -> Iterator[Problem]:
     if ("sizing", "quantity") in leaves and ("sizing", "fraction") in leaves:
         remedy = "keep the one by which an order without a size is sized"
         yield Problem((*inside, "sizing"), "quantity and fraction", "one of them", remedy)
+    if ("sizing", "target") in leaves and ("sizing", "stop") not in leaves:
+        yield Problem((*inside, "sizing"), "target without stop", "both", "say how far away the stop is, in ATR")
+    if ("sizing", "stop") in leaves and not inside and not is_on(leaves, Code.TRADE_RISK):
+        remedy = "switch TRADE_RISK on, which says how much a trade may lose and what it costs"
+        yield Problem(("sizing", "stop"), f'"{leaves["sizing", "stop"].text}"', "no stop while TRADE_RISK is off", remedy)
 
 
 def _currencies(leaves: Leaves) -> Iterator[Problem]:

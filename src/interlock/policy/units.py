@@ -9,6 +9,7 @@ import re
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.limits import Unit
 
 _NUMBER: Final = re.compile(r"(?P<number>\d{1,15}(?:\.\d{1,30})?)(?:\s*(?P<unit>[A-Za-z%][A-Za-z0-9%]*))?", re.ASCII)
@@ -39,8 +40,10 @@ EXPECTED: Final[dict[Unit, str]] = {
     "quantity": 'a quantity in base units such as "0.5"',
     "x": 'a multiple such as "6 x"',
     "flag": '"yes" or "no"',
+    "regime": '"CHOP", "BASE", "TREND" or "veto"',
 }
 
+_REGIMES: Final = {"veto": 0.0, "CHOP": CHOP, "BASE": BASE, "TREND": TREND}
 _FLAGS: Final[dict[str | bool, str]] = {True: "yes", False: "no", "yes": "yes", "no": "no"}
 
 
@@ -73,6 +76,8 @@ def parse_measure(raw: object, kind: Unit) -> Measure:
     """
     if kind == "flag":
         return _parse_flag(raw)
+    if kind == "regime":
+        return _parse_regime(raw)
     if kind == "count" and type(raw) is int:
         raw = str(raw)
     if not isinstance(raw, str):
@@ -89,6 +94,8 @@ def format_measure(value: float, kind: Unit, currency: str = "") -> str:
     """The shortest text that `parse_measure` reads as exactly this value, in the kind's plainest unit."""
     if kind == "flag":
         return "yes" if value else "no"
+    if kind == "regime":
+        return next(word for word, number in _REGIMES.items() if number == value)
     unit = {"frac": "%", "bps": "bps", "s": "s", "x": "x", "money": currency}.get(kind, "")
     number = _plain(Fraction(repr(value)) * 100 if kind == "frac" else Fraction(repr(value)))
     return f"{number} {unit}".rstrip()
@@ -99,6 +106,12 @@ def _parse_flag(raw: object) -> Measure:
         raise UnitInvalid(EXPECTED["flag"], 'write "yes", "no", true or false; other text is never taken for either')
     written = _FLAGS[raw]
     return Measure(written, float(written == "yes"), "")
+
+
+def _parse_regime(raw: object) -> Measure:
+    if not isinstance(raw, str) or raw not in _REGIMES:
+        raise UnitInvalid(EXPECTED["regime"], "name the regime, or veto")
+    return Measure(raw, _REGIMES[raw], "")
 
 
 def _split(text: str, kind: Unit) -> tuple[str, str]:

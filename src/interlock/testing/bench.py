@@ -16,6 +16,7 @@ from interlock.core.messages import (
     Input,
     Intent,
     MarketBatch,
+    MarketState,
     PermitIssued,
     PositionsReported,
     Spent,
@@ -25,8 +26,14 @@ from interlock.core.state import State
 from interlock.testing.book import Book, Price
 from interlock.testing.clock import FakeClock
 
-FEEDS: Final = frozenset({"clock", "positions", "marks", "equity", "heartbeat"})
+FEEDS: Final = frozenset({"clock", "positions", "marks", "market", "equity", "heartbeat"})
 """What a venue and an exit owner tell an engine by themselves."""
+
+BAR_NS: Final = 3600 * NS_PER_S
+"""How often market states are told: as often as bars end."""
+
+ATR_FRAC: Final = 0.01
+"""Average true range of a symbol whose market state nobody has changed, as a share of its mark."""
 
 STOP_FRAC: Final = 0.05
 """Distance from the mark of the stop that an opening intent gets unless it names one."""
@@ -55,6 +62,7 @@ class Bench:
         self.steps: list[Step] = []
         self.permits: dict[int, PermitIssued] = {}
         self.filled: dict[int, Filled] = {}
+        self.markets: dict[str, MarketState] = {}
         self._last_intent = 0
 
     def send(self, event: Input) -> Step:
@@ -76,9 +84,25 @@ class Bench:
             now_ns = self.clock.true_ns
             told = [symbol for symbol in self.book.prices if self.book.is_open(symbol, now_ns)]
             self.send(MarketBatch(tuple(self.book.quote(symbol, now_ns) for symbol in told)))
+        if "market" in self.feeds:
+            self._tell_markets()
         self.tell_equity()
         if "heartbeat" in self.feeds:
             self.send(Heartbeat(self.engine.state.account.exit_owner))
+
+    def _tell_markets(self) -> None:
+        """Each symbol's market state was told within a bar's length."""
+        for symbol, price in self.book.prices.items():
+            known = self.markets.get(symbol) or MarketState(
+                symbol, 0, atr=ATR_FRAC * price.mark, p_trend=0.2, p_base=0.6, p_chop=0.2, label="BASE"
+            )
+            if self.clock.true_ns - known.at_ns >= BAR_NS:
+                self.tell_market(known)
+
+    def tell_market(self, state: MarketState) -> Step:
+        """The symbol's market state is this one as of now, and stays so with every further bar."""
+        self.markets[state.symbol] = msgspec.structs.replace(state, at_ns=self._told_ns)
+        return self.send(self.markets[state.symbol])
 
     @property
     def _told_ns(self) -> int:

@@ -31,6 +31,9 @@ SOURCES: Final = {
 }
 """Who may do what on a bench: two strategies, and an exit service for the first."""
 
+ROUND_NUMBERS: Final = "off: orders on a bench have round notionals, whatever they lose at their stops"
+"""Why a bench's policy leaves TRADE_RISK off, unless it is laid over."""
+
 SPREAD_FRAC: Final = 0.0004
 CALENDAR_DAYS: Final = 420
 _DAY_NS: Final = 86_400 * NS_PER_S
@@ -53,6 +56,8 @@ def make_policy(
     """
     The preset as a policy made at `at_ns`, valid for 90 days, for the symbols at 10x and the sources of a bench.
 
+    It differs from the preset in that TRADE_RISK is off.
+
     `toml` is laid over it, and then `changes`, values at dotted paths.
 
     Raises:
@@ -68,7 +73,7 @@ def make_policy(
         "account": {"currency": "USDT"},
         "universe": {symbol: {"margin_leverage": "10 x"} for symbol in symbols},
         "sources": SOURCES,
-        "rules": {"ORDER_NOTIONAL": {"notional": "1000000 USDT"}},
+        "rules": {"ORDER_NOTIONAL": {"notional": "1000000 USDT"}, "TRADE_RISK": ROUND_NUMBERS},
     }
     for layer in (tomllib.loads(toml), _nested(changes)):
         document = _laid_over(document, layer)
@@ -94,9 +99,8 @@ def open_bench(
     """
     An engine that has been told everything it needs: opening is possible at once.
 
-    Symbols without an instrument in `instruments` get `make_instrument`'s. Without `policy` it has none; without
-    "marks", "equity", "positions", "clock" or "heartbeat" in `feeds` that is not told. `holdings` are positions that the
-    venue holds already: signed base units and their entry.
+    Symbols without an instrument in `instruments` get `make_instrument`'s. Without `policy` it has none; what is not in
+    `feeds` is not told. `holdings` are positions that the venue holds already: signed base units and their entry.
     """
     own = {instrument.symbol: instrument for instrument in instruments}
     defined = {symbol: own.get(symbol) or make_instrument(symbol) for symbol in prices}

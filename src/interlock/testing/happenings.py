@@ -23,6 +23,7 @@ from interlock.core.messages import (
     KillSet,
     LockReleased,
     LockSet,
+    MarketState,
     ModeSet,
     OrderAt,
     OrdersReported,
@@ -112,6 +113,17 @@ def _mark(run: "Run", words: Words) -> None:
     mark = words.number("the mark")
     told = words.options("bid ask high low rate")
     run.bench.mark(symbol, mark, **{name: number(words.line, value) for name, value in told.items()})
+
+
+def _market(run: "Run", words: Words) -> None:
+    """A market state; what is left out stays as it was."""
+    symbol = run.symbol(words)
+    told = words.options("atr label score trend base chop")
+    known = run.bench.markets.get(symbol, MarketState(symbol, 0))
+    fields = {"atr": "atr", "score": "score", "trend": "p_trend", "base": "p_base", "chop": "p_chop"}
+    changes: dict[str, object] = {fields[key]: number(words.line, told[key]) for key in fields if key in told}
+    changes |= {"label": told["label"].replace("none", "")} if "label" in told else {}
+    run.bench.tell_market(msgspec.structs.replace(known, **changes))
 
 
 def _equity(run: "Run", words: Words) -> None:
@@ -403,6 +415,7 @@ VERBS: Final[dict[str, Verb]] = {
     "restart": _restart,
     "takeover": _takeover,
     "mark": _mark,
+    "market": _market,
     "equity": _equity,
     "venue": _venue,
     **{kind: _flow(kind) for kind in ("deposit", "withdrawal", "payout", "funding", "swap", "fee")},

@@ -33,14 +33,16 @@ starts with `->` goes on with the expectations of the line above. A time is `09:
 `2027-03-28T09:30`, `+90s` (also ns, ms, m, h, d) or `=` for no time at all.
 
 **The market keeps itself fresh.** Before each line, and on the way to it whenever time alone could matter, the feeds
-speak: `clock` (compared with the venue's), `positions`, `marks`, `equity` and the exit owner's `heartbeat`, all as the
-venue has them.
+speak: `clock` (compared with the venue's), `positions`, `marks`, `market` (each symbol's state, once an hour),
+`equity` and the exit owner's `heartbeat`, all as the venue has them.
 After a move, a fill or a flow equity is told at once. `silent FEED...` or `silent all` stops that until `live FEED...`.
 
 **What happens**:
 
     tick                                     time alone
     mark BTC 99 [bid N] [ask N] [high N] [low N] [rate N]
+    market BTC [atr N] [label TREND|BASE|CHOP|none] [trend N] [base N] [chop N] [score N]
+                                             its market state, from now on with every bar; without label by the score
     equity 9700                              a cost makes it so, in both sources
     venue equity 0 | venue balance 9000      the venue alone says so; a balance stays so
     deposit N, withdrawal -N, payout -N, funding N, swap N, fee N  [on SYMBOL] [id ID]

@@ -31,12 +31,13 @@ ALL_ON = (
 sizing.fraction = "5 %"
 rules.WEEKLY_LOSS.loss = "5 %"
 rules.EQUITY_GUARD.floor = "50 %"
-rules.LOSS_HEADROOM = { buffer = "1 %", no_stop_gap = "10 %", cost = "10 bps" }
+rules.LOSS_HEADROOM = { buffer = "1 %", no_stop_gap = "10 %" }
 rules.ORDER_QUANTITY.quantity = "100"
 rules.STRATEGY_EXPOSURE.exposure = "400 %"
 rules.NET_EXPOSURE.exposure = "500 %"
 rules.CONSEC_LOSS_BREAKER.losses = 10
 rules.STOP_HIT.lock = "1 h"
+rules.GROSS_LEVERAGE.chop = "2.5 x"
 """
 )
 

@@ -48,6 +48,20 @@ FIGURES = {
         "breaker_trip_window_s": 21_600.0,
         "resting_review_s": 60.0,
         "margin_leverage_max": 15.0,
+        "atr_frac_max": 0.05,
+        "gross_leverage_max": 6.0,
+        "chop_leverage_unsure_max": 2.0,
+        "chop_leverage_max": 3.0,
+        "base_leverage_max": 3.0,
+        "trend_leverage_unsure_max": 4.0,
+        "trend_leverage_max": 6.0,
+        "chop_risk_frac_max": 0.003,
+        "base_risk_frac_max": 0.005,
+        "trend_risk_frac_max": 0.007,
+        "cost_frac": 0.0011,
+        "trend_score_min": 0.9,
+        "chop_score_max": 0.65,
+        "unknown_regime": 0.0,
     },
     "layered@1": {
         "day_loss_frac_max": 0.05,
@@ -88,6 +102,10 @@ OFF = {
         Code.ORDER_QUANTITY,
         Code.SPREAD_SPIKE,
         Code.CONSEC_LOSS,
+        Code.ATR_SPIKE,
+        Code.GROSS_LEVERAGE,
+        Code.TRADE_RISK,
+        Code.LIQUIDATION_DISTANCE,
     },
 }
 
@@ -113,7 +131,7 @@ def test_a_preset_gives_every_number_that_its_rules_read(preset: str) -> None:
     assert [is_complete(each, owned=owned) for each in policy.limits] == [1.0] * len(policy.limits)
     given = {name for name in LIMIT_FIELDS if not isnan(getattr(limits, name))}
     read = {name for name, limit in LIMIT_FIELDS.items() if any(is_on(limits, rule) for rule in limit.rules)}
-    assert read - given == {"size_quantity", "size_frac"}
+    assert read - given == {"size_quantity", "size_frac", "size_stop_atr", "size_target_atr"}
     assert given - read == ({"flatten_retry_s_min", "flatten_retry_s_max"} if preset == "layered@1" else set())
 
 

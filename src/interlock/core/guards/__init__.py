@@ -50,4 +50,8 @@ GUARDS: Final[tuple[Guard, ...]] = (
     exposure.concurrent_positions,
     exposure.free_margin,
     order.stop_required,
+    order.atr_spike,
+    exposure.gross_leverage,
+    order.trade_risk,
+    order.liquidation_distance,
 )

@@ -5,7 +5,7 @@ from math import inf
 from interlock.core.facts import Facts
 from interlock.core.guard import guard
 from interlock.core.limits import Limits
-from interlock.core.numbers import open_if, room
+from interlock.core.numbers import by_regime, open_if, room, smaller
 
 
 @guard("SYMBOL_EXPOSURE", remedy="reduce the position or its pending orders first")
@@ -35,6 +35,17 @@ def net_exposure(f: Facts, p: Limits) -> float:
     net = f.side * f.net_notional
     known = f.side * f.side == 1.0 and net > -inf and f.pending_side_notional >= 0.0 and 0.0 < f.equity < inf
     return p.net_exposure_frac_max * f.equity - (net + f.pending_side_notional) if known else 0.0
+
+
+@guard("GROSS_LEVERAGE", remedy="reduce positions first; is the symbol's market state told?")
+def gross_leverage(f: Facts, p: Limits) -> float:
+    """Gross exposure, and that of the symbol, stay within their multiples of equity, the symbol's by its regime."""
+    sure = 2.0 * f.regime_p - 1.0 if f.regime_p > 0.5 else 0.0
+    chop = p.chop_leverage_unsure_max * (1.0 - sure) + p.chop_leverage_max * sure
+    trend = p.trend_leverage_unsure_max * (1.0 - sure) + p.trend_leverage_max * sure
+    total = room(p.gross_leverage_max * f.equity, f.gross_notional)
+    here = room(by_regime(f.regime, chop, p.base_leverage_max, trend) * f.equity, f.symbol_notional)
+    return smaller(total, here) if 0.0 <= f.regime_p <= 1.0 else 0.0
 
 
 @guard("CONCURRENT_POSITIONS", remedy="close a position first")

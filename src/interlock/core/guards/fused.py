@@ -7,7 +7,7 @@ All guards in one function: generated from them by `make generate`, never edited
 from math import inf, nan
 
 from interlock.core.codes import Code
-from interlock.core.constants import MONEY_SCALE
+from interlock.core.constants import BASE, CHOP, MONEY_SCALE, TREND
 from interlock.core.facts import Facts
 from interlock.core.limits import (
     DAILY_LOSS_BIT,
@@ -26,6 +26,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     allowance = inf
     f_equity = f.equity
     f_stop_frac = f.stop_frac
+    p_cost_frac = p.cost_frac
     f_risk_at_stops = f.risk_at_stops
     f_requested_notional = f.requested_notional
     f_gross_notional = f.gross_notional
@@ -44,6 +45,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_pending_side_notional = f.pending_side_notional
     f_free_margin = f.free_margin
     f_margin_leverage = f.margin_leverage
+    f_regime_p = f.regime_p
+    p_trend_risk_frac_max = p.trend_risk_frac_max
     p_active = p.active
     f_day_open_equity = f.day_open_equity
     f_week_open_equity = f.week_open_equity
@@ -51,12 +54,18 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_equity_peak = f.equity_peak
     f_order_ahead_s = f.order_ahead_s
     f_stop_price = f.stop_price
+    p_gross_leverage_max = p.gross_leverage_max
+    f_regime = f.regime
+    p_base_risk_frac_max = p.base_risk_frac_max
+    f_liquidation_price = f.liquidation_price
     p_day_loss_frac_max = p.day_loss_frac_max
     p_week_loss_frac_max = p.week_loss_frac_max
     p_drawdown_frac_max = p.drawdown_frac_max
     p_total_drawdown_frac_max = p.total_drawdown_frac_max
     p_order_interval_s = p.order_interval_s
+    p_chop_risk_frac_max = p.chop_risk_frac_max
     p_order_burst_count_max = p.order_burst_count_max
+    p_base_leverage_max = p.base_leverage_max
     if not f.policy_loaded == 1.0:
         found.append((Code.POLICY_MISSING, 0.0))
         allowance = 0.0
@@ -210,7 +219,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         floor = floor if floor >= week else week if week > floor else nan
         floor = floor if floor >= recent else recent if recent > floor else nan
         floor = floor if floor >= total else total if total > floor else nan
-        lost_frac = f_stop_frac + p.cost_frac
+        lost_frac = f_stop_frac + p_cost_frac
         known = f_stop_frac >= 0.0 and lost_frac > 0.0 and (f_risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
         left = f_equity - floor - p.headroom_buffer_frac * f_initial_balance - f_risk_at_stops
         allowed = left / lost_frac if known else 0.0
@@ -367,5 +376,108 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         )
     ):
         found.append((Code.STOP_REQUIRED, 0.0))
+        allowance = 0.0
+    fresh = abs(f.market_state_age_s) <= p.market_state_age_s_max
+    if active & 268435456 and (not (fresh and 0.0 < f.atr <= p.atr_frac_max * f_mark and (f_mark < inf))):
+        found.append((Code.ATR_SPIKE, 0.0))
+        allowance = 0.0
+    if active & 536870912:
+        sure = 2.0 * f_regime_p - 1.0 if f_regime_p > 0.5 else 0.0
+        chop = p.chop_leverage_unsure_max * (1.0 - sure) + p.chop_leverage_max * sure
+        trend = p.trend_leverage_unsure_max * (1.0 - sure) + p.trend_leverage_max * sure
+        total = (
+            p_gross_leverage_max * f_equity - f_gross_notional
+            if f_gross_notional >= 0.0 and -inf < p_gross_leverage_max * f_equity < inf
+            else 0.0
+        )
+        here = (
+            (
+                (
+                    trend
+                    if f_regime == TREND
+                    else p_base_leverage_max
+                    if f_regime == BASE
+                    else chop
+                    if f_regime == CHOP
+                    else nan
+                )
+                if chop + p_base_leverage_max + trend >= 0.0
+                else nan
+            )
+            * f_equity
+            - f_symbol_notional
+            if f_symbol_notional >= 0.0
+            and -inf
+            < (
+                (
+                    trend
+                    if f_regime == TREND
+                    else p_base_leverage_max
+                    if f_regime == BASE
+                    else chop
+                    if f_regime == CHOP
+                    else nan
+                )
+                if chop + p_base_leverage_max + trend >= 0.0
+                else nan
+            )
+            * f_equity
+            < inf
+            else 0.0
+        )
+        allowed = (total if total <= here else here if here < total else nan) if 0.0 <= f_regime_p <= 1.0 else 0.0
+        if allowed > 0.0 and (
+            allowed >= requested
+            or -inf < requested <= allowed < inf
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.GROSS_LEVERAGE, allowed))
+            if allowed < allowance:
+                allowance = allowed
+    if active & 1073741824:
+        risk_frac = (
+            (
+                p_trend_risk_frac_max
+                if f_regime == TREND
+                else p_base_risk_frac_max
+                if f_regime == BASE
+                else p_chop_risk_frac_max
+                if f_regime == CHOP
+                else nan
+            )
+            if p_chop_risk_frac_max + p_base_risk_frac_max + p_trend_risk_frac_max >= 0.0
+            else nan
+        )
+        lost_frac = f_stop_frac + p_cost_frac
+        known = f_stop_frac >= 0.0 and lost_frac > 0.0 and (0.0 < f_equity < inf)
+        allowed = risk_frac * f_equity / lost_frac if known else 0.0
+        if allowed > 0.0 and (
+            allowed >= requested
+            or -inf < requested <= allowed < inf
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.TRADE_RISK, allowed))
+            if allowed < allowance:
+                allowance = allowed
+    if active & 2147483648 and (
+        not (
+            f_side * f_side == 1.0
+            and 0.0 < f_stop_price < inf
+            and (0.0 < f_worst_price < inf)
+            and (f_liquidation_price >= 0.0)
+            and (f_side * (f_stop_price - f_liquidation_price) >= p.liquidation_buffer_frac * f_worst_price)
+        )
+    ):
+        found.append((Code.LIQUIDATION_DISTANCE, 0.0))
         allowance = 0.0
     return allowance

@@ -5,7 +5,7 @@ from math import inf
 from interlock.core.facts import Facts
 from interlock.core.guard import guard
 from interlock.core.limits import Limits
-from interlock.core.numbers import at_least, open_if
+from interlock.core.numbers import at_least, by_regime, open_if
 
 
 @guard("SPREAD_SPIKE", remedy="wait until the spread narrows")
@@ -37,6 +37,34 @@ def order_quantity(f: Facts, p: Limits) -> float:
 def order_rate(f: Facts, p: Limits) -> float:
     """Opening orders keep their average distance, beyond the burst that is allowed."""
     return open_if(at_least(p.order_interval_s * (p.order_burst_count_max - 1.0), f.order_ahead_s))
+
+
+@guard("ATR_SPIKE", remedy="wait until the market calms down; is its market state told with every bar?")
+def atr_spike(f: Facts, p: Limits) -> float:
+    """The average true range is known, fresh, and a small share of the price."""
+    fresh = abs(f.market_state_age_s) <= p.market_state_age_s_max
+    return open_if(fresh and 0.0 < f.atr <= p.atr_frac_max * f.mark and f.mark < inf)
+
+
+@guard("TRADE_RISK", remedy="send a smaller order or set its stop closer; is the symbol's market state told?")
+def trade_risk(f: Facts, p: Limits) -> float:
+    """What the order loses at its stop, costs included, is within the regime's share of equity."""
+    risk_frac = by_regime(f.regime, p.chop_risk_frac_max, p.base_risk_frac_max, p.trend_risk_frac_max)
+    lost_frac = f.stop_frac + p.cost_frac
+    known = f.stop_frac >= 0.0 and lost_frac > 0.0 and 0.0 < f.equity < inf
+    return risk_frac * f.equity / lost_frac if known else 0.0
+
+
+@guard("LIQUIDATION_DISTANCE", remedy="set the stop closer, or use less margin leverage")
+def liquidation_distance(f: Facts, p: Limits) -> float:
+    """The stop is reached well before the venue would liquidate the position."""
+    return open_if(
+        f.side * f.side == 1.0
+        and 0.0 < f.stop_price < inf
+        and 0.0 < f.worst_price < inf
+        and f.liquidation_price >= 0.0
+        and f.side * (f.stop_price - f.liquidation_price) >= p.liquidation_buffer_frac * f.worst_price
+    )
 
 
 @guard("STOP_REQUIRED", remedy="give the order a stop, and a target if any, on the right side of its price")
