@@ -20,14 +20,14 @@ FUSED = CORE / "guards" / "fused.py"
 """Generated from the guards: what holds for them need not hold for it."""
 
 RULES = [path for path in modules(CORE / "guards") if path.name != "__init__.py" and path != FUSED]
-RULES += [CORE / "numbers.py", CORE / "transitions.py"]
+RULES += [CORE / "numbers.py", CORE / "regime.py", CORE / "transitions.py", PACKAGE / "market" / "kernel.py"]
 
 BUILTINS = {"abs", "int", "float", "range"}
 """min and max order NaN by position, and round, sum and len are about containers or taste."""
 
 NAMED_ELSEWHERE = {"inf", "nan"}
 ROWS = {"Facts", "Limits", "AccountRow", "SymbolRow", "StrategyRow", "CalendarRow", "PermitRow"}
-SCALARS = {"int", "float", "bool", "list[int]"}
+SCALARS = {"int", "float", "bool", "list[int]", "list[float]"}
 NUMBERS_OF_NO_MEANING = {0, 1, 2, 0.5, 1e4, inf}
 PROVEN_DIVISOR = {"share": {"whole"}}
 """Divisors that a docstring's contract keeps from zero: `share` needs 0 <= part <= whole, and returns when equal."""
@@ -48,6 +48,7 @@ ALLOWED = (
     ast.Name,
     ast.Attribute,
     ast.Subscript,
+    ast.Slice,
     ast.Constant,
     ast.Tuple,
     ast.expr_context,
@@ -116,6 +117,8 @@ def wrong_nodes(function: ast.FunctionDef) -> Iterator[str]:
     for node in chain.from_iterable(ast.walk(statement) for statement in body(function)):
         if not isinstance(node, ALLOWED):
             yield at(node, type(node).__name__)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and not is_scratch(node):
+            yield at(node, f"a slice of {ast.unparse(node.value)}, which an array would share and a list copy")
         elif isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call):
             yield at(node, "a statement that does nothing")
         elif isinstance(node, ast.Constant) and not isinstance(node.value, int | float):
@@ -135,13 +138,30 @@ def wrong_names(function: ast.FunctionDef, callable_names: set[str], constants: 
     nodes = [node for statement in body(function) for node in ast.walk(statement)]
     called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     written = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    sorts = {id(node.func) for node in nodes if isinstance(node, ast.Call) and sorts_a_copy(node, nodes)}
     for node in nodes:
-        if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id in rows):
+        is_field = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in rows
+        if isinstance(node, ast.Attribute) and not is_field and id(node) not in sorts:
             yield at(node, f"{ast.unparse(node)} is not a field of a row")
-        if isinstance(node, ast.Call) and (node.keywords or ast.unparse(node.func) not in callable_names):
+        is_known = isinstance(node, ast.Call) and (ast.unparse(node.func) in callable_names or id(node.func) in sorts)
+        if isinstance(node, ast.Call) and (node.keywords or not is_known):
             yield at(node, f"the call {ast.unparse(node)}")
         if isinstance(node, ast.Name) and id(node) not in called and node.id not in arguments | written | constants:
             yield at(node, f"the name {node.id}")
+
+
+def sorts_a_copy(call: ast.Call, nodes: list[ast.AST]) -> bool:
+    """Whether the call sorts what was sliced off `scratch`: a list's slice is a copy and an array's is not."""
+    copies = {
+        ast.unparse(node.targets[0])
+        for node in nodes
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript) and is_scratch(node.value)
+    }
+    return ast.unparse(call) in {f"{name}.sort()" for name in copies}
+
+
+def is_scratch(node: ast.Subscript) -> bool:
+    return isinstance(node.slice, ast.Slice) and ast.unparse(node.value) == "scratch"
 
 
 def wrong_divisions(function: ast.FunctionDef) -> Iterator[str]:
@@ -163,12 +183,13 @@ def wrong_divisions(function: ast.FunctionDef) -> Iterator[str]:
 
 
 def unnamed_numbers(source: str) -> Iterator[str]:
-    """Literals that mean something and have no name; an enumeration's numbers are names."""
+    """Literals that mean something and have no name; an enumeration's numbers are names, and so is the schema's."""
     tree = ast.parse(source)
     enumerated = {
         id(node)
         for group in ast.walk(tree)
-        if isinstance(group, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in group.bases)
+        if (isinstance(group, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in group.bases))
+        or (isinstance(group, ast.AnnAssign) and ast.unparse(group.target) == "SCHEMA")
         for node in ast.walk(group)
     }
     for node in ast.walk(tree):
@@ -188,7 +209,9 @@ def test_rules_keep_to_the_subset(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in modules(CORE) if path not in (CORE / "constants.py", FUSED)], ids=lambda p: p.stem
+    "path",
+    [path for path in (*modules(CORE), *modules(PACKAGE / "market")) if path not in (CORE / "constants.py", FUSED)],
+    ids=lambda p: p.stem,
 )
 def test_every_number_in_the_core_has_a_name(path: Path) -> None:
     assert [*unnamed_numbers(path.read_text())] == []
@@ -241,6 +264,9 @@ def test_the_check_lets_a_rule_pass() -> None:
         "x = f.bid / f.ask",
         "x = f.bid // 0.0",
         "x = f.bid % p.cost_frac",
+        "x = f.times[:2]",
+        "x = f.times[:2]\n    x.sort()",
+        "scratch.sort()",
         "x = f.bid / p.cost_frac if p.cost_frac >= 0.0 else 0.0",
         "raise ValueError",
         "try:\n        x = 1\n    except ZeroDivisionError:\n        x = 2",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numba import types
 
 from interlock.batch.compile import compiled, dtype_of, to_record
-from interlock.core import numbers, transitions
+from interlock.core import numbers, regime, transitions
 from interlock.core.constants import MAX_CASH, MAX_STEPS, MICROS, OPERATOR_NS, RING
 from interlock.core.facts import Facts
 from interlock.core.guard import Guard
@@ -30,7 +30,7 @@ def functions_of(module: Any) -> list[FunctionType]:
     return [each for each in vars(module).values() if inspect.isfunction(each) and each.__module__ == module.__name__]
 
 
-NUMBERS = functions_of(numbers)
+NUMBERS = [*functions_of(numbers), *functions_of(regime)]
 TRANSITIONS = functions_of(transitions)
 
 
@@ -294,4 +294,4 @@ def test_records_hold_every_fact_and_limit() -> None:
     for struct, kind in ((order.facts, Facts), (order.limits, Limits)):
         record = to_record(struct)
         assert record.dtype.names == kind.__struct_fields__
-        assert all(record[name] == getattr(struct, name) for name in kind.__struct_fields__)
+        assert all(same(getattr(struct, name), record[name].item()) for name in kind.__struct_fields__)

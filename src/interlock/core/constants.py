@@ -39,6 +39,49 @@ TREND: Final = 3.0
 SCORE_WIDTH: Final = 0.05
 """How far from a threshold of the score a regime is still in doubt: one such width is odds of e to one."""
 
+CLOSES: Final = 257
+RETURNS: Final = 256
+"""A market state is computed from so many closes of equal bars, and the returns between them; from fewer it is unknown."""
+
+CORRELATION_RETURNS: Final = 128
+"""Returns that a correlation looks back on."""
+
+ATR_BARS: Final = 14
+"""Bars of the average true range, as Wilder has it (New Concepts in Technical Trading Systems, 1978)."""
+
+EWMA_DECAY: Final = 0.94
+EWMA_SEED: Final = 10
+"""Weight of the past in a moving variance, as RiskMetrics (1996) has it for days; its start is that of so many returns."""
+
+WINSOR_FRAC: Final = 0.01
+"""Share of returns at either end that count as no larger than the next ones."""
+
+MAD_SCALE: Final = 1.4826
+"""A median absolute deviation, so many times, is the standard deviation of normal returns."""
+
+SPIKE_MAX: Final = 5.0
+SPIKE_MIDDLE: Final = 1.2
+SPIKE_WIDTH: Final = 0.3
+"""From which ratio of robust to moving deviation on the robust one is believed, and how gradually."""
+
+SIGMA_MIN: Final = 1e-6
+"""Smallest deviation of a return: a market that does not move is still no certainty."""
+
+SHORT_CLOSES: Final = 64
+MIDDLE_CLOSES: Final = 128
+LONG_CLOSES: Final = 256
+SHORT_WEIGHT: Final = 0.5
+MIDDLE_WEIGHT: Final = 0.3
+LONG_WEIGHT: Final = 0.2
+"""The spans over which a drift is looked for, and what each counts."""
+
+STRENGTH_BARS: Final = 8.0
+STRENGTH_SIGMAS: Final = 3.0
+"""A drift that covers so many deviations in so many bars is as strong as trends are counted."""
+
+SIGN_PAIRS: Final = 255.0
+"""Pairs of returns that follow each other."""
+
 R_NEUTRAL_FRAC: Final = 0.05
 """A trade within this share of its risk R is neither a win nor a loss."""
 

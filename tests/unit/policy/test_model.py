@@ -16,7 +16,9 @@ from interlock.policy.problems import dotted
 from interlock.policy.units import format_measure
 from unit.policy.policy_texts import ALL_ON, HEAD, changed, compiled, paths_of, problems_of
 
-MOVABLE = [slot for slot in SLOTS if slot.limit.tighter != "neither" and slot.name not in ("size_quantity", "unknown_regime")]
+MOVABLE = [
+    slot for slot in SLOTS if slot.limit.tighter != "neither" and slot.name not in ("size_quantity", "unknown_regime")
+]
 
 
 def test_every_limit_stands_in_exactly_one_place() -> None:
