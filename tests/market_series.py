@@ -11,7 +11,7 @@ KINDS = ("walk", "trend", "flat", "jumps", "alternating", "coarse")
 def a_walk(kind: str, seed: int, length: int) -> list[float]:
     """So many logarithms of closes of a market of that kind."""
     chance = random.Random(seed)
-    scale = 10.0 ** chance.uniform(-5.0, -1.5)
+    scale: float = 10.0 ** chance.uniform(-5.0, -1.5)
 
     def move(number: int) -> float:
         if kind == "flat":

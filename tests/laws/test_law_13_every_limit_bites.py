@@ -24,6 +24,8 @@ from interlock.core.messages import (
     FlattenGoal,
     KillSet,
     LockChanged,
+    MarketState,
+    PermitIssued,
     PermitRevoked,
     RiskEvent,
     Tick,
@@ -195,7 +197,7 @@ def an_order_with_a_stop(bench: Bench) -> None:
     ask(bench)
 
 
-@bites("no_stop_gap_frac", low=0.1, high=10.0, off=(Code.STOP_REQUIRED,))
+@bites("no_stop_gap_frac", low=0.1, high=10.0, off=(Code.STOP_REQUIRED, Code.LIQUIDATION_DISTANCE))
 def an_order_without_a_stop(bench: Bench) -> None:
     ask(bench, stop_price=nan)
 
@@ -274,6 +276,59 @@ def a_resting_order(bench: Bench) -> None:
 def a_second_position(bench: Bench) -> None:
     hold(bench)
     ask(bench, "ETH", notional=100.0)
+
+
+@bites("atr_frac_max", low=0.001, high=0.05)
+@bites("gross_leverage_max", "base_leverage_max", low=0.01, high=2.0)
+@bites("base_risk_frac_max", low=0.0001, high=0.2)
+@bites("liquidation_buffer_frac", low=0.001, high=0.09)
+def an_order_in_an_ordinary_market(bench: Bench) -> None:
+    ask(bench)
+
+
+@bites("market_state_age_s_max", low=1.0, high=7_200.0)
+def an_old_market_state(bench: Bench) -> None:
+    wait(bench, 100.0, "market")
+    ask(bench)
+
+
+UNLIKELY: Final = MarketState("BTC", 0, atr=1.0, p_trend=0.75, p_base=0.1, p_chop=0.75)
+"""A market that somebody else judged; its probabilities are of either label in turn."""
+
+
+@bites("chop_risk_frac_max", low=0.0001, high=0.2)
+@bites("chop_leverage_max", low=0.01, high=2.0, chop_leverage_unsure_max=0.01)
+@bites("chop_leverage_unsure_max", low=0.01, high=2.0, chop_leverage_max=0.01)
+def an_order_in_chop(bench: Bench) -> None:
+    bench.tell_market(msgspec.structs.replace(UNLIKELY, label="CHOP"))
+    ask(bench)
+
+
+@bites("trend_risk_frac_max", low=0.0001, high=0.2)
+@bites("trend_leverage_max", low=0.01, high=2.0, trend_leverage_unsure_max=0.01)
+@bites("trend_leverage_unsure_max", low=0.01, high=2.0, trend_leverage_max=0.01)
+def an_order_in_a_trend(bench: Bench) -> None:
+    bench.tell_market(msgspec.structs.replace(UNLIKELY, label="TREND"))
+    ask(bench)
+
+
+@bites("trend_score_min", low=0.7, high=0.95, base_risk_frac_max=0.0001)
+@bites("chop_score_max", low=0.1, high=0.89, chop_risk_frac_max=0.0001)
+def an_order_in_a_market_with_a_score(bench: Bench) -> None:
+    bench.tell_market(MarketState("BTC", 0, atr=1.0, score=0.8))
+    ask(bench)
+
+
+@bites("unknown_regime", low=0.0, high=2.0)
+def an_order_in_a_market_that_nobody_judged(bench: Bench) -> None:
+    bench.tell_market(MarketState("BTC", 0, atr=1.0))
+    ask(bench)
+
+
+@bites("size_stop_atr", low=1.0, high=2.0, size_quantity=nan, size_frac=nan, base_risk_frac_max=0.005)
+@bites("size_target_atr", low=1.0, high=3.0, size_stop_atr=1.8)
+def an_order_for_the_model(bench: Bench) -> None:
+    ask(bench, notional=nan, stop_price=nan)
 
 
 @bites("size_quantity", low=1.0, high=2.0)
@@ -430,6 +485,8 @@ def essence(output: object) -> object:
             return output.trigger, output.action, output.metadata
         case PermitRevoked() | CancelOrders():
             return output.code
+        case PermitIssued():
+            return f"permit with target {output.target_price}"
         case FlattenGoal():
             return output.code, output.active, output.attempts
         case _:

@@ -29,9 +29,10 @@ from interlock.core.sizing import (
     asks_nonsense,
     cost_per_unit,
     is_sized_by_risk,
+    model_stop,
+    model_target,
     quantity_at_risk,
     requested_steps,
-    stop_and_target,
 )
 from interlock.core.state import AccountRow, PermitRow, SeenIntent, State, SymbolRow, is_stop
 from interlock.core.transitions import micros, patience_s
@@ -417,11 +418,14 @@ def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
 
 def _prices(agenda: Agenda, intent: Intent, r: SymbolRow, limits: Limits) -> tuple[float, float, float]:
     """The worst price that the intent's order may get, its stop and its target: its own, or the sizing model's."""
-    price, stop, target = intent.limit_price, intent.stop_price, intent.target_price
+    side, price, stop, target = intent.side, intent.limit_price, intent.stop_price, intent.target_price
+    worst = price if price == price else collar_price(r, side, limits)
     if stop != stop and limits.size_stop_atr > 0.0:
         entry = price if price == price else r.mark
-        stop, target = stop_and_target(intent, entry, atr_now(r, agenda.at_ns, limits), limits)
-    return price if price == price else collar_price(r, intent.side, limits), stop, target
+        atr = atr_now(r, agenda.at_ns, limits)
+        stop = model_stop(side, entry, atr, limits)
+        target = target if target == target else model_target(side, entry, worst, atr, limits)
+    return worst, stop, target
 
 
 def _steps_asked(

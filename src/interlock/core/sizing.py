@@ -5,7 +5,7 @@ The policy's models: a fixed quantity, a fixed share of equity, or, where it giv
 as loses the regime's share of equity at the stop, costs included.
 """
 
-from math import inf
+from math import inf, nan
 
 from interlock.core.instrument import Instrument
 from interlock.core.limits import Limits
@@ -40,18 +40,19 @@ def is_sized_by_risk(intent: Intent, limits: Limits) -> bool:
     return not named and limits.size_stop_atr > 0.0 and not (limits.size_quantity > 0.0 or limits.size_frac > 0.0)
 
 
-def stop_and_target(intent: Intent, entry: float, atr: float, limits: Limits) -> tuple[float, float]:
-    """
-    The intent's own stop and target; where it names no stop and the policy has a model, the model's around `entry`.
+def model_stop(side: int, entry: float, atr: float, limits: Limits) -> float:
+    """The model's stop for an order around `entry`; NaN where the policy has no model or the ATR is not known."""
+    return entry - side * limits.size_stop_atr * atr if atr > 0.0 and limits.size_stop_atr > 0.0 else nan
 
-    An ATR that is unknown or not above zero gives none.
+
+def model_target(side: int, entry: float, worst: float, atr: float, limits: Limits) -> float:
     """
-    stop, target = intent.stop_price, intent.target_price
-    if stop == stop or not (0.0 < atr < inf and limits.size_stop_atr > 0.0):
-        return stop, target
-    if target != target and limits.size_target_atr > 0.0:
-        target = entry + intent.side * limits.size_target_atr * atr
-    return entry - intent.side * limits.size_stop_atr * atr, target
+    The model's target for such an order; NaN where there is none.
+
+    There is none where the order might be filled beyond it, as a market order may that is far from its collar.
+    """
+    target = entry + side * limits.size_target_atr * atr
+    return target if atr > 0.0 and side * (target - worst) > 0.0 else nan
 
 
 def quantity_at_risk(risk: float, stop_distance: float, cost: float) -> float:
