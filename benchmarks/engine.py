@@ -135,7 +135,7 @@ def engine_with(symbols: int, positions: int) -> tuple[Engine, list[str]]:
     engine.step(AccountOpened("bench", AccountKind.PAPER, "USD", 1e6), at)
     for name in names:
         engine.step(InstrumentSet(Instrument(name, "paper", "USD", 0.001, 0.01, 10.0)), at)
-    universe = tuple(SymbolPolicy(name, 0, 10.0) for name in names)
+    universe = tuple(SymbolPolicy(name, 0, 5.0) for name in names)
     rights = (SourceRight("bot", "trend", may_open=True, may_close=True),)
     engine.step(
         PolicySet("bench", "-", at + 90 * DAY_NS, verified=True, limits=(wide_limits(),), universe=universe, rights=rights),

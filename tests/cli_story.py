@@ -38,6 +38,9 @@ universe = { GOLD = { margin_leverage = "5 x" }, EURO = { margin_leverage = "5 x
 sources = { bot = { trend = ["open", "close"] } }
 exits.owner = "any"
 rules.ORDER_NOTIONAL.notional = "5000 USD"
+rules.ATR_SPIKE = "off: nobody tells a market state in this story"
+rules.GROSS_LEVERAGE = "off: nobody tells a market state in this story"
+rules.TRADE_RISK = "off: nobody tells a market state in this story"
 """
 SCHEMA = 1
 

@@ -13,7 +13,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from interlock.core import guards, numbers
+from interlock.core import guards, limits, numbers
 from interlock.core.guard import Guard
 from interlock.core.limits import SWITCHABLE
 
@@ -24,11 +24,11 @@ INLINED = {
         numbers.at_least,
         numbers.above,
         numbers.by_regime,
-        numbers.floor_if,
         numbers.larger,
         numbers.loss_floor,
         numbers.room,
         numbers.smaller,
+        numbers.within,
     )
 }
 HEAD = '''"""
@@ -42,7 +42,7 @@ from math import inf, nan
 from interlock.core.codes import Code
 from interlock.core.constants import BASE, CHOP, MONEY_SCALE, TREND
 from interlock.core.facts import Facts
-from interlock.core.limits import {bits}Limits
+from interlock.core.limits import Limits
 
 Found = list[tuple[Code, float]]
 
@@ -66,6 +66,8 @@ class Inline(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
         name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name == "floor_if":
+            return floor_if_asked(*node.args)
         if name not in INLINED:
             return node
         helper = definition(INLINED[name])
@@ -73,6 +75,14 @@ class Inline(ast.NodeTransformer):
         assert isinstance(result, ast.Return) and result.value is not None
         values = dict(zip((each.arg for each in helper.args.args), node.args, strict=True))
         return Substitute(values).visit(result.value)  # type: ignore[no-any-return]
+
+
+def floor_if_asked(active: ast.expr, bit: ast.expr, line: ast.expr) -> ast.expr:
+    """The floor where its rule is on: loss rules are on where the policy says so, for every kind of account."""
+    assert ast.unparse(active) == "p.active"
+    assert isinstance(bit, ast.Name)
+    asked = asked_bit(getattr(limits, bit.id))
+    return ast.IfExp(ast.parse(asked, mode="eval").body, line, ast.parse("-inf", mode="eval").body)
 
 
 class Substitute(ast.NodeTransformer):
@@ -85,6 +95,21 @@ class Substitute(ast.NodeTransformer):
         return self.values.get(node.id, node)
 
 
+DIGIT = 30
+"""Bits of an integer that the interpreter handles in one piece; asking a longer one for a bit takes three times as long."""
+
+
+def asked_bit(bit: int) -> str:
+    """The expression that is true where the bit is set."""
+    return f"active_{bit // DIGIT} & {1 << bit % DIGIT}"
+
+
+def pieces() -> list[str]:
+    """The lines that cut `active` into pieces of one digit."""
+    count = (len(SWITCHABLE) - 1) // DIGIT + 1
+    return [f"active_{number} = active >> {DIGIT * number} & {(1 << DIGIT) - 1}" for number in range(count)]
+
+
 ENOUGH = ast.unparse(Inline().visit(ast.parse("at_least(allowed, requested)", mode="eval")))
 
 
@@ -94,7 +119,7 @@ def statements(guard: Guard) -> list[str]:
     assert isinstance(last, ast.Return) and last.value is not None
     assert all(isinstance(each, ast.Assign) for each in before), f"{guard.code}: a guard returns once, at its end"
     lines = [ast.unparse(each) for each in before]
-    on = "" if guard.structural else f"active & {1 << SWITCHABLE.index(guard.code)} and "
+    on = "" if guard.structural else f"{asked_bit(SWITCHABLE.index(guard.code))} and "
     value = last.value
     veto = [f"    found.append((Code.{guard.code}, 0.0))", "    allowance = 0.0"]
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "open_if":
@@ -143,11 +168,10 @@ def source() -> str:
         lines += [line for statement in statements(guard) for line in statement.split("\n")]
     tree = ast.parse("\n".join(lines))
     local = Local(tree)
-    bindings = [f"{name} = {name[0]}.{name[2:]}" for name in local.repeated]
+    bindings = [*pieces(), *(f"{name} = {name[0]}.{name[2:]}" for name in local.repeated)]
     asked = ast.unparse(local.visit(tree))
     body = textwrap.indent("\n".join([*bindings, asked, "return allowance", ""]), "    ")
-    names = [f"{code}_BIT" for code in SWITCHABLE if f"{code}_BIT" in body]
-    return HEAD.format(bits="".join(f"{name}, " for name in names)) + body
+    return HEAD + body
 
 
 def formatted() -> str:

@@ -32,6 +32,7 @@ from interlock.core.messages import (
     InstrumentSet,
     Intent,
     MarketBatch,
+    MarketState,
     Output,
     PolicySet,
     PositionAt,
@@ -70,7 +71,11 @@ class AccountDescribed(Described, frozen=True, kw_only=True):
 
 
 class SymbolDescribed(Described, frozen=True, kw_only=True):
-    """A symbol: its definition at the venue, its prices, and the signed quantity held at an average entry price."""
+    """
+    A symbol: its definition at the venue, its prices, its market state, the signed quantity held at an average entry price.
+
+    `confidence` is how likely its regime is the one named.
+    """
 
     step: Price
     tick: Price
@@ -82,6 +87,10 @@ class SymbolDescribed(Described, frozen=True, kw_only=True):
     ask: Price | None = None
     mark: Price | None = None
     price_age: Age = "0 s"
+    atr: Price | None = None
+    regime: Literal["TREND", "BASE", "CHOP"] | None = None
+    confidence: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.5
+    market_age: Age = "0 s"
     quantity: float = 0.0
     entry: Price | None = None
 
@@ -197,6 +206,7 @@ def _inputs(situation: Situation, policy: PolicySet, at_ns: int) -> list[tuple[i
     marked_ns = at_ns - _age_ns("account.equity_age", account.equity_age)
     aged: list[tuple[int, Input]] = [
         *_quotes(symbols, at_ns),
+        *_markets(symbols, at_ns),
         (reported_ns, PositionsReported(_held(symbols), reported_ns)),
         (alive_ns, Heartbeat(policy.exit_owner)),
         (marked_ns, EquityMarked(account.equity, nan, marked_ns)),
@@ -226,6 +236,18 @@ def _quotes(symbols: dict[str, SymbolDescribed], at_ns: int) -> Iterator[tuple[i
         rate, rate_at_ns = (nan, 0) if described.rate is None else (described.rate, quoted_ns)
         quote = Quote(name, described.bid, described.ask, mark, quoted_ns, mark, mark, rate, rate_at_ns)
         yield quoted_ns, MarketBatch((quote,))
+
+
+def _markets(symbols: dict[str, SymbolDescribed], at_ns: int) -> Iterator[tuple[int, Input]]:
+    """What is known of the symbols' market states; the other regimes share what is left of the confidence."""
+    for name, described in symbols.items():
+        told_ns = at_ns - _age_ns(f"symbols.{name}.market_age", described.market_age)
+        other = (1.0 - described.confidence) / 2.0
+        likely = dict.fromkeys(("p_trend", "p_base", "p_chop"), other) if described.regime else {}
+        if described.regime:
+            likely[f"p_{described.regime.lower()}"] = described.confidence
+        if described.atr is not None or described.regime:
+            yield told_ns, MarketState(name, told_ns, _known(described.atr), label=described.regime or "", **likely)
 
 
 def _mark(described: SymbolDescribed) -> float:

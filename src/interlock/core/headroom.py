@@ -78,7 +78,8 @@ def use(guard: Guard, facts: Facts, limits: Limits, requested: float) -> float:
     """
     The share of its limit that the order uses: 1 where it binds, above where it objects; NaN where no limit decides.
 
-    Of several limits the one that is used most counts. For a floor, what counts is the distance below the whole.
+    Of several limits the one that is used most counts. For a floor, what counts is the distance below the whole; for a
+    buffer, how much of what there is must stay free.
     """
     most = nan
     for name in guard.limits:
@@ -89,7 +90,7 @@ def use(guard: Guard, facts: Facts, limits: Limits, requested: float) -> float:
         if LIMIT_FIELDS[name].tighter == "lower":
             share = edge / at if at > 0.0 else nan
         elif len(guard.limits) == 1 and at < 1.0:
-            share = (1.0 - edge) / (1.0 - at)
+            share = (1.0 - edge) / (1.0 - at) if name.endswith("_min") else at / edge if edge > 0.0 else inf
         if not share <= most:
             most = share if not isnan(share) else most
     return most

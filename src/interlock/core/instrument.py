@@ -62,7 +62,10 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         if not 0.0 < quantity < inf:
             return 0
         steps = quantity / self.step
-        return min(int(steps + steps * STEP_TOLERANCE), MAX_STEPS) if steps < MAX_STEPS else MAX_STEPS
+        if not steps < MAX_STEPS:
+            return MAX_STEPS
+        whole = int(steps + steps * STEP_TOLERANCE)
+        return whole if whole < MAX_STEPS else MAX_STEPS
 
     def quantity(self, steps: int) -> float:
         """Base units in `steps`, signed as they are."""
@@ -76,27 +79,28 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         """
         return -self.multiplier / price if self.inverse else self.multiplier * price
 
-    def liquidation_price(self, side: int, entry: float, leverage: float, value: float) -> float:
+    def liquidation_price(self, side: int, price: float, leverage: float, steps: int, held: int, cost: float) -> float:
         """
-        The price at which the venue would take over a position of that value alone, estimated; NaN where unknown.
+        The price at which the venue would take over a position, estimated as if it stood alone; NaN where unknown.
 
-        That is where what is left of its initial margin is its maintenance margin. 0 (bought) and infinity (sold) are
-        never.
+        That is where what is left of its initial margin is its maintenance margin; 0 (bought) and infinity (sold) are
+        never. The position is `steps` at `price` on top of `held` on the same side, which cost so much in settlement
+        currency, all >= 0.
         """
         share = self.maintenance_frac
-        for least, higher in self.maintenance_tiers:
-            if value >= least:
-                share = higher
-        if not (share >= 0.0 and leverage > 0.0 and entry > 0.0):
+        if not (share >= 0.0 and leverage > 0.0 and price > 0.0):
             return nan
+        if held:
+            unit = self.multiplier * self.step
+            total = held + steps
+            price = unit * total / (cost + unit * steps / price) if self.inverse else (cost / unit + price * steps) / total
+        if self.maintenance_tiers:
+            value = abs(self.value(price)) * (held + steps) * self.step
+            share = max(share, *(higher for least, higher in self.maintenance_tiers if value >= least))
         margin = side / leverage
         if self.inverse:
-            return entry * (1.0 + side * share) / (1.0 + margin) if margin > -1.0 else inf
-        return entry * (1.0 - margin) / (1.0 - side * share) if margin < 1.0 else 0.0
-
-    def price_at(self, value: float) -> float:
-        """The price at which one base unit has that value; the inverse of `value`."""
-        return -self.multiplier / value if self.inverse else value / self.multiplier
+            return price * (1.0 + side * share) / (1.0 + margin) if margin > -1.0 else inf
+        return price * (1.0 - margin) / (1.0 - side * share) if margin < 1.0 else 0.0
 
     def unit_value(self, price: float, rate: float) -> float:
         """Notional of one step in account currency, >= 0, at `price` and `rate` (settlement to account currency)."""

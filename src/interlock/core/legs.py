@@ -24,7 +24,7 @@ from interlock.core.limits import SWITCHABLE, Limits
 from interlock.core.locks import FREE, Binding, account_lock, strategy_lock, symbol_lock
 from interlock.core.messages import Decision, Intent, Objection, PermitIssued, PermitRevoked
 from interlock.core.numbers import at_least, by_regime
-from interlock.core.observe import Order, atr_now, collar_price, equity_now, observe, regime_now, spread_bps
+from interlock.core.observe import Order, collar_price, equity_now, market_now, observe, spread_bps
 from interlock.core.sizing import (
     asks_nonsense,
     cost_per_unit,
@@ -345,8 +345,9 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) 
     allowance, found = ask_guards(a, facts, limits, requested)
     granted = _granted(state, intent, order, allowance, requested, blocked=bool(found))
     headline, lock = (ALLOWED, FREE) if granted else _headline(found, order)
-    decision = agenda.take_id()
-    permit = agenda.take_id() if granted else 0
+    decision = agenda.next_id
+    permit = decision + 1 if granted else 0
+    agenda.next_id = decision + (2 if granted else 1)
     agenda.emit(
         Decision(
             decision,
@@ -422,7 +423,7 @@ def _prices(agenda: Agenda, intent: Intent, r: SymbolRow, limits: Limits) -> tup
     worst = price if price == price else collar_price(r, side, limits)
     if stop != stop and limits.size_stop_atr > 0.0:
         entry = price if price == price else r.mark
-        atr = atr_now(r, agenda.at_ns, limits)
+        atr, _ = market_now(r, agenda.at_ns, limits)
         stop = model_stop(side, entry, atr, limits)
         target = target if target == target else model_target(side, entry, worst, atr, limits)
     return worst, stop, target
@@ -438,9 +439,9 @@ def _steps_asked(
     if not is_sized_by_risk(intent, limits):
         return requested_steps(intent, instrument, unit_notional, equity_now(state, now_ns), limits)
     r = state.symbols[index]
-    if not (atr_now(r, now_ns, limits) > 0.0 and price > 0.0 and stop > 0.0):
+    atr, regime = market_now(r, now_ns, limits)
+    if not (atr > 0.0 and price > 0.0 and stop > 0.0):
         return 0
-    regime, _ = regime_now(r, now_ns, limits)
     risk_frac = by_regime(regime, limits.chop_risk_frac_max, limits.base_risk_frac_max, limits.trend_risk_frac_max)
     distance = abs(instrument.value(price) - instrument.value(stop)) * r.rate
     cost = cost_per_unit(unit_notional / instrument.step, limits.cost_frac, spread_bps(r))
@@ -458,8 +459,11 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflic
     r = state.symbols[index]
     instrument = state.instruments[index]
     assert instrument is not None
-    side = intent.side
-    price, stop, target = _prices(agenda, intent, r, limits)
+    side, price, stop, target = intent.side, intent.limit_price, intent.stop_price, intent.target_price
+    if stop != stop:
+        price, stop, target = _prices(agenda, intent, r, limits)
+    elif price != price:
+        price = collar_price(r, side, limits)
     unit = nan
     if price > 0.0:
         unit = instrument.unit_value(price, r.rate)

@@ -4,7 +4,19 @@ from math import inf, nan
 
 from interlock.core.constants import BASE, CHOP, MONEY_SCALE, TREND
 
-__all__ = ["above", "at_least", "by_regime", "floor_if", "larger", "loss_floor", "open_if", "room", "share", "smaller"]
+__all__ = [
+    "above",
+    "at_least",
+    "by_regime",
+    "floor_if",
+    "larger",
+    "loss_floor",
+    "open_if",
+    "room",
+    "share",
+    "smaller",
+    "within",
+]
 
 
 def open_if(safe: bool) -> float:
@@ -19,6 +31,11 @@ def at_least(amount: float, line: float) -> bool:
     Rounding keeps order, so what holds without it holds with it, and only the rest is rounded.
     """
     return -inf < line <= amount < inf or (amount * MONEY_SCALE + 0.5) // 1.0 >= (line * MONEY_SCALE + 0.5) // 1.0
+
+
+def within(x: float, limit: float) -> bool:
+    """Whether x is no further from zero than the limit; False when either is NaN."""
+    return -limit <= x <= limit
 
 
 def above(amount: float, line: float) -> bool:
@@ -37,12 +54,8 @@ def smaller(a: float, b: float) -> float:
 
 
 def by_regime(regime: float, chop: float, base: float, trend: float) -> float:
-    """The one of the three that belongs to the regime; NaN when it is none of them, or any of them is NaN."""
-    return (
-        (trend if regime == TREND else base if regime == BASE else chop if regime == CHOP else nan)
-        if chop + base + trend >= 0.0
-        else nan
-    )
+    """The one of the three that belongs to the regime; NaN when it is none of them."""
+    return base if regime == BASE else trend if regime == TREND else chop if regime == CHOP else nan
 
 
 def loss_floor(reference: float, loss_frac: float) -> float:

@@ -8,11 +8,10 @@ import msgspec
 from interlock.core.codes import AccountKind, TradingState
 from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS, PRICE_TOLERANCE
 from interlock.core.facts import Facts
-from interlock.core.instrument import Instrument
 from interlock.core.limits import Limits
 from interlock.core.locks import FREE, Binding
 from interlock.core.measure import equity_gap, guard_equity, session_of
-from interlock.core.numbers import larger, share
+from interlock.core.numbers import larger, share, within
 from interlock.core.state import PermitRow, State, SymbolRow
 from interlock.core.transitions import money
 
@@ -84,35 +83,16 @@ def _unexplained(state: State, now_ns: int) -> tuple[float, float, float, float]
     return guard_equity(a.venue_equity, ours), equity_gap(a.venue_equity, ours), ours, unexplained
 
 
-def regime_now(r: SymbolRow, now_ns: int, limits: Limits) -> tuple[float, float]:
-    """
-    The symbol's regime and its probability; where it is unknown or too old, what the policy lets it count as, if it does.
-
-    What stands in for an unknown regime does so at even odds.
-    """
-    if r.regime == r.regime and abs(now_ns - r.market_at_ns) <= limits.market_state_age_s_max * NS_PER_S_FLOAT:
-        return r.regime, r.regime_p
+def stand_in(limits: Limits) -> tuple[float, float]:
+    """The regime that the policy lets an unknown one count as, at even odds; NaN where it names none."""
     return (limits.unknown_regime, 0.5) if limits.unknown_regime > 0.0 else (nan, nan)
 
 
-def atr_now(r: SymbolRow, now_ns: int, limits: Limits) -> float:
-    """The symbol's average true range; NaN where it is unknown or too old."""
-    return r.atr if abs(now_ns - r.market_at_ns) <= limits.market_state_age_s_max * NS_PER_S_FLOAT else nan
-
-
-def liquidation_price(r: SymbolRow, instrument: Instrument, order: Order) -> float:
-    """Where the venue would liquidate the position that the order adds to, were it filled at its worst price."""
-    steps = order.steps
-    if not order.worst_price > 0.0:
-        return nan
-    value = steps * instrument.step * instrument.value(order.worst_price)
-    if r.position * order.side > 0:
-        value += abs(money(r.cost)) * (-1.0 if instrument.inverse else 1.0)
-        steps += abs(r.position)
-    if not steps or r.known != 1.0:
-        return nan
-    entry = instrument.price_at(value / (steps * instrument.step))
-    return instrument.liquidation_price(order.side, entry, order.margin_leverage, abs(value))
+def market_now(r: SymbolRow, now_ns: int, limits: Limits) -> tuple[float, float]:
+    """The symbol's average true range and its regime; NaN and what stands in for it where they are unknown or too old."""
+    if not within(age_s(now_ns, r.market_at_ns), limits.market_state_age_s_max):
+        return nan, stand_in(limits)[0]
+    return r.atr, r.regime if r.regime == r.regime else stand_in(limits)[0]
 
 
 def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Limits, own: PermitRow | None) -> Facts:
@@ -157,9 +137,19 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     rate_age = 0.0
     if r.rate_at_ns != OPERATOR_NS or a.book_rate_at_ns != OPERATOR_NS:
         rate_age = larger(age_s(now_ns, r.rate_at_ns), age_s(now_ns, a.book_rate_at_ns))
+    bid, ask = r.bid, r.ask
+    mark_age = (now_ns - r.mark_at_ns) / NS_PER_S_FLOAT if r.mark_at_ns > 0 else nan
+    book_age = (now_ns - a.book_at_ns) / NS_PER_S_FLOAT if a.book_at_ns != OPERATOR_NS else 0.0
     stop_frac = abs(price - stop) / price if price > 0.0 else nan
     free = order.account_lock is FREE and order.strategy_lock is FREE
-    regime, regime_p = regime_now(r, now_ns, limits)
+    held, cost = (abs(r.position), abs(r.cost) / MICROS) if r.position * side > 0 else (0, 0.0)
+    liquidation = nan
+    if r.known == 1.0:
+        liquidation = instrument.liquidation_price(side, price, order.margin_leverage, steps, held, cost)
+    market_age = (now_ns - r.market_at_ns) / NS_PER_S_FLOAT if r.market_at_ns > 0 else nan
+    regime, regime_p = r.regime, r.regime_p
+    if regime != regime or not within(market_age, limits.market_state_age_s_max):
+        regime, regime_p = stand_in(limits)
     return Facts(
         a.policy_loaded,
         a.policy_verified,
@@ -203,13 +193,13 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         a.drawdown_ref,
         state.calendars[a.day_calendar].open_equity if a.day_calendar >= 0 else nan,
         state.calendars[a.week_calendar].open_equity if a.week_calendar >= 0 else nan,
-        r.bid,
-        r.ask,
+        bid,
+        ask,
         r.mark,
-        inf if r.doubt != 0.0 or r.mark_at_ns < session_opened_ns else age_s(now_ns, r.mark_at_ns),
-        inf if a.book_at_ns == 0 else age_s(now_ns, a.book_at_ns),
+        inf if r.doubt != 0.0 or r.mark_at_ns < session_opened_ns else mark_age,
+        inf if a.book_at_ns == 0 else book_age,
         rate_age,
-        spread_bps(r),
+        (ask - bid) / (0.5 * (bid + ask)) * 1e4 if bid > 0.0 else nan,
         held_here + here / MICROS,
         symbol_is_open,
         strategy_held + strategy_reserved / MICROS,
@@ -220,10 +210,10 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         equity - a.held_margin - margin / MICROS,
         a.held_risk + risk / MICROS,
         r.atr,
-        (now_ns - r.market_at_ns) / NS_PER_S_FLOAT if r.market_at_ns > 0 else nan,
+        market_age,
         regime,
         regime_p,
-        liquidation_price(r, instrument, order),
+        liquidation,
     )
 
 

@@ -70,5 +70,6 @@ def on_market_state(
     r.p_trend = p_trend if 0.0 <= p_trend <= 1.0 else nan
     r.p_base = p_base if 0.0 <= p_base <= 1.0 else nan
     r.p_chop = p_chop if 0.0 <= p_chop <= 1.0 else nan
-    r.regime_p = by_regime(regime, r.p_chop, r.p_base, r.p_trend)
+    known = r.p_trend + r.p_base + r.p_chop >= 0.0
+    r.regime_p = by_regime(regime, r.p_chop, r.p_base, r.p_trend) if known else nan
     r.regime = regime if r.regime_p >= 0.0 else nan

@@ -66,12 +66,13 @@ def state_file(folder: Path, *changes: tuple[str, str]) -> str:
 
 def test_an_order_that_may_go_out() -> None:
     shown = run("check", INTENT, "--state", STATE).stdout
-    assert shown.startswith("ALLOWED: all 6,242.41 USDT asked for; closest is DAILY_LOSS, 70 %")
+    assert shown.startswith("ALLOWED: all 6,120.01 USDT asked for; closest is TRADE_RISK, 95 %")
     assert "equity 9,850, may fall by 59.8 to 9,790.2" in " ".join(shown.split())
 
 
 def test_the_same_from_options_with_options_winning() -> None:
-    words = ("--symbol", "BTCUSDT", "--side", "buy", "--quantity", "0.1", "--stop", "59900", "--state", STATE)
+    words = ("--symbol", "BTCUSDT", "--side", "buy", "--quantity", "0.1", "--stop", "60800", "--state", STATE)
+    words += ("--limit", "61200.1")
     assert told("check", *words)["decisions"][0] == told("check", INTENT, "--state", STATE)["decisions"][0]
     smaller = told("check", INTENT, "--quantity", "0.05", "--state", STATE)
     assert smaller["explanations"][0]["granted_steps"] == 50
@@ -92,6 +93,10 @@ def test_an_order_that_may_not(tmp_path: Path) -> None:
         (("peak = 10400", "peak = 10900\ndrawdown_ref = 10900"), "DRAWDOWN"),
         (("bid = 61200.0", "bid = 60000.0"), "SPREAD_SPIKE"),
         (("bid = 61200.0\n", ""), "MARKET_STALE"),
+        (("atr = 410.0", "atr = 4100.0"), "ATR_SPIKE"),
+        (('market_age = "20 min"', 'market_age = "4 h"'), "TRADE_RISK"),
+        (('regime = "BASE"', 'regime = "CHOP"'), "TRADE_RISK"),
+        (('regime = "BASE"\n', ""), "GROSS_LEVERAGE"),
     ],
 )
 def test_each_part_of_the_description_counts(tmp_path: Path, change: tuple[str, str], code: str) -> None:
@@ -111,17 +116,22 @@ def test_a_described_account_has_its_figures() -> None:
 
 
 def test_what_is_left_out_is_undamaged_and_now(tmp_path: Path) -> None:
+    calm = {"atr": 0.01, "regime": "BASE"}
     (tmp_path / "state.json").write_text(
         json.dumps(
             {
                 "policy": POLICY,
                 "account": {"currency": "USDT", "equity": 5000},
-                "symbols": {"BTCUSDT": {"step": 0.001, "tick": 0.1, "bid": 1.0, "ask": 1.0, "mark": 1.0, "rate": 1.0}},
+                "symbols": {
+                    "BTCUSDT": {"step": 0.001, "tick": 0.1, "bid": 1.0, "ask": 1.0, "mark": 1.0, "rate": 1.0, **calm}
+                },
                 "at": "2026-12-01T00:00:00+00:00",
             }
         )
     )
-    facts = told("check", INTENT, "--stop", "0.9", "--state", str(tmp_path / "state.json"))["decisions"][0]["facts"]
+    facts = told("check", INTENT, "--stop", "0.9", "--limit", "1", "--state", str(tmp_path / "state.json"))["decisions"][0][
+        "facts"
+    ]
     references = ("initial_balance", "day_open_equity", "week_open_equity", "equity_peak", "drawdown_ref")
     assert {facts[name] for name in references} == {5000.0}
 

@@ -41,11 +41,17 @@ def net_exposure(f: Facts, p: Limits) -> float:
 def gross_leverage(f: Facts, p: Limits) -> float:
     """Gross exposure, and that of the symbol, stay within their multiples of equity, the symbol's by its regime."""
     sure = 2.0 * f.regime_p - 1.0 if f.regime_p > 0.5 else 0.0
-    chop = p.chop_leverage_unsure_max * (1.0 - sure) + p.chop_leverage_max * sure
-    trend = p.trend_leverage_unsure_max * (1.0 - sure) + p.trend_leverage_max * sure
-    total = room(p.gross_leverage_max * f.equity, f.gross_notional)
-    here = room(by_regime(f.regime, chop, p.base_leverage_max, trend) * f.equity, f.symbol_notional)
-    return smaller(total, here) if 0.0 <= f.regime_p <= 1.0 else 0.0
+    cap = by_regime(
+        f.regime,
+        p.chop_leverage_unsure_max * (1.0 - sure) + p.chop_leverage_max * sure,
+        p.base_leverage_max,
+        p.trend_leverage_unsure_max * (1.0 - sure) + p.trend_leverage_max * sure,
+    )
+    total = p.gross_leverage_max * f.equity - f.gross_notional
+    here = cap * f.equity - f.symbol_notional
+    given = p.chop_leverage_unsure_max + p.chop_leverage_max + p.trend_leverage_unsure_max + p.trend_leverage_max >= 0.0
+    known = given and 0.0 <= f.regime_p <= 1.0 and f.gross_notional >= 0.0 and f.symbol_notional >= 0.0 and f.equity < inf
+    return smaller(total, here) if known else 0.0
 
 
 @guard("CONCURRENT_POSITIONS", remedy="close a position first")

@@ -10,7 +10,7 @@ from math import inf
 from interlock.core.facts import Facts
 from interlock.core.guard import guard
 from interlock.core.limits import Limits
-from interlock.core.numbers import open_if
+from interlock.core.numbers import open_if, within
 
 
 @guard("INTENT_STALE", remedy="stamp created_at_ns when the intent is made, and send it at once")
@@ -28,7 +28,7 @@ def intent_conflict(f: Facts, p: Limits) -> float:
 @guard("EQUITY_STALE", remedy="is the account stream connected?")
 def equity_stale(f: Facts, p: Limits) -> float:
     """The venue confirmed equity recently enough."""
-    return open_if(abs(f.equity_age_s) <= p.equity_age_s_max)
+    return open_if(within(f.equity_age_s, p.equity_age_s_max))
 
 
 @guard("EQUITY_IMPLAUSIBLE", remedy="compare the venue's balance with fills, fees and cash flows")
@@ -44,23 +44,23 @@ def market_stale(f: Facts, p: Limits) -> float:
     return open_if(
         0.0 < f.bid <= f.ask < inf
         and 0.0 < f.mark < inf
-        and abs(f.mark_age_s) <= p.mark_age_s_max
-        and abs(f.book_age_s) <= p.mark_age_s_max
-        and abs(f.rate_age_s) <= p.mark_age_s_max
+        and within(f.mark_age_s, p.mark_age_s_max)
+        and within(f.book_age_s, p.mark_age_s_max)
+        and within(f.rate_age_s, p.mark_age_s_max)
     )
 
 
 @guard("POSITION_UNRECONCILED", remedy="is the venue answering position and order queries?")
 def position_unreconciled(f: Facts, p: Limits) -> float:
     """The venue confirmed all positions recently, and no order's fate is unknown."""
-    confirmed = f.reconciled == 1.0 and abs(f.reconciled_age_s) <= p.reconciled_age_s_max
+    confirmed = f.reconciled == 1.0 and within(f.reconciled_age_s, p.reconciled_age_s_max)
     return open_if(confirmed and f.unknown_count == 0.0)
 
 
 @guard("CONTROLLER_DEAD", remedy="restart the exit owner, or hand its positions to the built-in rules")
 def controller_dead(f: Facts, p: Limits) -> float:
     """Whoever owns the exits is alive."""
-    return open_if(abs(f.controller_age_s) <= p.controller_age_s_max)
+    return open_if(within(f.controller_age_s, p.controller_age_s_max))
 
 
 @guard("CLOCK_UNTRUSTED", remedy="check time synchronisation; two venue reads or an operator restore trust")

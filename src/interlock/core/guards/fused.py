@@ -9,14 +9,7 @@ from math import inf, nan
 from interlock.core.codes import Code
 from interlock.core.constants import BASE, CHOP, MONEY_SCALE, TREND
 from interlock.core.facts import Facts
-from interlock.core.limits import (
-    DAILY_LOSS_BIT,
-    WEEKLY_LOSS_BIT,
-    DRAWDOWN_BIT,
-    TOTAL_DRAWDOWN_BIT,
-    EQUITY_GUARD_BIT,
-    Limits,
-)
+from interlock.core.limits import Limits
 
 Found = list[tuple[Code, float]]
 
@@ -24,7 +17,11 @@ Found = list[tuple[Code, float]]
 def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) -> float:
     """The smallest allowance of the active guards, in account currency; those that object are added to `found`."""
     allowance = inf
+    active_0 = active >> 0 & 1073741823
+    active_1 = active >> 30 & 1073741823
     f_equity = f.equity
+    p_equity_age_s_max = p.equity_age_s_max
+    p_reconciled_age_s_max = p.reconciled_age_s_max
     f_stop_frac = f.stop_frac
     p_cost_frac = p.cost_frac
     f_risk_at_stops = f.risk_at_stops
@@ -34,38 +31,41 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_symbol_is_open = f.symbol_is_open
     f_position_count = f.position_count
     p_position_count_max = p.position_count_max
+    f_symbol_notional = f.symbol_notional
+    p_base_risk_frac_max = p.base_risk_frac_max
     f_mark = f.mark
     p_mark_age_s_max = p.mark_age_s_max
+    p_controller_age_s_max = p.controller_age_s_max
     f_initial_balance = f.initial_balance
     p_equity_floor_frac_min = p.equity_floor_frac_min
     f_worst_price = f.worst_price
     f_unit_notional = f.unit_notional
-    f_symbol_notional = f.symbol_notional
     f_strategy_notional = f.strategy_notional
     f_pending_side_notional = f.pending_side_notional
     f_free_margin = f.free_margin
     f_margin_leverage = f.margin_leverage
     f_regime_p = f.regime_p
+    f_regime = f.regime
+    p_trend_leverage_max = p.trend_leverage_max
     p_trend_risk_frac_max = p.trend_risk_frac_max
-    p_active = p.active
     f_day_open_equity = f.day_open_equity
     f_week_open_equity = f.week_open_equity
     f_drawdown_ref = f.drawdown_ref
     f_equity_peak = f.equity_peak
     f_order_ahead_s = f.order_ahead_s
     f_stop_price = f.stop_price
-    p_gross_leverage_max = p.gross_leverage_max
-    f_regime = f.regime
-    p_base_risk_frac_max = p.base_risk_frac_max
+    p_market_state_age_s_max = p.market_state_age_s_max
+    p_trend_leverage_unsure_max = p.trend_leverage_unsure_max
+    p_chop_risk_frac_max = p.chop_risk_frac_max
     f_liquidation_price = f.liquidation_price
     p_day_loss_frac_max = p.day_loss_frac_max
     p_week_loss_frac_max = p.week_loss_frac_max
     p_drawdown_frac_max = p.drawdown_frac_max
     p_total_drawdown_frac_max = p.total_drawdown_frac_max
     p_order_interval_s = p.order_interval_s
-    p_chop_risk_frac_max = p.chop_risk_frac_max
+    p_chop_leverage_unsure_max = p.chop_leverage_unsure_max
+    p_chop_leverage_max = p.chop_leverage_max
     p_order_burst_count_max = p.order_burst_count_max
-    p_base_leverage_max = p.base_leverage_max
     if not f.policy_loaded == 1.0:
         found.append((Code.POLICY_MISSING, 0.0))
         allowance = 0.0
@@ -81,10 +81,12 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not f.in_universe == 1.0:
         found.append((Code.POLICY_UNIVERSE_FILTER, 0.0))
         allowance = 0.0
-    if active & 1 and (not (0.0 < f_margin_leverage <= p.margin_leverage_max and f_margin_leverage <= f.bracket_leverage)):
+    if active_0 & 1 and (
+        not (0.0 < f_margin_leverage <= p.margin_leverage_max and f_margin_leverage <= f.bracket_leverage)
+    ):
         found.append((Code.POLICY_MISSING_LEVERAGE, 0.0))
         allowance = 0.0
-    if active & 2 and (not 0.0 < f_requested_notional < inf):
+    if active_0 & 2 and (not 0.0 < f_requested_notional < inf):
         found.append((Code.POLICY_MISSING_SIZE, 0.0))
         allowance = 0.0
     if not f.source_may_open == 1.0:
@@ -105,7 +107,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not f.symbol_vetoed == 0.0:
         found.append((Code.SYMBOL_VETO, 0.0))
         allowance = 0.0
-    if active & 4 and (not f.session_open == 1.0):
+    if active_0 & 4 and (not f.session_open == 1.0):
         found.append((Code.SESSION_CLOSED, 0.0))
         allowance = 0.0
     if not -p.clock_step_s_max <= f.intent_age_s <= p.intent_age_s_max:
@@ -114,7 +116,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not f.intent_conflict == 0.0:
         found.append((Code.INTENT_CONFLICT, 0.0))
         allowance = 0.0
-    if not abs(f.equity_age_s) <= p.equity_age_s_max:
+    if not -p_equity_age_s_max <= f.equity_age_s <= p_equity_age_s_max:
         found.append((Code.EQUITY_STALE, 0.0))
         allowance = 0.0
     plausible = 0.0 < f_equity < inf and 0.0 <= f.equity_gap_frac <= p.equity_gap_frac_max
@@ -124,23 +126,23 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not (
         0.0 < f.bid <= f.ask < inf
         and 0.0 < f_mark < inf
-        and (abs(f.mark_age_s) <= p_mark_age_s_max)
-        and (abs(f.book_age_s) <= p_mark_age_s_max)
-        and (abs(f.rate_age_s) <= p_mark_age_s_max)
+        and (-p_mark_age_s_max <= f.mark_age_s <= p_mark_age_s_max)
+        and (-p_mark_age_s_max <= f.book_age_s <= p_mark_age_s_max)
+        and (-p_mark_age_s_max <= f.rate_age_s <= p_mark_age_s_max)
     ):
         found.append((Code.MARKET_STALE, 0.0))
         allowance = 0.0
-    confirmed = f.reconciled == 1.0 and abs(f.reconciled_age_s) <= p.reconciled_age_s_max
+    confirmed = f.reconciled == 1.0 and -p_reconciled_age_s_max <= f.reconciled_age_s <= p_reconciled_age_s_max
     if not (confirmed and f.unknown_count == 0.0):
         found.append((Code.POSITION_UNRECONCILED, 0.0))
         allowance = 0.0
-    if active & 8 and (not abs(f.controller_age_s) <= p.controller_age_s_max):
+    if active_0 & 8 and (not -p_controller_age_s_max <= f.controller_age_s <= p_controller_age_s_max):
         found.append((Code.CONTROLLER_DEAD, 0.0))
         allowance = 0.0
     if not f.clock_trusted == 1.0:
         found.append((Code.CLOCK_UNTRUSTED, 0.0))
         allowance = 0.0
-    if active & 16 and (
+    if active_0 & 16 and (
         not (
             -inf < (f_day_open_equity * (1.0 - p_day_loss_frac_max) if f_day_open_equity > 0.0 else nan) <= f_equity < inf
             or (f_equity * MONEY_SCALE + 0.5) // 1.0
@@ -150,7 +152,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.DAILY_LOSS, 0.0))
         allowance = 0.0
-    if active & 32 and (
+    if active_0 & 32 and (
         not (
             -inf
             < (f_week_open_equity * (1.0 - p_week_loss_frac_max) if f_week_open_equity > 0.0 else nan)
@@ -165,7 +167,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.WEEKLY_LOSS, 0.0))
         allowance = 0.0
-    if active & 64 and (
+    if active_0 & 64 and (
         not (
             -inf < (f_drawdown_ref * (1.0 - p_drawdown_frac_max) if f_drawdown_ref > 0.0 else nan) <= f_equity < inf
             or (f_equity * MONEY_SCALE + 0.5) // 1.0
@@ -174,7 +176,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.DRAWDOWN, 0.0))
         allowance = 0.0
-    if active & 128 and (
+    if active_0 & 128 and (
         not (
             -inf < (f_equity_peak * (1.0 - p_total_drawdown_frac_max) if f_equity_peak > 0.0 else nan) <= f_equity < inf
             or (f_equity * MONEY_SCALE + 0.5) // 1.0
@@ -184,7 +186,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.TOTAL_DRAWDOWN, 0.0))
         allowance = 0.0
-    if active & 256 and (
+    if active_0 & 256 and (
         not (
             f_initial_balance > 0.0
             and (f_equity * MONEY_SCALE + 0.5) // 1.0
@@ -193,28 +195,20 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.EQUITY_GUARD, 0.0))
         allowance = 0.0
-    if active & 512:
+    if active_0 & 512:
         day = (
-            (f_day_open_equity * (1.0 - p_day_loss_frac_max) if f_day_open_equity > 0.0 else nan)
-            if p_active >> DAILY_LOSS_BIT & 1
-            else -inf
+            (f_day_open_equity * (1.0 - p_day_loss_frac_max) if f_day_open_equity > 0.0 else nan) if active_0 & 16 else -inf
         )
         week = (
             (f_week_open_equity * (1.0 - p_week_loss_frac_max) if f_week_open_equity > 0.0 else nan)
-            if p_active >> WEEKLY_LOSS_BIT & 1
+            if active_0 & 32
             else -inf
         )
-        recent = (
-            (f_drawdown_ref * (1.0 - p_drawdown_frac_max) if f_drawdown_ref > 0.0 else nan)
-            if p_active >> DRAWDOWN_BIT & 1
-            else -inf
-        )
+        recent = (f_drawdown_ref * (1.0 - p_drawdown_frac_max) if f_drawdown_ref > 0.0 else nan) if active_0 & 64 else -inf
         total = (
-            (f_equity_peak * (1.0 - p_total_drawdown_frac_max) if f_equity_peak > 0.0 else nan)
-            if p_active >> TOTAL_DRAWDOWN_BIT & 1
-            else -inf
+            (f_equity_peak * (1.0 - p_total_drawdown_frac_max) if f_equity_peak > 0.0 else nan) if active_0 & 128 else -inf
         )
-        floor = f_initial_balance * p_equity_floor_frac_min if p_active >> EQUITY_GUARD_BIT & 1 else -inf
+        floor = f_initial_balance * p_equity_floor_frac_min if active_0 & 256 else -inf
         floor = floor if floor >= day else day if day > floor else nan
         floor = floor if floor >= week else week if week > floor else nan
         floor = floor if floor >= recent else recent if recent > floor else nan
@@ -236,7 +230,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.LOSS_HEADROOM, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active & 1024 and (not 0.0 <= f.spread_bps <= p.spread_bps_max):
+    if active_0 & 1024 and (not 0.0 <= f.spread_bps <= p.spread_bps_max):
         found.append((Code.SPREAD_SPIKE, 0.0))
         allowance = 0.0
     if not (f_worst_price > 0.0 and f_mark > 0.0 and (abs(f_worst_price - f_mark) <= p.collar_frac_max * f_mark)):
@@ -256,7 +250,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         found.append((Code.ORDER_NOTIONAL, allowed))
         if allowed < allowance:
             allowance = allowed
-    if active & 2048:
+    if active_0 & 2048:
         known = 0.0 < f.requested_quantity < inf and 0.0 < f_unit_notional < inf
         allowed = p.order_quantity_max * f_unit_notional if known else 0.0
         if allowed > 0.0 and (
@@ -272,7 +266,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.ORDER_QUANTITY, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active & 4096 and (
+    if active_0 & 4096 and (
         not (
             -inf < f_order_ahead_s <= p_order_interval_s * (p_order_burst_count_max - 1.0) < inf
             or (p_order_interval_s * (p_order_burst_count_max - 1.0) * MONEY_SCALE + 0.5) // 1.0
@@ -281,7 +275,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.ORDER_RATE, 0.0))
         allowance = 0.0
-    if active & 8192:
+    if active_0 & 8192:
         line = p.symbol_exposure_frac_max * f_equity
         allowed = line - f_symbol_notional if f_symbol_notional >= 0.0 and -inf < line < inf else 0.0
         if allowed > 0.0 and (
@@ -297,7 +291,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.SYMBOL_EXPOSURE, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active & 16384:
+    if active_0 & 16384:
         line = p.strategy_exposure_frac_max * f_equity
         allowed = line - f_strategy_notional if f_strategy_notional >= 0.0 and -inf < line < inf else 0.0
         if allowed > 0.0 and (
@@ -328,7 +322,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         found.append((Code.TOTAL_EXPOSURE, allowed))
         if allowed < allowance:
             allowance = allowed
-    if active & 32768:
+    if active_0 & 32768:
         net = f_side * f.net_notional
         known = f_side * f_side == 1.0 and net > -inf and (f_pending_side_notional >= 0.0) and (0.0 < f_equity < inf)
         allowed = p.net_exposure_frac_max * f_equity - (net + f_pending_side_notional) if known else 0.0
@@ -347,10 +341,10 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 allowance = allowed
     fewer = f_symbol_is_open == 0.0 and f_position_count < p_position_count_max
     one_of_them = f_symbol_is_open == 1.0 and p_position_count_max > 0.0
-    if active & 65536 and (not (0.0 <= f_position_count < inf and (fewer or one_of_them))):
+    if active_0 & 65536 and (not (0.0 <= f_position_count < inf and (fewer or one_of_them))):
         found.append((Code.CONCURRENT_POSITIONS, 0.0))
         allowance = 0.0
-    if active & 131072:
+    if active_0 & 131072:
         known = f_free_margin < inf and 0.0 < f_margin_leverage < inf
         allowed = f_free_margin * f_margin_leverage if known else 0.0
         if allowed > 0.0 and (
@@ -366,7 +360,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.FREE_MARGIN, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active & 262144 and (
+    if active_0 & 262144 and (
         not (
             f_side * f_side == 1.0
             and 0.0 < f_stop_price < inf
@@ -377,55 +371,37 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.STOP_REQUIRED, 0.0))
         allowance = 0.0
-    fresh = abs(f.market_state_age_s) <= p.market_state_age_s_max
-    if active & 268435456 and (not (fresh and 0.0 < f.atr <= p.atr_frac_max * f_mark and (f_mark < inf))):
+    if active_0 & 268435456 and (
+        not (
+            0.0 < f.atr <= p.atr_frac_max * f_mark
+            and f_mark < inf
+            and (-p_market_state_age_s_max <= f.market_state_age_s <= p_market_state_age_s_max)
+        )
+    ):
         found.append((Code.ATR_SPIKE, 0.0))
         allowance = 0.0
-    if active & 536870912:
+    if active_0 & 536870912:
         sure = 2.0 * f_regime_p - 1.0 if f_regime_p > 0.5 else 0.0
-        chop = p.chop_leverage_unsure_max * (1.0 - sure) + p.chop_leverage_max * sure
-        trend = p.trend_leverage_unsure_max * (1.0 - sure) + p.trend_leverage_max * sure
-        total = (
-            p_gross_leverage_max * f_equity - f_gross_notional
-            if f_gross_notional >= 0.0 and -inf < p_gross_leverage_max * f_equity < inf
-            else 0.0
+        cap = (
+            p.base_leverage_max
+            if f_regime == BASE
+            else p_trend_leverage_unsure_max * (1.0 - sure) + p_trend_leverage_max * sure
+            if f_regime == TREND
+            else p_chop_leverage_unsure_max * (1.0 - sure) + p_chop_leverage_max * sure
+            if f_regime == CHOP
+            else nan
         )
-        here = (
-            (
-                (
-                    trend
-                    if f_regime == TREND
-                    else p_base_leverage_max
-                    if f_regime == BASE
-                    else chop
-                    if f_regime == CHOP
-                    else nan
-                )
-                if chop + p_base_leverage_max + trend >= 0.0
-                else nan
-            )
-            * f_equity
-            - f_symbol_notional
-            if f_symbol_notional >= 0.0
-            and -inf
-            < (
-                (
-                    trend
-                    if f_regime == TREND
-                    else p_base_leverage_max
-                    if f_regime == BASE
-                    else chop
-                    if f_regime == CHOP
-                    else nan
-                )
-                if chop + p_base_leverage_max + trend >= 0.0
-                else nan
-            )
-            * f_equity
-            < inf
-            else 0.0
+        total = p.gross_leverage_max * f_equity - f_gross_notional
+        here = cap * f_equity - f_symbol_notional
+        given = p_chop_leverage_unsure_max + p_chop_leverage_max + p_trend_leverage_unsure_max + p_trend_leverage_max >= 0.0
+        known = (
+            given
+            and 0.0 <= f_regime_p <= 1.0
+            and (f_gross_notional >= 0.0)
+            and (f_symbol_notional >= 0.0)
+            and (f_equity < inf)
         )
-        allowed = (total if total <= here else here if here < total else nan) if 0.0 <= f_regime_p <= 1.0 else 0.0
+        allowed = (total if total <= here else here if here < total else nan) if known else 0.0
         if allowed > 0.0 and (
             allowed >= requested
             or -inf < requested <= allowed < inf
@@ -439,22 +415,19 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.GROSS_LEVERAGE, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active & 1073741824:
+    if active_1 & 1:
+        lost_frac = f_stop_frac + p_cost_frac
+        given = p_chop_risk_frac_max + p_base_risk_frac_max + p_trend_risk_frac_max >= 0.0
+        known = given and f_stop_frac >= 0.0 and (lost_frac > 0.0) and (0.0 < f_equity < inf)
         risk_frac = (
-            (
-                p_trend_risk_frac_max
-                if f_regime == TREND
-                else p_base_risk_frac_max
-                if f_regime == BASE
-                else p_chop_risk_frac_max
-                if f_regime == CHOP
-                else nan
-            )
-            if p_chop_risk_frac_max + p_base_risk_frac_max + p_trend_risk_frac_max >= 0.0
+            p_base_risk_frac_max
+            if f_regime == BASE
+            else p_trend_risk_frac_max
+            if f_regime == TREND
+            else p_chop_risk_frac_max
+            if f_regime == CHOP
             else nan
         )
-        lost_frac = f_stop_frac + p_cost_frac
-        known = f_stop_frac >= 0.0 and lost_frac > 0.0 and (0.0 < f_equity < inf)
         allowed = risk_frac * f_equity / lost_frac if known else 0.0
         if allowed > 0.0 and (
             allowed >= requested
@@ -469,7 +442,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.TRADE_RISK, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active & 2147483648 and (
+    if active_1 & 2 and (
         not (
             f_side * f_side == 1.0
             and 0.0 < f_stop_price < inf

@@ -5,7 +5,7 @@ from math import inf
 from interlock.core.facts import Facts
 from interlock.core.guard import guard
 from interlock.core.limits import Limits
-from interlock.core.numbers import at_least, by_regime, open_if
+from interlock.core.numbers import at_least, by_regime, open_if, within
 
 
 @guard("SPREAD_SPIKE", remedy="wait until the spread narrows")
@@ -42,16 +42,18 @@ def order_rate(f: Facts, p: Limits) -> float:
 @guard("ATR_SPIKE", remedy="wait until the market calms down; is its market state told with every bar?")
 def atr_spike(f: Facts, p: Limits) -> float:
     """The average true range is known, fresh, and a small share of the price."""
-    fresh = abs(f.market_state_age_s) <= p.market_state_age_s_max
-    return open_if(fresh and 0.0 < f.atr <= p.atr_frac_max * f.mark and f.mark < inf)
+    return open_if(
+        0.0 < f.atr <= p.atr_frac_max * f.mark and f.mark < inf and within(f.market_state_age_s, p.market_state_age_s_max)
+    )
 
 
 @guard("TRADE_RISK", remedy="send a smaller order or set its stop closer; is the symbol's market state told?")
 def trade_risk(f: Facts, p: Limits) -> float:
     """What the order loses at its stop, costs included, is within the regime's share of equity."""
-    risk_frac = by_regime(f.regime, p.chop_risk_frac_max, p.base_risk_frac_max, p.trend_risk_frac_max)
     lost_frac = f.stop_frac + p.cost_frac
-    known = f.stop_frac >= 0.0 and lost_frac > 0.0 and 0.0 < f.equity < inf
+    given = p.chop_risk_frac_max + p.base_risk_frac_max + p.trend_risk_frac_max >= 0.0
+    known = given and f.stop_frac >= 0.0 and lost_frac > 0.0 and 0.0 < f.equity < inf
+    risk_frac = by_regime(f.regime, p.chop_risk_frac_max, p.base_risk_frac_max, p.trend_risk_frac_max)
     return risk_frac * f.equity / lost_frac if known else 0.0
 
 
