@@ -410,12 +410,13 @@ def test_what_cannot_be_used_is_refused_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_the_bundled_policies_change_no_figure_of_their_presets() -> None:
-    """But for what the instruments need, and the one limit that the run named tight is about."""
+    """But for what the instruments need, a rule that would hide the others, and the limit that tight is about."""
     needed = {"universe", "sources", "policy_version", "created_at", "valid_for", "generator", "expanded_from"}
     for name in POLICIES:
         policy = load_policy(Path(str(files("interlock.demo") / f"policies/{name}.toml")))
         own = {path for path, leaf in policy.leaves.items() if "@" not in leaf.origin and path[0] not in needed}
         expected = {("account", "currency"), ("rules", "ORDER_NOTIONAL", "notional")}
+        expected |= {("rules", "TRADE_RISK")} if name != "layered" else set()
         assert own == expected | ({("rules", "DAILY_LOSS", "loss")} if name == "tight" else set())
         inside = {path[2:] for path in policy.leaves if path[0] == "universe"}
         assert inside == {("margin_leverage",), ("cluster",), ("rules", "PRICE_COLLAR", "collar")}

@@ -19,12 +19,15 @@ from interlock.adapters.tape import Tape
 from interlock.cli.live import lines, page
 from interlock.cli.output import OK, Mistake, failures, out
 from interlock.core.codes import AccountKind
+from interlock.core.constants import CLOSES
 from interlock.core.instrument import Instrument
 from interlock.core.messages import BarClosed, Intent
 from interlock.demo.bot import QUICK, Bot
 from interlock.demo.market import listing_of
+from interlock.market import MarketSeries
 from interlock.service.api import Answer
 from interlock.service.app import Setting, running
+from interlock.service.clock import Clock
 from interlock.service.desk import from_source
 from interlock.service.environment import require_safety_mode
 from interlock.service.gateway import Gateway
@@ -37,6 +40,8 @@ FEE_BPS: Final = 0.2
 LATENCY_S: Final = 0.02
 DRAWN_S: Final = 0.25
 LOGGED_S: Final = 5.0
+LOOK_BACK_BARS: Final = 2 * CLOSES
+"""Intervals in which both symbols have bars enough for a market state: gold trades an hour less each day."""
 WARM_BARS: Final = 2 * QUICK.entry_bars
 FIRST_BAR: Final = 1_000
 NOTE: Final = "Ctrl-C stops: positions stay, with their stops at the venue; `interlock run` goes on from here."
@@ -159,7 +164,7 @@ async def _beside(
         return await gateway.submit(from_source(intent, STRATEGY), hand_over=False)
 
     bot = Bot(STRATEGY, STRATEGY, instruments, submit, gateway.status, setting.clock.wall_ns) if strategy else None
-    task = asyncio.create_task(_play(venue, tape, bot))
+    task = asyncio.create_task(_play(venue, tape, bot, gateway, setting.clock))
     try:
         yield
     finally:
@@ -167,20 +172,30 @@ async def _beside(
         await asyncio.wait([task])
 
 
-async def _play(venue: PaperExchange, tape: Tape, bot: Bot | None) -> None:
-    """The recording goes on from where it was, the strategy having seen the bars before."""
+async def _play(venue: PaperExchange, tape: Tape, bot: Bot | None, gateway: Gateway, clock: Clock) -> None:
+    """The recording goes on from where it was, strategy and market states having seen the bars before."""
     cursor = await venue.cursor() or FIRST_BAR * 4
     if bot is not None:
         bot.learn(tape.closed_before(cursor, WARM_BARS))
+    markets = {symbol: MarketSeries(symbol) for symbol in BUNDLED}
+    for bar in tape.closed_before(cursor, LOOK_BACK_BARS):
+        _learn(markets, bar)
+    for series in markets.values():
+        gateway.tell_market(series.state(clock.wall_ns()))
     async for moment in tape.play(cursor):
         await venue.feed(moment.quotes, moment.cursor)
-        for bar in moment.closed if bot is not None else ():
-            await _on_bar(bot, bar)
+        for bar in moment.closed:
+            gateway.tell_market(_learn(markets, bar).state(clock.wall_ns()))
+            if bot is not None:
+                await bot.on_bar(bar)
 
 
-async def _on_bar(bot: Bot | None, bar: BarClosed) -> None:
-    if bot is not None:
-        await bot.on_bar(bar)
+def _learn(markets: dict[str, MarketSeries], bar: BarClosed) -> MarketSeries:
+    """The symbol's series with the bar, a new one where the recording has begun again."""
+    if not markets[bar.symbol].add(bar):
+        markets[bar.symbol] = MarketSeries(bar.symbol)
+        markets[bar.symbol].add(bar)
+    return markets[bar.symbol]
 
 
 async def _draw(gateway: Gateway, stopped: asyncio.Event) -> None:

@@ -21,8 +21,9 @@ from math import floor, log10
 from operator import itemgetter
 from typing import Final
 
-from interlock.adapters.bars import Bars
+from interlock.adapters.bars import SECOND_NS, Bars
 from interlock.core.instrument import Instrument
+from interlock.core.messages import BarClosed
 from interlock.demo.strategy import Trend, TrendParameters, Wish
 from interlock.policy.calendar import sessions
 
@@ -81,6 +82,13 @@ class Market:
     def is_open(self, at_ns: int) -> bool:
         """Whether the venue's session is on."""
         return not self._edges or bisect_right(self._edges, at_ns) % 2 == 1
+
+    def closed(self, index: int) -> BarClosed:
+        """The bar of that number, when it had ended."""
+        bars, length_s = self.bars, self.bars.gaps.interval_ns / SECOND_NS
+        return BarClosed(
+            self.symbol, bars.ts_ns[index], length_s, bars.open[index], bars.high[index], bars.low[index], bars.close[index]
+        )
 
     def open_quote(self, index: int) -> tuple[float, float]:
         """Bid and ask at the bar's open, with the spread of the close before."""

@@ -6,6 +6,7 @@ permits, and carries out what the engine wants done.
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from math import nan
 from typing import Final, Protocol
@@ -41,6 +42,7 @@ from interlock.core.state import LOSS_TRIGGERS
 from interlock.demo.market import DAY_NS, MILLISECOND_NS, Market, Moment, Tape
 from interlock.demo.plans import Plan
 from interlock.demo.strategy import FLAT, Wish
+from interlock.market import MarketSeries
 from interlock.policy.calendar import day_calendar, week_calendar
 from interlock.service.gate import Gate
 from interlock.study.journal import Journal
@@ -122,6 +124,8 @@ class Gated:
         self._journal = journal
         self._policy = plan.policy
         self._waiting: dict[int, PermitIssued] = {}
+        self._series = {symbol: MarketSeries(symbol) for symbol in tape.markets}
+        self._known = dict.fromkeys(tape.markets, 0)
         self._executing = True
         self._for_operator: dict[tuple[Scope, str, Code], int] = {}
         self._begin()
@@ -168,6 +172,8 @@ class Gated:
         self._executing = deciding
         if deciding:
             self._send_waiting(at_ns, {quote.symbol for quote in quotes})
+            for quote in quotes:
+                self._tell_market(at_ns, quote.symbol)
             if self.engine.state.account.exit_owner != "any":
                 self._submit(at_ns, Heartbeat(self._plan.parties.closer))
         self._submit(at_ns, PositionsReported(self._venue.positions(), at_ns))
@@ -176,6 +182,15 @@ class Gated:
         self._executing = True
         if deciding:
             self.review(at_ns)
+
+    def _tell_market(self, at_ns: int, symbol: str) -> None:
+        """The engine knows the symbol's market state after the last bar that has ended by now."""
+        market, series = self._tape.markets[symbol], self._series[symbol]
+        ended = bisect_left(market.bars.ts_ns, at_ns)
+        for index in range(self._known[symbol], ended):
+            series.add(market.closed(index))
+        self._known[symbol] = ended
+        self._submit(at_ns, series.state())
 
     def is_called(self, at_ns: int, /) -> bool:
         """Whether orders wait for the open, or an operator has something to release."""

@@ -30,6 +30,7 @@ from interlock.core.messages import (
     KillSet,
     LockChanged,
     LockReleased,
+    MarketState,
     ModeSet,
     Output,
     PermitIssued,
@@ -191,6 +192,10 @@ class Gateway:
         if p is None or p.executor != source:
             raise NotHandedOver(f"permit {executed.permit} was not handed over to {source!r}")
         await self._shell.ask(executed)
+
+    def tell_market(self, state: MarketState) -> None:
+        """The engine will know the symbol's market state."""
+        self._shell.tell(state)
 
     async def heartbeat(self, source: str) -> None:
         """The source is alive."""

@@ -23,12 +23,14 @@ def preset_policy(preset: str, symbols: Sequence[str], currency: str, *, stops_k
     """
     name = preset if "@" in preset else f"{preset}@1"
     rules: dict[str, Any] = {
+        **dict.fromkeys(("ATR_SPIKE", "GROSS_LEVERAGE", "TRADE_RISK"), "off: a history carries no market state"),
+        "LIQUIDATION_DISTANCE": "off: a history does not say at which margin leverage it traded",
         "ORDER_NOTIONAL": {
             "notional": {
                 "value": f"{ORDER_NOTIONAL} {currency}",
                 "why": "the preset leaves it open: exposure bounds every order",
             }
-        }
+        },
     }
     if not stops_known:
         rules["STOP_REQUIRED"] = "off: the history does not say every opening's stop"
