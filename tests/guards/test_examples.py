@@ -4,6 +4,7 @@ from math import nan
 
 import pytest
 
+from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.guards import GUARDS
 from interlock.core.limits import DAILY_LOSS_BIT
 from rulekit import ALL_ON, Case, case
@@ -24,6 +25,8 @@ ADMITTED_AND_NOT: list[tuple[str, dict[str, float], dict[str, float], str, float
     ("PRICE_COLLAR", {"mark": 100.0}, {"collar_frac_max": 0.02}, "worst_price", 98.0, 97.99),
     ("ORDER_RATE", {}, {"order_interval_s": 0.7, "order_burst_count_max": 4.0}, "order_ahead_s", 2.1, 2.8),
     ("INTENT_STALE", {}, {"intent_age_s_max": 10.0}, "intent_age_s", 10.0, 10.001),
+    ("ATR_SPIKE", {"mark": 100.0}, {"atr_frac_max": 0.05}, "atr", 5.0, 5.01),
+    ("ATR_SPIKE", {}, {"market_state_age_s_max": 10_800.0}, "market_state_age_s", 10_800.0, 10_801.0),
 ]
 
 
@@ -96,6 +99,53 @@ def test_headroom_counts_every_stop_and_the_nearest_floor() -> None:
     daily_off = order.under(active=ALL_ON & ~(1 << DAILY_LOSS_BIT), drawdown_frac_max=0.2, equity_floor_frac_min=0.8)
     assert allows(daily_off, "LOSS_HEADROOM") == pytest.approx((1000.0 - 50.0 - 100.0) / 0.02)
     assert allows(daily_off.knowing(day_open_equity=nan), "LOSS_HEADROOM") == allows(daily_off, "LOSS_HEADROOM")
+
+
+@pytest.mark.parametrize(
+    ("regime", "p", "multiple"),
+    [
+        (CHOP, 0.4, 2.0),
+        (CHOP, 0.5, 2.0),
+        (CHOP, 0.75, 2.5),
+        (CHOP, 1.0, 3.0),
+        (BASE, 0.5, 3.0),
+        (BASE, 1.0, 3.0),
+        (TREND, 0.5, 4.0),
+        (TREND, 0.75, 5.0),
+        (TREND, 1.0, 6.0),
+    ],
+)
+def test_a_symbols_leverage_grows_with_how_sure_its_regime_is(regime: float, p: float, multiple: float) -> None:
+    order = case().knowing(equity=10_000.0, gross_notional=0.0, symbol_notional=0.0, regime=regime, regime_p=p)
+    order = order.under(
+        gross_leverage_max=6.0,
+        chop_leverage_unsure_max=2.0,
+        chop_leverage_max=3.0,
+        base_leverage_max=3.0,
+        trend_leverage_unsure_max=4.0,
+        trend_leverage_max=6.0,
+    )
+    assert allows(order, "GROSS_LEVERAGE") == pytest.approx(multiple * 10_000.0)
+    assert allows(order.knowing(gross_notional=55_000.0), "GROSS_LEVERAGE") == pytest.approx(5_000.0)
+    assert allows(order.knowing(symbol_notional=1_000.0), "GROSS_LEVERAGE") == pytest.approx(multiple * 10_000.0 - 1_000.0)
+
+
+@pytest.mark.parametrize(("regime", "risk"), [(CHOP, 30.0), (BASE, 50.0), (TREND, 70.0)])
+def test_a_trade_loses_its_regimes_share_of_equity_at_its_stop(regime: float, risk: float) -> None:
+    order = (
+        case()
+        .knowing(equity=10_000.0, stop_frac=0.036, regime=regime)
+        .under(chop_risk_frac_max=0.003, base_risk_frac_max=0.005, trend_risk_frac_max=0.007, cost_frac=0.0016)
+    )
+    assert allows(order, "TRADE_RISK") * (0.036 + 0.0016) == pytest.approx(risk)
+
+
+def test_a_stop_is_reached_a_buffer_before_liquidation() -> None:
+    order = case().knowing(worst_price=100.0, stop_price=92.0, liquidation_price=91.0).under(liquidation_buffer_frac=0.01)
+    assert order.admitted(GUARD_OF["LIQUIDATION_DISTANCE"])
+    assert not order.knowing(stop_price=91.99).admitted(GUARD_OF["LIQUIDATION_DISTANCE"])
+    assert not order.knowing(stop_price=90.0).admitted(GUARD_OF["LIQUIDATION_DISTANCE"])
+    assert order.knowing(liquidation_price=0.0).admitted(GUARD_OF["LIQUIDATION_DISTANCE"])
 
 
 def test_a_stop_on_the_price_is_no_stop() -> None:

@@ -96,7 +96,7 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
             price = unit * total / (cost + unit * steps / price) if self.inverse else (cost / unit + price * steps) / total
         if self.maintenance_tiers:
             value = abs(self.value(price)) * (held + steps) * self.step
-            share = max(share, *(higher for least, higher in self.maintenance_tiers if value >= least))
+            share = max((higher for least, higher in self.maintenance_tiers if value >= least), default=share)
         margin = side / leverage
         if self.inverse:
             return price * (1.0 + side * share) / (1.0 + margin) if margin > -1.0 else inf

@@ -71,8 +71,8 @@ def test_an_order_that_may_go_out() -> None:
 
 
 def test_the_same_from_options_with_options_winning() -> None:
-    words = ("--symbol", "BTCUSDT", "--side", "buy", "--quantity", "0.1", "--stop", "60800", "--state", STATE)
-    words += ("--limit", "61200.1")
+    order = ("--symbol", "BTCUSDT", "--side", "buy", "--quantity", "0.1", "--limit", "61200.1", "--stop", "60800")
+    words = (*order, "--state", STATE)
     assert told("check", *words)["decisions"][0] == told("check", INTENT, "--state", STATE)["decisions"][0]
     smaller = told("check", INTENT, "--quantity", "0.05", "--state", STATE)
     assert smaller["explanations"][0]["granted_steps"] == 50
