@@ -36,6 +36,7 @@ from interlock.core.messages import (
     Intent,
     LockReleased,
     MarketBatch,
+    MarketState,
     PermitIssued,
     Rebalance,
     Step,
@@ -63,6 +64,10 @@ TRUTH_ROOM_FRAC: Final = 0.01
 PROBE_EVERY: Final = 11
 CALENDAR_DAYS: Final = 420
 DAY_NS: Final = 86_400 * NS_PER_S
+HOUR_NS: Final = 3_600 * NS_PER_S
+ATR_FRAC: Final = 0.01
+SCORES: Final = (0.7, 0.85, 1.0, 0.5)
+"""Of market states, hour by hour: BASE twice, TREND, CHOP."""
 
 POLICIES: Final = (
     ("crypto-futures@1", 'exits.owner = "exit"'),
@@ -272,12 +277,20 @@ class Simulation:
         self.feed(self.venue.working(now_ns))
         self.feed(self.venue.positions(self.told_ns))
         self.feed(self.quotes())
+        for state in self.markets():
+            self.feed(state)
         self.feed(self.venue.equity(now_ns))
         self.feed(Heartbeat(self.gate.engine.state.account.exit_owner))
 
     def quotes(self) -> MarketBatch:
         """Every symbol's prices."""
         return MarketBatch(tuple(self.venue.book.quote(symbol, self.clock.true_ns) for symbol in PRICES))
+
+    def markets(self) -> tuple[MarketState, ...]:
+        """Every symbol's market state, which goes through all regimes as the hours pass."""
+        now_ns, score = self.told_ns, SCORES[self.told_ns // HOUR_NS % len(SCORES)]
+        marks = ((symbol, self.venue.book.prices[symbol].mark) for symbol in PRICES)
+        return tuple(MarketState(symbol, now_ns, atr=ATR_FRAC * mark, score=score) for symbol, mark in marks)
 
     # ---------------------------------------------------------------- the story
 
@@ -429,6 +442,8 @@ def feeds_tell(sim: Simulation) -> None:
     ):
         if sim.chance.random() < 0.9:
             sim.send(event)
+    for state in sim.markets():
+        sim.send(state)
 
 
 def want_opening(sim: Simulation) -> None:
