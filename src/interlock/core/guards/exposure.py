@@ -49,7 +49,8 @@ def gross_leverage(f: Facts, p: Limits) -> float:
     )
     total = p.gross_leverage_max * f.equity - f.gross_notional
     here = cap * f.equity - f.symbol_notional
-    given = p.chop_leverage_unsure_max + p.chop_leverage_max + p.trend_leverage_unsure_max + p.trend_leverage_max >= 0.0
+    chop = p.chop_leverage_unsure_max + p.chop_leverage_max
+    given = chop + p.base_leverage_max + p.trend_leverage_unsure_max + p.trend_leverage_max >= 0.0
     known = given and 0.0 <= f.regime_p <= 1.0 and f.gross_notional >= 0.0 and f.symbol_notional >= 0.0 and f.equity < inf
     return smaller(total, here) if known else 0.0
 

@@ -31,7 +31,10 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_symbol_is_open = f.symbol_is_open
     f_position_count = f.position_count
     p_position_count_max = p.position_count_max
+    p_base_leverage_max = p.base_leverage_max
     f_symbol_notional = f.symbol_notional
+    p_chop_leverage_unsure_max = p.chop_leverage_unsure_max
+    p_chop_leverage_max = p.chop_leverage_max
     p_base_risk_frac_max = p.base_risk_frac_max
     f_mark = f.mark
     p_mark_age_s_max = p.mark_age_s_max
@@ -63,8 +66,6 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     p_drawdown_frac_max = p.drawdown_frac_max
     p_total_drawdown_frac_max = p.total_drawdown_frac_max
     p_order_interval_s = p.order_interval_s
-    p_chop_leverage_unsure_max = p.chop_leverage_unsure_max
-    p_chop_leverage_max = p.chop_leverage_max
     p_order_burst_count_max = p.order_burst_count_max
     if not f.policy_loaded == 1.0:
         found.append((Code.POLICY_MISSING, 0.0))
@@ -383,7 +384,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if active_0 & 536870912:
         sure = 2.0 * f_regime_p - 1.0 if f_regime_p > 0.5 else 0.0
         cap = (
-            p.base_leverage_max
+            p_base_leverage_max
             if f_regime == BASE
             else p_trend_leverage_unsure_max * (1.0 - sure) + p_trend_leverage_max * sure
             if f_regime == TREND
@@ -393,7 +394,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         )
         total = p.gross_leverage_max * f_equity - f_gross_notional
         here = cap * f_equity - f_symbol_notional
-        given = p_chop_leverage_unsure_max + p_chop_leverage_max + p_trend_leverage_unsure_max + p_trend_leverage_max >= 0.0
+        chop = p_chop_leverage_unsure_max + p_chop_leverage_max
+        given = chop + p_base_leverage_max + p_trend_leverage_unsure_max + p_trend_leverage_max >= 0.0
         known = (
             given
             and 0.0 <= f_regime_p <= 1.0
