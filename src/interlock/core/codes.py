@@ -58,6 +58,7 @@ class Code(StrEnum):
     GROSS_LEVERAGE = "GROSS_LEVERAGE"
     TRADE_RISK = "TRADE_RISK"
     LIQUIDATION_DISTANCE = "LIQUIDATION_DISTANCE"
+    KILL_SCORE = "KILL_SCORE"
 
     WARN = "WARN"
     EMERGENCY_FLATTEN = "EMERGENCY_FLATTEN"
@@ -78,6 +79,18 @@ class Code(StrEnum):
     BUSY = "BUSY"
     UNANSWERED = "UNANSWERED"
     OPERATOR_FLATTEN = "OPERATOR_FLATTEN"
+
+    STOP_EXIT = "STOP_EXIT"
+    TARGET_EXIT = "TARGET_EXIT"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    TRAILING_STOP = "TRAILING_STOP"
+    TIME_EXIT = "TIME_EXIT"
+    REGIME_EXIT = "REGIME_EXIT"
+    LOSS_EXIT = "LOSS_EXIT"
+    HARVEST = "HARVEST"
+    PROFIT_LOCK = "PROFIT_LOCK"
+    KILL_EXIT = "KILL_EXIT"
+    HEARTBEAT_LOST = "HEARTBEAT_LOST"
 
 
 class TradingState(IntEnum):
@@ -144,6 +157,47 @@ class Partial(StrEnum):
 
     REFUSE = "refuse"
     SCALE = "scale"
+
+
+class CloseAction(IntEnum):
+    """How much of a position is to be closed in all, in percent of the largest quantity held since flat."""
+
+    NONE = 0
+    PARTIAL_25 = 25
+    PARTIAL_33 = 33
+    PARTIAL_50 = 50
+    PARTIAL_75 = 75
+    FULL_CLOSE = 100
+
+    @property
+    def fraction(self) -> float:
+        """The same as a share."""
+        return self / self.FULL_CLOSE
+
+
+class Rung(StrEnum):
+    """What an exit answers to; each closes once in the life of a position. Append only: their bits are in old ledgers."""
+
+    STOP = "stop"
+    TARGET = "target"
+    TAKE_PROFIT = "tp1"
+    TRAILING = "trailing"
+    TIME = "time"
+    REGIME = "regime"
+    LOSS = "loss"
+    PARTIAL_25 = "partial_25"
+    PARTIAL_50 = "partial_50"
+    PARTIAL_75 = "partial_75"
+    LOCK = "profit_lock"
+    KILL = "kill"
+
+
+class ExitMode(StrEnum):
+    """Who acts on exits: the built-in rules, an owner whom they succeed, or the rules as advice to such an owner."""
+
+    BUILTIN = "builtin"
+    EXTERNAL = "external"
+    ADVISORY = "advisory"
 
 
 class CalendarKind(StrEnum):

@@ -82,6 +82,11 @@ STRENGTH_SIGMAS: Final = 3.0
 SIGN_PAIRS: Final = 255.0
 """Pairs of returns that follow each other."""
 
+SPIKE_TOLD: Final = 0.5
+DROP_TOLD: Final = 0.2
+AGE_TOLD: Final = 0.5
+"""Components of the kill score beyond which they are told as reasons."""
+
 R_NEUTRAL_FRAC: Final = 0.05
 """A trade within this share of its risk R is neither a win nor a loss."""
 

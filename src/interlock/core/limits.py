@@ -59,6 +59,17 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.GROSS_LEVERAGE,
     Code.TRADE_RISK,
     Code.LIQUIDATION_DISTANCE,
+    Code.KILL_SCORE,
+    Code.STOP_EXIT,
+    Code.TARGET_EXIT,
+    Code.TAKE_PROFIT,
+    Code.TRAILING_STOP,
+    Code.TIME_EXIT,
+    Code.REGIME_EXIT,
+    Code.LOSS_EXIT,
+    Code.HARVEST,
+    Code.PROFIT_LOCK,
+    Code.KILL_EXIT,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -67,8 +78,39 @@ DRAWDOWN_BIT: Final = SWITCHABLE.index(Code.DRAWDOWN)
 TOTAL_DRAWDOWN_BIT: Final = SWITCHABLE.index(Code.TOTAL_DRAWDOWN)
 EQUITY_GUARD_BIT: Final = SWITCHABLE.index(Code.EQUITY_GUARD)
 
+EXIT_RULES: Final = (
+    Code.STOP_EXIT,
+    Code.TARGET_EXIT,
+    Code.TAKE_PROFIT,
+    Code.TRAILING_STOP,
+    Code.TIME_EXIT,
+    Code.REGIME_EXIT,
+    Code.LOSS_EXIT,
+    Code.KILL_EXIT,
+    Code.HARVEST,
+    Code.PROFIT_LOCK,
+)
+"""Rules of the way out, in the order in which they are asked. With all of them off the exit engine does nothing."""
+
+SCORE_RULES: Final = (Code.KILL_EXIT, Code.KILL_SCORE)
+"""Rules that read the kill score."""
+
 REGIME_RULES: Final = (Code.GROSS_LEVERAGE, Code.TRADE_RISK)
 """Rules whose numbers depend on a symbol's regime."""
+
+STATE_RULES: Final = (
+    Code.ATR_SPIKE,
+    *REGIME_RULES,
+    Code.KILL_SCORE,
+    Code.TAKE_PROFIT,
+    Code.TRAILING_STOP,
+    Code.REGIME_EXIT,
+    Code.KILL_EXIT,
+)
+"""Rules that read a symbol's market state."""
+
+LABEL_RULES: Final = (*REGIME_RULES, Code.REGIME_EXIT, Code.KILL_EXIT, Code.KILL_SCORE, Code.TAKE_PROFIT)
+"""Rules that read its regime or the probabilities of one."""
 
 
 class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -231,13 +273,13 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     atr_frac_max: Annotated[float, Limit("frac", "lower", (Code.ATR_SPIKE,), "of the mark")] = nan
     market_state_age_s_max: Annotated[
         float,
-        Limit("s", "lower", (Code.ATR_SPIKE, *REGIME_RULES), "since the bar that the symbol's market state ends with"),
+        Limit("s", "lower", STATE_RULES, "since the bar that the symbol's market state ends with"),
     ] = nan
     trend_score_min: Annotated[
-        float, Limit("frac", "higher", REGIME_RULES, "trend strength plus persistence, beyond which a market is TREND")
+        float, Limit("frac", "higher", LABEL_RULES, "trend strength plus persistence, beyond which a market is TREND")
     ] = nan
     chop_score_max: Annotated[
-        float, Limit("frac", "higher", REGIME_RULES, "trend strength plus persistence, below which a market is CHOP")
+        float, Limit("frac", "higher", LABEL_RULES, "trend strength plus persistence, below which a market is CHOP")
     ] = nan
     unknown_regime: Annotated[
         float, Limit("regime", "lower", REGIME_RULES, "counts, without confidence, where the regime is not known")
@@ -279,6 +321,72 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size_target_atr: Annotated[
         float,
         Limit("x", "neither", (Code.POLICY_MISSING_SIZE, Code.STOP_REQUIRED), "the ATR, from price to its target"),
+    ] = nan
+
+    take_profit_atr: Annotated[
+        float, Limit("x", "neither", (Code.TAKE_PROFIT,), "the ATR at entry, from there to the first profit")
+    ] = nan
+    take_profit_trend_min: Annotated[
+        float, Limit("frac", "neither", (Code.TAKE_PROFIT,), "probability of a trend that it needs")
+    ] = nan
+    trail_atr: Annotated[
+        float, Limit("x", "neither", (Code.TRAILING_STOP,), "the ATR now, from the best price to the stop")
+    ] = nan
+    exit_bar_s: Annotated[float, Limit("s", "neither", (Code.TIME_EXIT,), "of a bar that counts")] = nan
+    young_idle_bar_count_max: Annotated[
+        float, Limit("count", "lower", (Code.TIME_EXIT,), "bars without a new best price in a young position")
+    ] = nan
+    young_bar_count_max: Annotated[float, Limit("count", "neither", (Code.TIME_EXIT,), "bars that it is young")] = nan
+    old_idle_bar_count_max: Annotated[
+        float, Limit("count", "lower", (Code.TIME_EXIT,), "bars without a new best price in an older one")
+    ] = nan
+    chop_loss_frac_max: Annotated[
+        float, Limit("frac", "lower", (Code.REGIME_EXIT,), "of notional at entry lost while the market is choppy")
+    ] = nan
+    margin_loss_frac_max: Annotated[float, Limit("frac", "lower", (Code.LOSS_EXIT,), "of the position's margin lost")] = nan
+    exit_cost_bps: Annotated[
+        float, Limit("bps", "neither", (Code.HARVEST, Code.PROFIT_LOCK), "of notional at entry lost to getting in and out")
+    ] = nan
+    rung_1_r_min: Annotated[
+        float, Limit("x", "neither", (Code.HARVEST,), "the risk taken, at which a quarter is closed")
+    ] = nan
+    rung_2_r_min: Annotated[float, Limit("x", "neither", (Code.HARVEST,), "the risk taken, at which half is closed")] = nan
+    rung_3_r_min: Annotated[
+        float, Limit("x", "neither", (Code.HARVEST,), "the risk taken, at which three quarters are closed")
+    ] = nan
+    lock_r_min: Annotated[
+        float, Limit("x", "neither", (Code.PROFIT_LOCK,), "the risk taken, at which the stop moves past the entry")
+    ] = nan
+    lock_frac: Annotated[float, Limit("frac", "neither", (Code.PROFIT_LOCK,), "of the entry, beyond it")] = nan
+    flip_weight: Annotated[float, Limit("x", "neither", SCORE_RULES, "a market that has turned choppy")] = nan
+    sigma_weight: Annotated[float, Limit("x", "neither", SCORE_RULES, "excess volatility")] = nan
+    trend_weight: Annotated[float, Limit("x", "neither", SCORE_RULES, "trend strength lost")] = nan
+    age_weight: Annotated[float, Limit("x", "neither", (Code.KILL_EXIT,), "the position's age")] = nan
+    flip_trend_min: Annotated[
+        float,
+        Limit("frac", "neither", SCORE_RULES, "probability of a trend under which a market may be choppy; 0: by label"),
+    ] = nan
+    sigma_ref: Annotated[
+        float, Limit("frac", "neither", SCORE_RULES, "volatility that is none too much; 0: that at entry")
+    ] = nan
+    sigma_cap: Annotated[float, Limit("x", "neither", SCORE_RULES, "the reference, that counts at most")] = nan
+    trend_ref: Annotated[float, Limit("frac", "neither", SCORE_RULES, "trend strength; 0: that at entry")] = nan
+    trend_cap: Annotated[float, Limit("frac", "neither", SCORE_RULES, "of lost trend strength that counts at most")] = nan
+    score_age_s_max: Annotated[float, Limit("s", "neither", (Code.KILL_EXIT,), "of age that counts in full")] = nan
+    kill_exit_score_min: Annotated[
+        float, Limit("frac", "lower", (Code.KILL_EXIT,), "of the kill score, from which a position is closed")
+    ] = nan
+    kill_score_min: Annotated[
+        float, Limit("frac", "lower", (Code.KILL_SCORE,), "of the kill score, from which openings shrink")
+    ] = nan
+    kill_score_critical: Annotated[
+        float, Limit("frac", "lower", (Code.KILL_SCORE,), "of the kill score, from which nothing opens")
+    ] = nan
+    kill_score_decay: Annotated[
+        float, Limit("x", "higher", (Code.KILL_SCORE,), "the excess of the score, by which openings shrink")
+    ] = nan
+    kill_score_share_min: Annotated[
+        float, Limit("frac", "lower", (Code.KILL_SCORE,), "of what was asked, that openings keep below critical")
     ] = nan
 
 
