@@ -12,9 +12,11 @@ from interlock.core.fills import executed, orders_reported, spent
 from interlock.core.instrument import Instrument
 from interlock.core.limits import LIMIT_FIELDS, Limits, is_on
 from interlock.core.locks import reset_counter
-from interlock.core.measure import measure
+from interlock.core.measure import market_fresh, measure
 from interlock.core.messages import (
     AccountOpened,
+    Adopted,
+    BarClosed,
     CalendarSet,
     CashFlow,
     ClockChecked,
@@ -50,8 +52,12 @@ from interlock.core.state import (
 )
 from interlock.core.transitions import (
     is_ahead,
+    is_fresh,
     micros,
+    on_bar,
+    on_best,
     on_clock_check,
+    on_episode,
     on_extremes,
     on_quote,
     push,
@@ -163,7 +169,9 @@ def _policy_set(state: State, event: PolicySet) -> None:
         return
     state.policy = event
     a.policy_valid_until_ns = event.valid_until_ns
-    a.exit_owner = event.exit_owner
+    if event.exit_owner != a.exit_owner:
+        _own(state, event.exit_owner)
+    a.exit_mode = event.exit_mode
     for right in event.rights:
         strategy_row(state, right.strategy)
         source_number(state, right.source)
@@ -171,12 +179,14 @@ def _policy_set(state: State, event: PolicySet) -> None:
     complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
         r = state.symbols.edit(index)
-        r.limits = -1
+        r.limits = r.chop_limits = r.base_limits = r.trend_limits = -1
         r.policy_complete = complete[0]
     for symbol in event.universe:
         r = state.symbols.edit(symbol_row(state, symbol.symbol))
         r.limits = symbol.limits
-        r.policy_complete = complete[symbol.limits]
+        r.chop_limits, r.base_limits, r.trend_limits = symbol.chop_limits, symbol.base_limits, symbol.trend_limits
+        used = (symbol.limits, symbol.chop_limits, symbol.base_limits, symbol.trend_limits)
+        r.policy_complete = min(complete[number] for number in used if number >= 0)
         r.margin_leverage = symbol.margin_leverage
     measure(state)
 
@@ -208,12 +218,33 @@ def _mode_set(state: State, event: ModeSet) -> None:
 
 
 def _owner_set(state: State, event: OwnerSet) -> None:
-    state.account.exit_owner = event.owner
+    _own(state, event.owner)
+
+
+def _own(state: State, owner: str) -> None:
+    """The exit owner is this one from now on, and nobody has succeeded it."""
+    a = state.account
+    a.exit_owner = owner
+    a.exit_deposed = False
+    a.owner_since_ns = a.now_ns
 
 
 def _heartbeat(state: State, event: Heartbeat) -> None:
-    if event.source == state.account.exit_owner:
-        state.account.heartbeat_ns = state.account.now_ns
+    a = state.account
+    if event.source != a.exit_owner:
+        return
+    if not is_fresh(a.now_ns, a.heartbeat_ns, state.account_limits().controller_age_s_max):
+        a.heartbeats_since_ns = a.now_ns
+    a.heartbeat_ns = a.now_ns
+
+
+def _adopted(state: State, event: Adopted) -> None:
+    """The position is the strategy's, with that stop, and its exits are the engine's."""
+    index = state.names.symbol_index[event.symbol]
+    r = state.symbols.edit(index)
+    r.owner = state.names.strategy_index[event.strategy]
+    r.stop_price, r.target_price = event.stop_price, event.target_price
+    on_episode(r, 1.0, state.account.now_ns, market_fresh(state, r, state.limits(r)))
 
 
 def _clock_checked(state: State, event: ClockChecked) -> None:
@@ -259,6 +290,7 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
     if r.doubt != 0.0 or instrument is None:
         return False
     on_extremes(r, quote.high, quote.low)
+    on_best(r)
     _revalue(r, instrument)
     return True
 
@@ -288,6 +320,15 @@ def _market_state(state: State, event: MarketState) -> None:
         limits.trend_score_min,
         limits.chop_score_max,
     )
+
+
+def _bar_closed(state: State, event: BarClosed) -> None:
+    """A bar of the length by which the policy counts is one more of the position's life."""
+    index = state.names.symbol_index.get(event.symbol, -1)
+    if index < 0 or is_ahead(state.account.now_ns, event.opened_ns):
+        return
+    if event.length_s == state.exit_limits(state.symbols[index]).exit_bar_s:
+        on_bar(state.symbols.edit(index), event.opened_ns)
 
 
 # ---------------------------------------------------------------- equity
@@ -331,11 +372,13 @@ _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {
     CalendarSet: _calendar_set,
     ModeSet: _mode_set,
     OwnerSet: _owner_set,
+    Adopted: _adopted,
     Heartbeat: _heartbeat,
     ClockChecked: _clock_checked,
     LockReleased: _lock_released,
     MarketBatch: _market_batch,
     MarketState: _market_state,
+    BarClosed: _bar_closed,
     EquityMarked: equity_marked,
     CashFlow: cash_flow,
     PositionsReported: positions_reported,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from interlock.core.absorb import absorb, source_number
 from interlock.core.cash import count_proof
-from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
+from interlock.core.codes import Code, PermitState, RiskAction, Rung, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.fills import end_permit, strategy_of
 from interlock.core.locks import reset_counter
@@ -21,6 +21,7 @@ from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
     Decision,
+    ExitProposed,
     FenceRaised,
     FlattenGoal,
     Input,
@@ -36,13 +37,17 @@ from interlock.core.state import (
     ACCOUNT_LOCKS,
     ACCOUNT_WARNINGS,
     LOSS_TRIGGERS,
+    RUNGS,
     STRATEGY_LOCKS,
     SYMBOL_LOCKS,
     PermitRow,
     SeenIntent,
     State,
 )
-from interlock.core.transitions import core_time, on_order, on_time, reserve
+from interlock.core.transitions import core_time, on_exit_sent, on_order, on_time, reserve
+
+EXIT_NAME: Final = "exit:"
+"""What the names of orders of the way out begin with."""
 
 ROLLED: Final = ("exact", "pending")
 """How a baseline is set by the roll of a calendar, which comes before anything else in a step."""
@@ -151,6 +156,8 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
     r.permits.append(p.id)
     open_row(state, index)
     if output.reduce_only:
+        if output.goal.startswith(EXIT_NAME):
+            on_exit_sent(r, a.now_ns, limits.flatten_retry_s_min, limits.flatten_retry_s_max, p.id)
         return
     a.position_count += not is_position(r)
     reserve(a, strategy_of(state, p), r, p)
@@ -219,6 +226,22 @@ def _flatten_goal(state: State, output: FlattenGoal) -> None:
         close_row(state, index)
 
 
+def _exit_proposed(state: State, output: ExitProposed) -> None:
+    """The rung has fired, or was advised; the position is to be reduced, and its stop is where it was moved."""
+    r = state.symbols.edit(state.names.symbol_index[output.symbol])
+    bit = 1 << RUNGS.index(Rung(output.rung)) if output.rung in RUNGS else 0
+    if not output.acting:
+        r.advised |= bit
+        return
+    r.rungs |= bit
+    if output.stop_price == output.stop_price:
+        r.stop_price = output.stop_price
+    if output.left_steps >= 0 and (r.exit_left < 0 or output.left_steps < r.exit_left):
+        r.exit_left = output.left_steps
+        r.exit_rung = output.rung
+        r.exit_attempts = r.exit_next_ns = 0
+
+
 def _baseline_set(state: State, output: BaselineSet) -> None:
     a = state.account
     if output.name in ("drawdown_ref", "equity_peak"):
@@ -251,6 +274,11 @@ def _risk_event(state: State, output: RiskEvent) -> None:
     elif output.trigger == Code.RUNAWAY:
         r = state.symbols.edit(state.names.symbol_index[output.symbol])
         r.run_buy_count = r.run_sell_count = 0
+    elif output.trigger == Code.HEARTBEAT_LOST:
+        a.exit_deposed = output.action != RiskAction.REARM
+    elif output.trigger == Code.KILL_EXIT:
+        r = state.symbols.edit(state.names.symbol_index[output.symbol])
+        r.score_unknown = 0.0 if output.action == RiskAction.REARM else 1.0
     if output.action == RiskAction.VETO and output.trigger in (
         Code.API_ERRORS,
         Code.ORDER_FAILURES,
@@ -279,6 +307,8 @@ def schedule(state: State) -> None:
         wake = min(wake, edge, r.goal_next_ns if r.goal else OPERATOR_NS)
         if r.stop_refusals:
             wake = min(wake, *(due for due in (r.stop_next_ns, r.stop_close_ns, OPERATOR_NS) if due > a.now_ns))
+        if r.exit_left >= 0 and r.exit_next_ns > a.now_ns:
+            wake = min(wake, r.exit_next_ns)
     for p in state.permits.alive():
         wake = min(wake, _permit_wake(state, p))
     if a.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)] == TradingState.HALTED:
@@ -311,6 +341,7 @@ _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {
     FenceRaised: _fence_raised,
     LockChanged: _lock_changed,
     FlattenGoal: _flatten_goal,
+    ExitProposed: _exit_proposed,
     BaselineSet: _baseline_set,
     RiskEvent: _risk_event,
 }

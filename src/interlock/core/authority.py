@@ -8,7 +8,10 @@ from interlock.core.transitions import is_fresh
 OPERATOR: Final = "operator"
 EMERGENCY: Final = "emergency"
 RECONCILER: Final = "reconciler"
-ALWAYS: Final = frozenset({OPERATOR, EMERGENCY, RECONCILER})
+EXITS: Final = "exits"
+"""The built-in exit rules."""
+
+ALWAYS: Final = frozenset({OPERATOR, EMERGENCY, RECONCILER, EXITS})
 """Sources that may close whatever the policy says."""
 
 IMPATIENT: Final = frozenset({OPERATOR, EMERGENCY})
@@ -25,8 +28,8 @@ def may_close(state: State, source: str, strategy: str, r: SymbolRow, now_ns: in
     """
     Whether the source is entitled to reduce this position.
 
-    A living exclusive exit owner is the only one besides the built-in sources. Otherwise it is whoever the last verified
-    policy lets close for the strategy that holds the position, and whoever opened it.
+    A living exclusive exit owner is the only one besides the built-in sources; one that was succeeded is not. Otherwise it
+    is whoever the last verified policy lets close for the strategy that holds the position, and whoever opened it.
     """
     if source in ALWAYS:
         return True
@@ -34,8 +37,9 @@ def may_close(state: State, source: str, strategy: str, r: SymbolRow, now_ns: in
         return False
     a = state.account
     if a.exit_owner == source:
-        return True
-    if a.exit_owner != "any" and is_fresh(now_ns, a.heartbeat_ns, state.account_limits().controller_age_s_max):
+        return not a.exit_deposed
+    owned = a.exit_owner != "any" and not a.exit_deposed
+    if owned and is_fresh(now_ns, a.heartbeat_ns, state.account_limits().controller_age_s_max):
         return False
     if r.opener >= 0 and state.names.sources[r.opener] == source:
         return True

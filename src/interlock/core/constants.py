@@ -117,6 +117,12 @@ UNEXPLAINED_READS_S: Final = 60.0
 MARK_FUTURE_S_MAX: Final = 5.0
 """A quote stamped later than this after core time is not believed."""
 
+OWNER_RETURN_S: Final = 60.0
+"""An exit owner that was succeeded is believed again after so long a run of heartbeats."""
+
+SILENCES: Final = 2.0
+"""How many times its heartbeat limit an exit owner may be silent before the built-in rules succeed it."""
+
 FREEZE_ALERT_NS: Final = 300 * NS_PER_S
 """How often a freeze of exits is announced again while a position is open."""
 

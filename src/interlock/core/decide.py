@@ -17,8 +17,11 @@ from interlock.core.agenda import Agenda
 from interlock.core.apply import advance, review_interval_ns
 from interlock.core.authority import ALWAYS, EMERGENCY, OPERATOR, may_open
 from interlock.core.cash import plausible_equity
-from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
+from interlock.core.codes import Code, KillMode, PermitState, Rung, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, OPERATOR_NS
+from interlock.core.exits.pursuit import decide_exit, exit_name, pursue
+from interlock.core.exits.succession import succeed
+from interlock.core.exits.watch import watch
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.legs import decide_intent, decide_opening, decide_reducing, deny, judge_again
 from interlock.core.locks import account_lock
@@ -66,7 +69,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     """Everything that goes out because of the input, in order. Raises only what `inputs.check` should have caught."""
     a = state.account
     now_ns, trusted = core_time(a, wall_ns, mono_ns, state.account_limits().clock_step_s_max)
-    if type(event) is Intent and a.now_ns <= now_ns < a.wake_ns and trusted == a.clock_trusted == 1.0:
+    if type(event) is Intent and not event.rung and a.now_ns <= now_ns < a.wake_ns and trusted == a.clock_trusted == 1.0:
         agenda = Agenda(state, now_ns, trusted, a.next_id, draft=False)
         decide_intent(agenda, event)
         return tuple(agenda.outputs)
@@ -88,6 +91,9 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
         handler(agenda, event, before)
     look(agenda)
     _review_resting(agenda, since_ns)
+    succeed(agenda)
+    watch(agenda, event)
+    pursue(agenda, since_ns)
     protect(agenda, state, since_ns)
     _pursue_goals(agenda, since_ns)
     _repeat_freeze(agenda, since_ns)
@@ -273,7 +279,10 @@ def _attempt_flat(agenda: Agenda, index: int) -> None:
 
 
 def _intent(agenda: Agenda, event: Intent, _before: _Before) -> None:
-    decide_intent(agenda, event)
+    if event.rung:
+        decide_exit(agenda, event)
+    else:
+        decide_intent(agenda, event)
 
 
 def _rebalance(agenda: Agenda, event: Rebalance, _before: _Before) -> None:
@@ -342,7 +351,7 @@ def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
 
 def _at_stop(state: State, p: PermitRow, before: _Before) -> bool:
     """Whether the stop closed the position, or fills that were, on average, at or beyond it."""
-    if is_stop(p):
+    if is_stop(p) or p.goal == exit_name(state, p.symbol, Rung.STOP):
         return True
     instrument = state.instruments[p.symbol]
     if instrument is None or not before.stop_price > 0.0:

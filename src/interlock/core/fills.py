@@ -3,13 +3,15 @@
 from math import isfinite, nan
 
 from interlock.core.cash import on_equity
-from interlock.core.codes import PermitState
+from interlock.core.codes import Code, PermitState
 from interlock.core.constants import (
     MAX_CASH,
     NS_PER_S_FLOAT,
     RING,
 )
-from interlock.core.measure import is_position, measure
+from interlock.core.exits.kernel import tightened
+from interlock.core.limits import is_on
+from interlock.core.measure import is_position, market_fresh, measure
 from interlock.core.messages import (
     Executed,
     OrdersReported,
@@ -28,7 +30,9 @@ from interlock.core.state import (
 from interlock.core.transitions import (
     micros,
     money,
+    on_episode,
     on_fill,
+    on_left,
     on_stop_lost,
     on_stop_rests,
     on_trade_closed,
@@ -267,6 +271,7 @@ def _book_fill(state: State, p: PermitRow, signed_steps: int, value: int, fees: 
     r = state.symbols.edit(p.symbol)
     held = r.position
     realised, closed = on_fill(r, signed_steps, value)
+    on_left(r)
     closing_fees = fees * closed // abs(signed_steps)
     pnl = 0
     if r.rate == r.rate:
@@ -291,10 +296,10 @@ def _book_fill(state: State, p: PermitRow, signed_steps: int, value: int, fees: 
 
 def _grow_trade(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int) -> None:
     """The fill opened or added, at `value` settlement micros: the episode, its quantity, stop and risk follow."""
+    limits = state.limits(r)
     if abs(r.position) == steps:
         r.episode += 1
         on_stop_rests(r)
-        r.episode_ns = state.account.now_ns
         r.episode_peak = 0
         r.trade_risk = 0.0
         r.stop_price = p.stop_price
@@ -302,9 +307,14 @@ def _grow_trade(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int
         if p.strategy >= 0:
             r.owner = p.strategy
             r.opener = p.source
+        on_episode(r, 0.0 if p.reduce_only else 1.0, state.account.now_ns, market_fresh(state, r, limits))
     r.episode_peak = max(r.episode_peak, abs(r.position))
+    if p.margin_leverage > 0.0:
+        r.entry_leverage = p.margin_leverage
     if p.stop_price == p.stop_price:
-        r.stop_price = p.stop_price
+        r.entry_stop = p.stop_price
+        if not is_on(limits, Code.STOP_EXIT) or tightened(float(p.side), r.stop_price, p.stop_price) == p.stop_price:
+            r.stop_price = p.stop_price
     r.trade_risk += _risk_at_stop(state, p, r, steps, value)
     open_row(state, p.symbol)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from math import inf
 from typing import Any, Final
 
 from interlock.core.cash import FLOW_KINDS
@@ -10,6 +11,7 @@ from interlock.core.constants import MAX_CASH, MAX_STEPS, RING
 from interlock.core.errors import InputInvalid
 from interlock.core.messages import (
     AccountOpened,
+    Adopted,
     CalendarSet,
     CashFlow,
     Executed,
@@ -23,6 +25,7 @@ from interlock.core.messages import (
     PolicySet,
     PositionsReported,
     Rebased,
+    SymbolPolicy,
 )
 from interlock.core.state import ACCOUNT_LOCKS, STRATEGY_LOCKS, SYMBOL_LOCKS, State
 
@@ -69,7 +72,9 @@ def _policy_set(_state: State, event: PolicySet, _at_ns: int) -> str:
         return ""
     if not event.limits:
         return "a policy needs the account's limits"
-    if any(not 0 <= symbol.limits < len(event.limits) for symbol in event.universe):
+    count = len(event.limits)
+    numbers = [number for symbol in event.universe for number in (symbol.limits, *_of_regimes(symbol))]
+    if any(number >= count for number in numbers) or any(symbol.limits < 0 for symbol in event.universe):
         return "a symbol of the universe points at limits that are not there"
     counts = ("api_error_count_max", "order_failure_count_max", "failed_trade_count_max", "runaway_count_max")
     for limits in event.limits:
@@ -77,6 +82,10 @@ def _policy_set(_state: State, event: PolicySet, _at_ns: int) -> str:
             if getattr(limits, name) > RING:
                 return f"{name} is at most {RING}"
     return ""
+
+
+def _of_regimes(symbol: SymbolPolicy) -> tuple[int, int, int]:
+    return symbol.chop_limits, symbol.base_limits, symbol.trend_limits
 
 
 def _calendar_set(_state: State, event: CalendarSet, _at_ns: int) -> str:
@@ -134,6 +143,23 @@ def _flatten_set(state: State, event: FlattenSet, _at_ns: int) -> str:
     return _known_scope(state, Scope.SYMBOL, event.symbol) if event.symbol else ""
 
 
+def _adopted(state: State, event: Adopted, _at_ns: int) -> str:
+    if not event.by:
+        return "an adoption names who adopts"
+    unknown = _known_scope(state, Scope.SYMBOL, event.symbol) or _known_scope(state, Scope.STRATEGY, event.strategy)
+    if unknown:
+        return unknown
+    r = state.symbols[state.names.symbol_index[event.symbol]]
+    if r.position == 0 or r.known != 1.0:
+        return f"no position in {event.symbol} is known: it is adopted once the venue has told it"
+    if r.managed == 1.0:
+        return f"the position in {event.symbol} was opened through the gate, or adopted before"
+    side = 1.0 if r.position > 0 else -1.0
+    if not (0.0 < event.stop_price < inf and side * (r.mark - event.stop_price) > 0.0):
+        return f"stop_price must lie on the losing side of the mark, {r.mark!r}, found {event.stop_price!r}"
+    return ""
+
+
 def _rebased(_state: State, event: Rebased, _at_ns: int) -> str:
     return "" if event.by else "a rebase names who rebases"
 
@@ -162,5 +188,6 @@ _CHECKS: Final[dict[type, Callable[[State, Any, int], str]]] = {
     KillSet: _scoped,
     KillReset: _kill_reset,
     FlattenSet: _flatten_set,
+    Adopted: _adopted,
     Rebased: _rebased,
 }

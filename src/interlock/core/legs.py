@@ -224,7 +224,7 @@ def decide_reducing(
     """A reducing leg leaves, unless its source is not entitled or an operator has frozen trading."""
     state = agenda.state
     r = state.symbols[index]
-    lock = _halting(agenda, index, intent)
+    lock = halting(agenda, index, intent)
     if lock[0] == TradingState.HALTED and intent.source != OPERATOR:
         deny(agenda, intent, Code.TRADING_HALTED, reducing=True, requested=requested, lock=lock)
         return
@@ -315,7 +315,7 @@ def _reducing_permit(
     )
 
 
-def _halting(agenda: Agenda, index: int, intent: Intent) -> Binding:
+def halting(agenda: Agenda, index: int, intent: Intent) -> Binding:
     """The worst of the locks that could concern the order."""
     state = agenda.state
     strategy = state.names.strategy_index.get(intent.strategy, -1)

@@ -60,6 +60,12 @@ def is_position(r: SymbolRow) -> bool:
     return r.position != 0 or r.pending_buy > 0 or r.pending_sell > 0 or r.known != 1.0
 
 
+def market_fresh(state: State, r: SymbolRow, limits: Limits) -> float:
+    """Whether the symbol's market state is known and not too old, as 1.0 or 0.0."""
+    age_ns = abs(state.account.now_ns - r.market_at_ns)
+    return 1.0 if r.market_at_ns > 0 and age_ns <= limits.market_state_age_s_max * NS_PER_S_FLOAT else 0.0
+
+
 def measure(state: State) -> None:
     """The account's and the strategies' sums over held positions are those of the open rows as they now are."""
     a = state.account

@@ -15,7 +15,9 @@ from interlock.core.codes import (
     AccountKind,
     Action,
     CalendarKind,
+    CloseAction,
     Code,
+    ExitMode,
     KillMode,
     Partial,
     PermitState,
@@ -157,6 +159,9 @@ class Intent(Message, frozen=True):
 
     Size is one of: `quantity` (base units), `notional` (account currency), or neither, which asks for the policy's
     sizing model. `limit_price` NaN asks for a market order. `created_at_ns` 0 is unknown.
+
+    With a `rung` it is an exit proposal and can only reduce: `close` is how much of the position is to be closed in all,
+    once under that name in the position's life, and `stop_price` is its new stop; size and limit price are not read.
     """
 
     id: str
@@ -173,6 +178,8 @@ class Intent(Message, frozen=True):
     reduce_only: bool = False
     partial: Partial = Partial.REFUSE
     created_at_ns: int = 0
+    rung: str = ""
+    close: CloseAction = CloseAction.NONE
 
 
 class Provenance(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -279,13 +286,20 @@ class Heartbeat(Message, frozen=True):
 
 
 class SymbolPolicy(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """A symbol of the policy's universe; `limits` is an index into `PolicySet.limits`."""
+    """
+    A symbol of the policy's universe; `limits` is an index into `PolicySet.limits`.
+
+    Exits of a position that was entered in a regime follow that regime's limits; -1 where it has none of its own.
+    """
 
     symbol: str
     limits: int
     margin_leverage: float = nan
     cluster: str = ""
     benchmark: bool = False
+    chop_limits: int = -1
+    base_limits: int = -1
+    trend_limits: int = -1
 
 
 class SourceRight(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -313,6 +327,7 @@ class PolicySet(Message, frozen=True):
     rights: tuple[SourceRight, ...]
     exit_owner: str = "any"
     kill_mode: KillMode = KillMode.REDUCE_ONLY
+    exit_mode: ExitMode = ExitMode.BUILTIN
 
 
 class CalendarSet(Message, frozen=True):
@@ -411,6 +426,21 @@ class OwnerSet(Message, frozen=True):
     by: str
 
 
+class Adopted(Message, frozen=True):
+    """
+    An operator puts a position that was opened outside the gate under the exit rules, for a strategy and with a stop.
+
+    Its age and its market state at entry count from here.
+    """
+
+    symbol: str
+    strategy: str
+    stop_price: float
+    by: str
+    target_price: float = nan
+    reason: str = ""
+
+
 class Quarantined(Message, frozen=True):
     """An input that could not be processed: its kind, why, and its payload as received."""
 
@@ -466,6 +496,7 @@ Input = (
     | FlattenSet
     | Rebased
     | OwnerSet
+    | Adopted
     | Quarantined
     | AccountOpened
 )
@@ -598,12 +629,34 @@ class FlattenGoal(Message, frozen=True):
 
 
 class ExitProposed(Message, frozen=True):
-    """An exit rule wants a position reduced."""
+    """
+    An exit rule, or the exit owner, wants a position reduced to `left_steps`, its stop moved, or both.
+
+    `fraction` is the share of the largest quantity held that is to be closed in all; `left_steps` -1 closes nothing,
+    `stop_price` NaN moves nothing. `acting` False is advice to the exit owner and changes nothing. Then come the numbers
+    that led there, as far as they were looked at.
+    """
 
     symbol: str
     rung: str
     fraction: float
     reason: str
+    episode: int = 0
+    left_steps: int = -1
+    stop_price: float = nan
+    acting: bool = True
+    source: str = ""
+    mark: float = nan
+    mark_age_s: float = nan
+    r: float = nan
+    risk: float = nan
+    cost: float = nan
+    score: float = nan
+    flip: float = nan
+    spike: float = nan
+    drop: float = nan
+    age: float = nan
+    policy: str = ""
 
 
 class BaselineSet(Message, frozen=True):

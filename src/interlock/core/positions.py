@@ -22,6 +22,8 @@ from interlock.core.state import (
 from interlock.core.transitions import (
     is_ahead,
     micros,
+    on_episode,
+    on_left,
     on_stop_rests,
 )
 
@@ -87,19 +89,22 @@ def _adopt(state: State, index: int, position: PositionAt) -> None:
     entry = position.entry if position.entry > 0.0 else r.mark
     if position.steps * r.position <= 0:
         r.episode += 1
+        r.episode_peak = 0
         on_stop_rests(r)
         r.stop_price = r.target_price = nan
         r.trade_pnl = 0
         r.trade_risk = nan
+        on_episode(r, 0.0, state.account.now_ns, 0.0)
     r.position = position.steps
     r.known = 1.0
+    on_left(r)
     r.cost = 0
     if position.steps != 0:
         if instrument is None or not entry > 0.0:
             r.known = nan
         else:
             r.cost = micros(position.steps * instrument.step * instrument.value(entry))
-        r.episode_peak = abs(position.steps)
+        r.episode_peak = max(r.episode_peak, abs(position.steps))
         open_row(state, index)
     close_row(state, index)
 

@@ -17,8 +17,8 @@ from typing import Final, Generic, Self, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
-from interlock.core.codes import AccountKind, CalendarKind, Code, PermitState
-from interlock.core.constants import INTENT_WINDOW, OPERATOR_NS, PERMIT_WINDOW, RING
+from interlock.core.codes import AccountKind, CalendarKind, Code, ExitMode, PermitState, Rung
+from interlock.core.constants import BASE, CHOP, INTENT_WINDOW, OPERATOR_NS, PERMIT_WINDOW, RING, TREND
 from interlock.core.instrument import Instrument
 from interlock.core.limits import NO_LIMITS, Limits
 from interlock.core.messages import Intent, PermitIssued, PolicySet, SourceRight
@@ -69,6 +69,10 @@ ACCOUNT_WARNINGS: Final = (
     Code.CONCURRENT_POSITIONS,
 )
 """Measures of the account that warn; each has a bit in `AccountRow.warned`. Append only."""
+
+
+RUNGS: Final = tuple(Rung)
+"""Rungs that a position remembers; each has a bit in `SymbolRow.rungs`. Append only."""
 
 
 class Row(msgspec.Struct, array_like=True, gc=False):
@@ -193,6 +197,11 @@ class AccountRow(Row, array_like=True):
     rollout_symbols: tuple[str, ...] = ()
     stops_at_venue: bool = False
 
+    exit_mode: ExitMode = ExitMode.BUILTIN
+    exit_deposed: bool = False
+    owner_since_ns: int = 0
+    heartbeats_since_ns: int = 0
+
 
 class SymbolRow(Row, array_like=True):
     """
@@ -202,6 +211,10 @@ class SymbolRow(Row, array_like=True):
     while the position is in doubt. Lock slots come in pairs: buy side, sell side. `stop_refusals` counts how often the
     venue refused or lost the position's stop since one last rested there; the next is due at `stop_next_ns`, a close
     instead of it at `stop_close_ns`. `regime` is the label's number, `regime_p` its probability.
+
+    While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
+    the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
+    `advised` are bits of `RUNGS`. While `exit_left` >= 0 the position is to be reduced to so many steps.
     """
 
     limits: int = -1
@@ -270,6 +283,30 @@ class SymbolRow(Row, array_like=True):
     regime: float = nan
     regime_p: float = nan
     market_at_ns: int = 0
+
+    chop_limits: int = -1
+    base_limits: int = -1
+    trend_limits: int = -1
+    managed: float = 0.0
+    entry_stop: float = nan
+    entry_leverage: float = nan
+    entry_atr: float = nan
+    entry_sigma: float = nan
+    entry_trend_strength: float = nan
+    entry_regime: float = nan
+    best: float = nan
+    best_at_ns: int = 0
+    lived: float = 0.0
+    bar_count: int = 0
+    idle_bar_count: int = 0
+    bar_opened_ns: int = 0
+    rungs: int = 0
+    advised: int = 0
+    exit_left: int = -1
+    exit_rung: str = ""
+    exit_attempts: int = 0
+    exit_next_ns: int = 0
+    score_unknown: float = 0.0
 
 
 class StrategyRow(Row, array_like=True):
@@ -513,6 +550,13 @@ class State:
         if self.policy is None:
             return NO_LIMITS
         return self.policy.limits[row.limits if row.limits > 0 else 0]
+
+    def exit_limits(self, row: SymbolRow) -> Limits:
+        """The limits of the position's exits: those of the regime in which it was entered, where the policy has any."""
+        number = row.chop_limits if row.entry_regime == CHOP else -1
+        number = row.base_limits if row.entry_regime == BASE else number
+        number = row.trend_limits if row.entry_regime == TREND else number
+        return self.limits(row) if self.policy is None or number < 0 else self.policy.limits[number]
 
     def account_limits(self) -> Limits:
         """The account's limits; all unknown while there is no policy."""

@@ -366,6 +366,77 @@ def on_stop_rests(r: SymbolRow) -> None:
     r.stop_close_ns = 0
 
 
+# ---------------------------------------------------------------- the way out
+
+
+def on_episode(r: SymbolRow, managed: float, now_ns: int, fresh: float) -> None:
+    """
+    The row's position is a new one, entered now: nothing of an earlier way out is left.
+
+    Where its market state is `fresh` (1.0), that is the state at entry; else it is unknown.
+    """
+    r.managed = managed
+    r.episode_ns = now_ns
+    r.entry_stop = r.stop_price
+    r.entry_leverage = r.margin_leverage
+    r.entry_atr = r.atr if fresh == 1.0 else nan
+    r.entry_sigma = r.sigma if fresh == 1.0 else nan
+    r.entry_trend_strength = r.trend_strength if fresh == 1.0 else nan
+    r.entry_regime = r.regime if fresh == 1.0 else nan
+    r.best = nan
+    r.best_at_ns = 0
+    r.lived = 0.0
+    r.bar_count = 0
+    r.idle_bar_count = 0
+    r.bar_opened_ns = 0
+    r.rungs = 0
+    r.advised = 0
+    r.exit_left = -1
+    r.exit_attempts = 0
+    r.exit_next_ns = 0
+    r.score_unknown = 0.0
+
+
+def on_best(r: SymbolRow) -> None:
+    """The most favourable mark since the entry is known; extremes of an interval count if it began after the entry."""
+    if r.position == 0:
+        return
+    r.lived = 1.0 if r.best == r.best else 0.0
+    price = r.mark
+    if r.lived == 1.0:
+        price = r.high if r.position > 0 else r.low
+    gain = price - r.best if r.position > 0 else r.best - price
+    if r.lived != 1.0 or gain > 0.0:
+        r.best = price
+        r.best_at_ns = r.mark_at_ns
+
+
+def on_bar(r: SymbolRow, opened_ns: int) -> None:
+    """
+    One more bar of the position's life is complete, idle unless it brought a new best mark.
+
+    A bar that began before the position, that was counted, or in which no mark was accepted says nothing.
+    """
+    if r.position == 0 or opened_ns < r.episode_ns or opened_ns <= r.bar_opened_ns or r.mark_at_ns < opened_ns:
+        return
+    r.bar_opened_ns = opened_ns
+    r.bar_count += 1
+    r.idle_bar_count = 0 if r.best_at_ns >= opened_ns else r.idle_bar_count + 1
+
+
+def on_left(r: SymbolRow) -> None:
+    """What was to be closed is no longer to be closed once it is."""
+    held = r.position if r.position > 0 else -r.position
+    if held <= r.exit_left:
+        r.exit_left = -1
+
+
+def on_exit_sent(r: SymbolRow, now_ns: int, shortest_s: float, longest_s: float, salt: int) -> None:
+    """An order of the way out was permitted; should it come to nothing, the next is due after a growing pause."""
+    r.exit_next_ns = lock_end(now_ns, backoff_s(r.exit_attempts, shortest_s, longest_s, salt))
+    r.exit_attempts += 1
+
+
 # ---------------------------------------------------------------- locks
 
 

@@ -2,7 +2,8 @@
 Where each limit stands in a policy file: one line per number, in the order in which a file reads well.
 
 Numbers that one rule reads stand under `rules.<CODE>`; those that several rules share stand in `account`, `proof`,
-`breaker`, `exits` and `market`. What a number means, its unit and which direction is stricter is said in `core.limits`.
+`breaker`, `exits`, `market` and
+`score`. What a number means, its unit and which direction is stricter is said in `core.limits`.
 """
 
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ VALID_FOR_S_MAX: Final = 366.0 * 86_400.0
 
 UNTIL_OPERATOR: Final = {"until operator": inf}
 SINCE_RESET: Final = {"since reset": inf}
+AT_ENTRY: Final = {"entry": 0.0}
+BY_LABEL: Final = {"label": 0.0}
 NEXT_RISK_DAY: Final = {"next risk day": 0.0, "until operator": inf}
 
 
@@ -123,6 +126,25 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("rules.RUNAWAY.window", "runaway_window_s"),
     _slot("rules.STOP_HIT.lock", "stop_hit_lock_s", words=NEXT_RISK_DAY),
     _slot("rules.STOP_HIT.both_sides", "stop_hit_both_sides", zero=True),
+    _slot("rules.TAKE_PROFIT.distance", "take_profit_atr"),
+    _slot("rules.TAKE_PROFIT.trend", "take_profit_trend_min", zero=True, most=1.0),
+    _slot("rules.TRAILING_STOP.distance", "trail_atr"),
+    _slot("rules.TIME_EXIT.bar", "exit_bar_s"),
+    _slot("rules.TIME_EXIT.young_idle", "young_idle_bar_count_max"),
+    _slot("rules.TIME_EXIT.young", "young_bar_count_max", zero=True),
+    _slot("rules.TIME_EXIT.old_idle", "old_idle_bar_count_max"),
+    _slot("rules.REGIME_EXIT.loss", "chop_loss_frac_max", zero=True, under=1.0),
+    _slot("rules.LOSS_EXIT.loss", "margin_loss_frac_max", most=1.0),
+    _slot("rules.HARVEST.first", "rung_1_r_min"),
+    _slot("rules.HARVEST.second", "rung_2_r_min"),
+    _slot("rules.HARVEST.third", "rung_3_r_min"),
+    _slot("rules.PROFIT_LOCK.from", "lock_r_min"),
+    _slot("rules.PROFIT_LOCK.beyond", "lock_frac", zero=True, under=1.0),
+    _slot("rules.KILL_EXIT.score", "kill_exit_score_min", under=1.0),
+    _slot("rules.KILL_SCORE.shrink", "kill_score_min", under=1.0),
+    _slot("rules.KILL_SCORE.critical", "kill_score_critical", under=1.0),
+    _slot("rules.KILL_SCORE.decay", "kill_score_decay", zero=True),
+    _slot("rules.KILL_SCORE.least", "kill_score_share_min", zero=True, most=1.0),
     _slot("breaker.lock", "breaker_lock_s", words=UNTIL_OPERATOR),
     _slot("breaker.trips", "breaker_trip_count_max", most=RING),
     _slot("breaker.trip_window", "breaker_trip_window_s"),
@@ -134,6 +156,17 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("market.trend", "trend_score_min", under=2.0),
     _slot("market.chop", "chop_score_max", under=2.0),
     _slot("market.unknown", "unknown_regime", zero=True),
+    _slot("exits.cost", "exit_cost_bps", zero=True),
+    _slot("score.flip", "flip_trend_min", under=1.0, words=BY_LABEL),
+    _slot("score.flip_weight", "flip_weight", zero=True),
+    _slot("score.sigma", "sigma_ref", words=AT_ENTRY),
+    _slot("score.sigma_cap", "sigma_cap"),
+    _slot("score.sigma_weight", "sigma_weight", zero=True),
+    _slot("score.strength", "trend_ref", most=1.0, words=AT_ENTRY),
+    _slot("score.strength_cap", "trend_cap", most=1.0),
+    _slot("score.strength_weight", "trend_weight", zero=True),
+    _slot("score.age", "score_age_s_max"),
+    _slot("score.age_weight", "age_weight", zero=True),
     _slot("sizing.quantity", "size_quantity"),
     _slot("sizing.fraction", "size_frac"),
     _slot("sizing.stop", "size_stop_atr"),
@@ -163,6 +196,11 @@ SYMBOL_RULES: Final[tuple[Code, ...]] = (
     Code.SESSION_CLOSED,
 )
 """Rules about one symbol: `universe.<symbol>.rules` may set them anew."""
+
+
+LABELS: Final = ("CHOP", "BASE", "TREND")
+LABEL_RULES: Final[tuple[Code, ...]] = (Code.HARVEST, Code.PROFIT_LOCK, Code.KILL_EXIT)
+"""Rules of the way out that `regimes.<label>` may set anew for positions entered in that regime, with `score`."""
 
 
 def slots_of(rule: Code) -> tuple[Slot, ...]:

@@ -20,6 +20,7 @@ from interlock.policy.overlay import overlay
 from interlock.policy.policy import Policy, unusable
 from interlock.policy.problems import Path, Problem
 from interlock.policy.rules import crossed, missing
+from interlock.policy.wayout import way_out
 
 _ENVELOPE: Final = ("extends", "expanded_from", "digest", "preset")
 """Keys that speak about the file and are no part of what it says about trading."""
@@ -88,7 +89,7 @@ def _read(source: FilePath | str, presets: Mapping[str, str]) -> Policy | tuple[
     leaves = {path: leaf for path, leaf in leaves.items() if not any(path[: len(place)] == place for place in broken)}
     if lost is None and ("extends",) not in broken:
         problems += missing(leaves, broken)
-    problems += crossed(leaves)
+    problems += [*crossed(leaves), *way_out(leaves)]
     if lost:
         problems.append(lost)
     if problems:

@@ -25,9 +25,9 @@ from typing import Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from interlock.core.codes import Code
+from interlock.core.codes import Code, ExitMode
 from interlock.core.ids import Symbol
-from interlock.policy.layout import MARGIN_LEVERAGE_X_MAX, RULES, SLOTS, SYMBOL_RULES, slots_of
+from interlock.policy.layout import LABEL_RULES, LABELS, MARGIN_LEVERAGE_X_MAX, RULES, SLOTS, SYMBOL_RULES, slots_of
 from interlock.policy.leaf import (
     Leaf,
     LeafInvalid,
@@ -99,6 +99,8 @@ _Symbol = _table(
     },
 )
 
+_Regime = _table("Regime", {"rules": _rules("RegimeRules", LABEL_RULES), "score": _table("RegimeScore", _numbers("score"))})
+
 _Generator = _table("Generator", {"name": leaf(name), "inputs": dict[str, leaf(name)]})  # type: ignore[misc]
 
 _PresetHead = _table(
@@ -124,8 +126,10 @@ PolicyFile = _table(
         "rules": _rules("Rules", RULES),
         "proof": _table("Proof", _numbers("proof")),
         "breaker": _table("Breaker", _numbers("breaker")),
-        "exits": _table("Exits", {"owner": leaf(name), **_numbers("exits")}),
+        "exits": _table("Exits", {"owner": leaf(name), "mode": leaf(choice(*ExitMode)), **_numbers("exits")}),
         "market": _table("Market", _numbers("market")),
+        "score": _table("Score", _numbers("score")),
+        "regimes": _table("Regimes", dict.fromkeys(LABELS, _Regime)),
         "sizing": _table("Sizing", _numbers("sizing")),
         "kill_switch": _table("KillSwitch", {"mode": leaf(choice(*KILL_MODES))}),
     },

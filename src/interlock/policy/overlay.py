@@ -31,9 +31,14 @@ def by_symbol(leaves: Leaves) -> dict[str, Leaves]:
     return symbols
 
 
+def of_regime(leaves: Leaves, label: str) -> Leaves:
+    """What is said of positions entered in that regime, at the paths where the account's own stand."""
+    return {path[2:]: leaf for path, leaf in leaves.items() if path[:2] == ("regimes", label)}
+
+
 def account_part(leaves: Leaves) -> Leaves:
-    """The leaves that are not about a symbol."""
-    return {path: leaf for path, leaf in leaves.items() if path[0] != "universe"}
+    """The leaves that are about neither a symbol nor a regime."""
+    return {path: leaf for path, leaf in leaves.items() if path[0] not in ("universe", "regimes")}
 
 
 def limits_part(symbol: Leaves) -> Leaves:

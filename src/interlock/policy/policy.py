@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import msgspec
 
-from interlock.core.codes import KillMode
+from interlock.core.codes import ExitMode, KillMode
 from interlock.core.constants import NS_PER_S
 from interlock.core.errors import PolicyInvalid
 from interlock.core.limits import SWITCHABLE, Limits
 from interlock.core.messages import PolicySet, SourceRight, SymbolPolicy
 from interlock.policy.canonical import Document, digest_of
-from interlock.policy.layout import SLOTS, Slot
+from interlock.policy.layout import LABELS, SLOTS, Slot
 from interlock.policy.leaf import FROM_FILE, Leaf, Written, instant_ns, utc_text
 from interlock.policy.model import Leaves
-from interlock.policy.overlay import account_part, by_symbol, limits_part, overlay
+from interlock.policy.overlay import account_part, by_symbol, limits_part, of_regime, overlay
 from interlock.policy.problems import Path, Problem
 from interlock.policy.rules import is_needed, is_on
 
@@ -100,13 +100,15 @@ class Policy:
         account = account_part(leaves)
         limits = [_limits(account)]
         places = {msgspec.msgpack.encode(limits[0]): 0}
+        regimes = {label: overlay(account, own) for label in LABELS if (own := of_regime(leaves, label))}
         universe = []
         for symbol, own in sorted(by_symbol(leaves).items()):
-            compiled = _symbol_limits(account, limits[0], own)
-            place = places.setdefault(msgspec.msgpack.encode(compiled), len(limits))
-            if place == len(limits):
-                limits.append(compiled)
-            universe.append(_symbol_policy(symbol, own, place))
+            place = _place(limits, places, _symbol_limits(account, own))
+            labelled = {
+                f"{label.lower()}_limits": _place(limits, places, _symbol_limits(around, own))
+                for label, around in regimes.items()
+            }
+            universe.append(_symbol_policy(symbol, own, place, labelled))
         return PolicySet(
             policy_id=leaves["policy_version",].text,
             digest=self.digest,
@@ -116,6 +118,7 @@ class Policy:
             universe=tuple(universe),
             rights=tuple(_rights(leaves)),
             exit_owner=leaves["exits", "owner"].text,
+            exit_mode=ExitMode(leaves["exits", "mode"].text),
             kill_mode=_KILL_MODES[leaves["kill_switch", "mode"].text],
         )
 
@@ -155,15 +158,21 @@ def _number(leaves: Leaves, slot: Slot) -> float:
     return leaf.number if leaf and (slot.path[0] == "sizing" or is_needed(leaves, slot)) else nan
 
 
-def _symbol_limits(account: Leaves, limits: Limits, symbol: Leaves) -> Limits:
-    own = limits_part(symbol)
-    if own:
-        limits = _limits(overlay(account, own))
+def _place(limits: list[Limits], places: dict[bytes, int], compiled: Limits) -> int:
+    """Where these limits stand in the list, at its end if they are new."""
+    place = places.setdefault(msgspec.msgpack.encode(compiled), len(limits))
+    if place == len(limits):
+        limits.append(compiled)
+    return place
+
+
+def _symbol_limits(account: Leaves, symbol: Leaves) -> Limits:
+    limits = _limits(overlay(account, limits_part(symbol)))
     leverage = symbol.get(("margin_leverage",))
     return msgspec.structs.replace(limits, margin_leverage_max=leverage.number) if leverage else limits
 
 
-def _symbol_policy(symbol: str, own: Leaves, limits: int) -> SymbolPolicy:
+def _symbol_policy(symbol: str, own: Leaves, limits: int, labelled: dict[str, int]) -> SymbolPolicy:
     leverage, cluster, benchmark = (own.get((key,)) for key in ("margin_leverage", "cluster", "benchmark"))
     return SymbolPolicy(
         symbol=symbol,
@@ -171,6 +180,7 @@ def _symbol_policy(symbol: str, own: Leaves, limits: int) -> SymbolPolicy:
         margin_leverage=leverage.number if leverage else nan,
         cluster=cluster.text if cluster else "",
         benchmark=bool(benchmark and benchmark.number),
+        **labelled,
     )
 
 

@@ -11,10 +11,10 @@ from typing import Final
 
 from interlock.core.codes import Code
 from interlock.core.limits import SWITCHABLE
-from interlock.policy.layout import RULES, SLOT_AT, SLOTS, Slot, slots_of
+from interlock.policy.layout import LABEL_RULES, LABELS, RULES, SLOT_AT, SLOTS, Slot, slots_of
 from interlock.policy.leaf import OFF, instant_ns
 from interlock.policy.model import Leaves
-from interlock.policy.overlay import account_part, by_symbol, limits_part, overlay
+from interlock.policy.overlay import account_part, by_symbol, limits_part, of_regime, overlay
 from interlock.policy.problems import Path, Problem, dotted
 from interlock.policy.units import EXPECTED
 
@@ -26,6 +26,7 @@ _HEAD: Final[dict[Path, str]] = {
     ("account", "currency"): 'the account\'s currency, such as "USD"',
     ("kill_switch", "mode"): '"reduce_only" or "flatten"',
     ("exits", "owner"): 'who may close: "any", or one name',
+    ("exits", "mode"): '"builtin", "external" or "advisory"',
 }
 
 _ALWAYS: Final = (("exits", "retry_first"), ("exits", "retry_max"))
@@ -41,6 +42,7 @@ _RISING: Final[tuple[tuple[str, ...], ...]] = (
     ),
     ("rules.WARN.rearm", "rules.WARN.at"),
     ("market.chop", "market.trend"),
+    ("rules.KILL_SCORE.shrink", "rules.KILL_SCORE.critical"),
     ("rules.CONSEC_LOSS.losses", "rules.CONSEC_LOSS_BREAKER.losses"),
 )
 _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
@@ -91,9 +93,30 @@ def missing(leaves: Leaves, broken: set[Path]) -> Iterator[Problem]:
     account = account_part(leaves)
     for symbol, own in by_symbol(leaves).items():
         yield from _missing_in_symbol(account, symbol, own, broken)
+    yield from _missing_in_regimes(leaves, account, broken)
     for slot in SLOTS:
         if slot.rule is None and is_needed(leaves, slot) and _lacks(leaves, slot.path, broken):
             yield _absent(slot.path, EXPECTED[slot.limit.unit], _read_by(leaves, slot))
+
+
+def _missing_in_regimes(leaves: Leaves, account: Leaves, broken: set[Path]) -> Iterator[Problem]:
+    for label in LABELS:
+        if own := of_regime(leaves, label):
+            yield from _missing_in_regime(account, label, own, broken)
+
+
+def _missing_in_regime(account: Leaves, label: str, own: Leaves, broken: set[Path]) -> Iterator[Problem]:
+    """What a regime's own rules and score lack, also where the account has the rule off."""
+    inside = ("regimes", label)
+    broken_here = broken | {place[2:] for place in broken if place[:2] == inside}
+    around = overlay(account, own)
+    for rule in LABEL_RULES:
+        for problem in _missing_numbers(around, rule, broken_here):
+            yield problem._replace(path=(*inside, *problem.path))
+    for slot in SLOTS:
+        new = slot.rule is None and is_needed(around, slot) and not is_needed(account, slot)
+        if new and _lacks(around, slot.path, broken_here):
+            yield _absent(slot.path, EXPECTED[slot.limit.unit], _read_by(around, slot))
 
 
 def _missing_in_symbol(account: Leaves, symbol: str, own: Leaves, broken: set[Path]) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from interlock.core.codes import Action
 from interlock.core.errors import InterlockError
 from interlock.core.messages import (
     AccountOpened,
+    Adopted,
     Amend,
     BarClosed,
     CalendarSet,
@@ -79,6 +80,7 @@ _PRIORITIES: Final[dict[type, Priority]] = {
     LockSet: Priority.OPERATOR,
     ModeSet: Priority.OPERATOR,
     OwnerSet: Priority.OPERATOR,
+    Adopted: Priority.OPERATOR,
     PolicySet: Priority.OPERATOR,
     Rebased: Priority.OPERATOR,
     CashFlow: Priority.RESULT,

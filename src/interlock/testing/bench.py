@@ -94,7 +94,15 @@ class Bench:
         """Each symbol's market state was told within a bar's length."""
         for symbol, price in self.book.prices.items():
             known = self.markets.get(symbol) or MarketState(
-                symbol, 0, atr=ATR_FRAC * price.mark, p_trend=0.2, p_base=0.6, p_chop=0.2, label="BASE"
+                symbol,
+                0,
+                atr=ATR_FRAC * price.mark,
+                p_trend=0.2,
+                p_base=0.6,
+                p_chop=0.2,
+                label="BASE",
+                sigma=0.01,
+                trend_strength=0.3,
             )
             if self.clock.true_ns - known.at_ns >= BAR_NS:
                 self.tell_market(known)

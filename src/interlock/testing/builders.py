@@ -50,7 +50,7 @@ def make_policy(
     *,
     at_ns: int = START_NS,
     symbols: Sequence[str] = tuple(PRICES),
-    toml: str = "",
+    toml: str | Sequence[str] = "",
     changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> Policy:
     """
@@ -58,7 +58,7 @@ def make_policy(
 
     It differs from the preset in that TRADE_RISK is off.
 
-    `toml` is laid over it, and then `changes`, values at dotted paths.
+    `toml`, one text or several, is laid over it, and then `changes`, values at dotted paths.
 
     Raises:
         PolicyInvalid: something laid over it is wrong; it lists everything.
@@ -75,7 +75,8 @@ def make_policy(
         "sources": SOURCES,
         "rules": {"ORDER_NOTIONAL": {"notional": "1000000 USDT"}, "TRADE_RISK": ROUND_NUMBERS},
     }
-    for layer in (tomllib.loads(toml), _nested(changes)):
+    texts = [toml] if isinstance(toml, str) else toml
+    for layer in (*map(tomllib.loads, texts), _nested(changes)):
         document = _laid_over(document, layer)
     return load_policy(json.dumps(document))
 

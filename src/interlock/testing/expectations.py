@@ -10,6 +10,7 @@ from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
     Decision,
+    ExitProposed,
     FenceRaised,
     FlattenGoal,
     LockChanged,
@@ -206,6 +207,21 @@ def _alert(run: "Run", words: Words) -> Matcher:
     return lambda output: isinstance(output, Alert) and output.code == code and text in output.message
 
 
+def _exit(run: "Run", words: Words) -> Matcher:
+    """A proposal: its rung, and as far as they are told its share, its stop, and a part of its reason."""
+    symbol, rung = run.symbol(words), words.next("a rung")
+    fraction = words.number("a share") if words and _is_size(words.peek()) else None
+    told = words.options("stop because", "advice")
+    stop = run.price(words.line, symbol, told["stop"]) if "stop" in told else None
+    return lambda output: (
+        isinstance(output, ExitProposed)
+        and (output.symbol, output.rung, output.acting) == (symbol, rung, "advice" not in told)
+        and (fraction is None or same(output.fraction, fraction))
+        and (stop is None or same(output.stop_price, stop))
+        and told.get("because", "") in output.reason
+    )
+
+
 def _fence(run: "Run", words: Words) -> Matcher:
     code = run.code(words) if words else None
     return lambda output: isinstance(output, FenceRaised) and code in (None, output.code)
@@ -227,6 +243,7 @@ OUTPUTS: Final[dict[str, Callable[["Run", Words], Matcher]]] = {
     "event": _event,
     "alert": _alert,
     "fence": _fence,
+    "exit": _exit,
 }
 """Outputs that a line may expect, or with `no` before it must not see, by the first word of the clause."""
 
@@ -246,6 +263,7 @@ KINDS: Final[dict[str, Matcher]] = {
     "alert": lambda output: isinstance(output, Alert),
     "fence": lambda output: isinstance(output, FenceRaised),
     "cancel": lambda output: isinstance(output, CancelOrders),
+    "exit": lambda output: isinstance(output, ExitProposed),
 }
 """What `no KIND` alone excludes; the end of a lock or goal is none."""
 
@@ -267,8 +285,10 @@ FIGURES: Final[dict[str, Callable[["Run"], float]]] = {
 
 
 def figure_of_symbol(run: "Run", what: str, symbol: str) -> float:
-    """What a line may expect of a symbol: its `position` and `pending` openings in base units, signed and unsigned."""
+    """What a line may expect of a symbol: its `position`, its `pending` openings in base units, its `stop-of`."""
     row = run.row(symbol)
+    if what == "stop-of":
+        return row.stop_price
     steps = row.position if what == "position" else row.pending_buy + row.pending_sell
     return run.bench.book.instruments[symbol].quantity(steps)
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from interlock.core.codes import Action, Code, KillMode, Partial, PermitState, Scope
+from interlock.core.codes import Action, CloseAction, Code, KillMode, Partial, PermitState, Scope
 from interlock.core.constants import NS_PER_S
 from interlock.core.messages import (
     AccountOpened,
+    Adopted,
     Amend,
+    BarClosed,
     Cancel,
     CashFlow,
     ClockChecked,
@@ -118,9 +120,10 @@ def _mark(run: "Run", words: Words) -> None:
 def _market(run: "Run", words: Words) -> None:
     """A market state; what is left out stays as it was."""
     symbol = run.symbol(words)
-    told = words.options("atr label score trend base chop")
+    told = words.options("atr label score trend base chop sigma strength")
     known = run.bench.markets.get(symbol, MarketState(symbol, 0))
     fields = {"atr": "atr", "score": "score", "trend": "p_trend", "base": "p_base", "chop": "p_chop"}
+    fields |= {"sigma": "sigma", "strength": "trend_strength"}
     changes: dict[str, object] = {fields[key]: number(words.line, told[key]) for key in fields if key in told}
     changes |= {"label": told["label"].replace("none", "")} if "label" in told else {}
     run.bench.tell_market(msgspec.structs.replace(known, **changes))
@@ -243,6 +246,38 @@ def _rebalance(run: "Run", words: Words) -> None:
 def _again(run: "Run", words: Words) -> None:
     words.options("")
     run.bench.send(run.bench.steps[run.last_input].input)
+
+
+def _exit(run: "Run", words: Words) -> None:
+    """A proposal of an exit owner for the side that closes."""
+    symbol = run.symbol(words)
+    rung = words.next("a rung")
+    close = CloseAction[words.next("how much")] if words.peek() in CloseAction.__members__ else CloseAction.NONE
+    told = words.options("stop by")
+    side = -1 if run.row(symbol).position >= 0 else 1
+    stop = run.price(words.line, symbol, told["stop"]) if "stop" in told else nan
+    source = told.get("by", "exit")
+    run.bench.send(run.bench.intent(symbol, side, source=source, reduce_only=True, stop_price=stop, rung=rung, close=close))
+
+
+def _bars(run: "Run", words: Words) -> None:
+    """Bars pass, and the feeds speak at the end of each before it is told."""
+    symbol = run.symbol(words)
+    count = int(words.number("how many"))
+    length = length_ns(words.next("a length")) if words else 15 * 60 * NS_PER_S
+    words.options("")
+    for _ in range(count):
+        opened_ns = run.bench.clock.true_ns
+        run.bench.pass_until(opened_ns + (length or 0))
+        mark = run.bench.book.prices[symbol].mark
+        run.bench.send(BarClosed(symbol, opened_ns, (length or 0) / NS_PER_S, mark, mark, mark, mark))
+
+
+def _adopt(run: "Run", words: Words) -> None:
+    symbol = run.symbol(words)
+    told = words.options("stop target for by")
+    prices = {key: run.price(words.line, symbol, told[key]) if key in told else nan for key in ("stop", "target")}
+    run.bench.send(Adopted(symbol, told.get("for", "trend"), prices["stop"], told.get("by", ""), prices["target"]))
 
 
 def _cancel(run: "Run", words: Words) -> None:
@@ -422,6 +457,9 @@ VERBS: Final[dict[str, Verb]] = {
     "intent": _intent,
     "close": _close,
     "rebalance": _rebalance,
+    "exit": _exit,
+    "bars": _bars,
+    "adopt": _adopt,
     "again": _again,
     "cancel": _cancel,
     "amend": _amend,

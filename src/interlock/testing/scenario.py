@@ -19,6 +19,7 @@ A file holds any number of stories. `#` starts a comment. Each story has a head 
     starts: 2027-01-15T08:00               UTC; the default is this Friday
     account: 10000 [paper|shadow|live] [base 50000] [stops]    starting balance, nominal base, stops at the venue
     policy: NAME@VERSION | none            then indented lines of TOML that are laid over the preset
+    exits: A|B|A-numbers|B-numbers         the built-in exit rules are on, with that parameter set
     symbol: BTC 100 [step N] [min N] [multiplier N] [quote EUR] [rate N] [bracket N] [sessions "..."] [inverse]
     day: 00:00 UTC                         when risk days begin (clock and IANA zone)
     week: Mon 00:00 UTC
@@ -41,7 +42,7 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
 
     tick                                     time alone
     mark BTC 99 [bid N] [ask N] [high N] [low N] [rate N]
-    market BTC [atr N] [label TREND|BASE|CHOP|none] [trend N] [base N] [chop N] [score N]
+    market BTC [atr N] [label TREND|BASE|CHOP|none] [trend N] [base N] [chop N] [score N] [sigma N] [strength N]
                                              its market state, from now on with every bar; without label by the score
     equity 9700                              a cost makes it so, in both sources
     venue equity 0 | venue balance 9000      the venue alone says so; a balance stays so
@@ -52,6 +53,10 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
                                              a stop 5 % away unless it says otherwise; a market order without `at`
     close BTC [size N] [at PRICE] [by SOURCE] [for STRATEGY] [id ID]     reduce-only, whole, by the exit owner or bot
     rebalance ID BTC=0.2 ETH=open:-0.1 SOL=close XRP=veto [refuse] [by SOURCE] [for STRATEGY]
+    exit BTC RUNG [PARTIAL_25|PARTIAL_33|PARTIAL_50|PARTIAL_75|FULL_CLOSE] [stop PRICE] [by SOURCE]
+                                             an exit owner proposes; `exit` where the story does not say who
+    bars BTC N [LENGTH]                      so many bars pass one after the other, of 15m, each with a mark at its end
+    adopt BTC stop PRICE [target PRICE] for STRATEGY by NAME
     cancel p1 [by SOURCE], amend p1 [by SOURCE]
     again                                    the last input a second time
     spent p1|permit:99 [by SOURCE], working p1 [Nu], filled p1 [Nu] [at PRICE] [fee N], rejected p1 [benign],
@@ -80,13 +85,15 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     revoked p1 [CODE], expired p1, cancel p1 [CODE]
     lock CODE [REDUCING|HALTED] [on account|strategy S|symbol BTC [buy|sell]] [until TIME], unlock CODE [on ...]
     goal BTC [reached] [CODE], fence [CODE]
+    exit BTC RUNG [FRACTION] [stop PRICE] [advice] [because "text"]       a proposal of the rules, or of the owner
     baseline day|week|drawdown_ref|equity_peak N [exact|pending|shadow|rebase]
     event CODE [VETO|FLATTEN|WARN|REARM] [of CODE], alert CODE ["text"]
     no EXPECTATION                           none such; also `no permit`, `no lock` and so on for any kind of output
     invalid ["text"]                         the input was refused as InputInvalid
 
 and figures afterwards: `state ACTIVE|REDUCING|HALTED`, `peak N`, `drawdown-ref N`, `initial N`, `own N`, `day-open N`,
-`week-open N`, `streak N`, `position BTC N`, `pending BTC N` (base units). What a line does not mention may happen too,
+`week-open N`, `streak N`, `position BTC N`, `pending BTC N` (base units),
+`stop-of BTC N`. What a line does not mention may happen too,
 unless it says `only`: then every decision, permit, lock, goal, baseline, event, alert and cancellation must be mentioned.
 An input that could not be processed fails its line unless that expects `alert QUARANTINED`.
 
@@ -115,6 +122,7 @@ from interlock.testing.bench import FEEDS, Bench
 from interlock.testing.builders import CALENDAR_DAYS, PRICES, START_NS, make_instrument, make_policy, open_bench
 from interlock.testing.expectations import FIGURES, KINDS, OUTPUTS, SHARED, code_named, figure_of_symbol, same, state_is
 from interlock.testing.happenings import VERBS
+from interlock.testing.wayout import EXITS
 from interlock.testing.words import UNITS_NS, Line, StoryFailed, StoryInvalid, Words, clauses, instant_ns, number
 
 __all__ = ["Line", "Run", "Story", "StoryFailed", "StoryInvalid", "read_stories", "tell"]
@@ -215,7 +223,9 @@ class Run:
         name = self.story.head.get("policy", "crypto-futures@1")
         if name == "none":
             return None
-        return make_policy(name, at_ns=at_ns, symbols=tuple(self.prices), toml=self.story.toml, changes=changes)
+        layers = (EXITS[self.story.head["exits"]],) if "exits" in self.story.head else ()
+        toml = (*layers, self.story.toml)
+        return make_policy(name, at_ns=at_ns, symbols=tuple(self.prices), toml=toml, changes=changes)
 
     def publish(self, changes: dict[str, Any], *, verified: bool) -> None:
         """The story's policy, made now with these changes, is in force; unverified, it is refused."""
@@ -282,7 +292,7 @@ class Run:
         what = words.next("an expectation")
         if what in FIGURES:
             self._require(line, clause, same(FIGURES[what](self), words.number("a figure")))
-        elif what in ("position", "pending"):
+        elif what in ("position", "pending", "stop-of"):
             symbol = self.symbol(words)
             self._require(line, clause, same(figure_of_symbol(self, what, symbol), words.number("base units")))
         elif what == "state":
@@ -358,7 +368,7 @@ class Run:
         """Who may close the position besides the built-in sources; nobody else where there is no policy."""
         state = self.bench.engine.state
         owner = state.account.exit_owner
-        if owner != "any":
+        if owner != "any" and not state.account.exit_deposed:
             return [owner]
         return [CLOSERS[state.names.strategies[r.owner] if r.owner >= 0 else "trend"]] if state.rights else []
 
@@ -472,7 +482,7 @@ def _without_comment(text: str) -> str:
     return text
 
 
-HEAD: Final = ("holds", "starts", "account", "policy", "day", "week", "silent")
+HEAD: Final = ("holds", "starts", "account", "policy", "day", "week", "silent", "exits")
 
 
 def _read_line(stories: list[Story], line: Line) -> None:

@@ -22,9 +22,10 @@ BY_ENTRY = limits_of(SETS["A"], numeric=False)
 def test_the_score_never_falls_when_a_component_rises(
     flip: float, spike: float, drop: float, age: float, more: float, which: int
 ) -> None:
-    less = [flip, spike, drop, age]
-    greater = [value + (more if at == which else 0.0) for at, value in enumerate(less)]
-    assert 0.5 <= kill_score(*less, SET_A) <= kill_score(*greater, SET_A)
+    flip_2, spike_2, drop_2, age_2 = (
+        value + (more if at == which else 0.0) for at, value in enumerate((flip, spike, drop, age))
+    )
+    assert 0.5 <= kill_score(flip, spike, drop, age, SET_A) <= kill_score(flip_2, spike_2, drop_2, age_2, SET_A)
 
 
 @given(sigma=st.floats(1e-6, 1.0), strength=parts, label=st.sampled_from(("CHOP", "BASE", "TREND")))

@@ -1,0 +1,294 @@
+"""
+Every held position is looked at: which rules of the way out have proven that it should shrink, or its stop move.
+
+What has fired is proposed once; `pursuit` gets it closed. Nothing is proposed for a position that is not known, nor on a
+mark that is not fresh: the stop at the venue needs no mark. Rules are asked in order and all that fire are recorded; the
+one that leaves least wins, of those the first.
+"""
+
+from math import nan
+from typing import Final, NamedTuple
+
+import msgspec
+
+from interlock.core.agenda import Agenda
+from interlock.core.authority import EXITS
+from interlock.core.codes import CloseAction, Code, ExitMode, RiskAction, Rung
+from interlock.core.constants import NS_PER_S_FLOAT
+from interlock.core.exits.harvest import UNKNOWN_MARKET, Harvest, Held, Market, harvest
+from interlock.core.exits.kernel import tightened
+from interlock.core.exits.rules import (
+    chops,
+    is_beyond,
+    is_idle,
+    loses_margin,
+    stop_reached,
+    takes_profit,
+    target_reached,
+    trailed_stop,
+    trails,
+)
+from interlock.core.limits import BITS, EXIT_RULES, Limits, is_on
+from interlock.core.measure import market_fresh
+from interlock.core.messages import Alert, BarClosed, ExitProposed, Input, MarketBatch, MarketState, RiskEvent
+from interlock.core.numbers import share
+from interlock.core.state import RUNGS, State, SymbolRow
+from interlock.core.transitions import is_fresh, money
+
+EXIT_BITS: Final = sum(BITS[code] for code in EXIT_RULES)
+STARTERS: Final = 1 << RUNGS.index(Rung.TAKE_PROFIT) | 1 << RUNGS.index(Rung.LOCK)
+"""Rungs after which the stop trails."""
+
+LADDER_RUNGS: Final = {
+    CloseAction.PARTIAL_25: Rung.PARTIAL_25,
+    CloseAction.PARTIAL_50: Rung.PARTIAL_50,
+    CloseAction.PARTIAL_75: Rung.PARTIAL_75,
+}
+
+
+def acts(state: State) -> bool:
+    """Whether the built-in rules act by themselves: in their own mode, or having succeeded an owner."""
+    a = state.account
+    return a.exit_mode is ExitMode.BUILTIN or a.exit_owner == "any" or a.exit_deposed
+
+
+def watch(agenda: Agenda, event: Input) -> None:
+    """Every position that the input concerns was looked at."""
+    state = agenda.state
+    acting = acts(state)
+    if not acting and state.account.exit_mode is not ExitMode.ADVISORY:
+        return
+    for index in _concerned(state, event):
+        r = state.symbols[index]
+        if r.managed != 1.0 or r.position == 0 or r.known != 1.0 or r.exit_left == 0 or r.goal:
+            continue
+        p = state.exit_limits(r)
+        if not p.active & EXIT_BITS:
+            continue
+        held = held_of(state, index, p, agenda.at_ns)
+        if held is not None:
+            _look(_Look(agenda, index, p, held, type(event) is MarketBatch and r.lived == 1.0, acting))
+
+
+def _concerned(state: State, event: Input) -> list[int]:
+    """The open rows that the input can have changed something for: one symbol's prices change nothing for another."""
+    if isinstance(event, MarketBatch):
+        told = {state.names.symbol_index.get(quote.symbol, -1) for quote in event.quotes}
+    elif isinstance(event, BarClosed | MarketState):
+        told = {state.names.symbol_index.get(event.symbol, -1)}
+    else:
+        return state.open_rows.copy()
+    return [index for index in state.open_rows if index in told]
+
+
+# ---------------------------------------------------------------- what is known
+
+
+def held_of(state: State, index: int, p: Limits, now_ns: int) -> Held | None:
+    """The position in the rules' numbers; None where its mark is not fresh or its entry is not known."""
+    r = state.symbols[index]
+    instrument = state.instruments[index]
+    if instrument is None or r.doubt != 0.0 or not is_fresh(now_ns, r.mark_at_ns, p.mark_age_s_max) or r.cost == 0:
+        return None
+    side = 1.0 if r.position > 0 else -1.0
+    base = r.position * instrument.step
+    unit_value = money(r.cost) / base
+    entry = instrument.price_at(unit_value)
+    pnl = base * instrument.value(r.mark) - money(r.cost)
+    stop_frac = side * (entry - r.entry_stop) / entry
+    age_s = (now_ns - r.episode_ns) / NS_PER_S_FLOAT
+    return Held(side, entry, abs(unit_value), abs(base), pnl, r.mark, r.stop_price, stop_frac, age_s)
+
+
+def market_now(state: State, r: SymbolRow, p: Limits) -> Market:
+    """The symbol's market state; unknown where it is too old."""
+    if market_fresh(state, r, p) != 1.0:
+        return UNKNOWN_MARKET
+    return Market(r.atr, r.sigma, r.trend_strength, r.p_trend, r.p_base, r.p_chop, r.regime)
+
+
+def market_at_entry(r: SymbolRow) -> Market:
+    """What was known of the market when the position was entered."""
+    return Market(r.entry_atr, r.entry_sigma, r.entry_trend_strength, regime=r.entry_regime)
+
+
+# ---------------------------------------------------------------- one look
+
+
+class _Look(NamedTuple):
+    """One position at one instant. With `extremes` the interval's high and low count, else the mark alone."""
+
+    agenda: Agenda
+    symbol: int
+    p: Limits
+    held: Held
+    extremes: bool
+    acting: bool
+
+    @property
+    def row(self) -> SymbolRow:
+        """The row as it now is: a proposal may have changed it."""
+        return self.agenda.state.symbols[self.symbol]
+
+    def due(self, code: Code, rung: Rung) -> bool:
+        """Whether the rule is on and its rung has not fired yet."""
+        fired = self.row.rungs if self.acting else self.row.advised
+        return is_on(self.p, code) and not fired >> RUNGS.index(rung) & 1
+
+
+def _look(look: _Look) -> None:
+    now = market_now(look.agenda.state, look.row, look.p)
+    _stop_and_target(look)
+    _take_profit(look, now)
+    _trail(look, now)
+    _time_regime_loss(look, now)
+    _harvest(look, now)
+
+
+def _stop_and_target(look: _Look) -> None:
+    r, held = look.row, look.held
+    long = r.position > 0
+    worst = (r.low if long else r.high) if look.extremes else held.mark
+    best = (r.high if long else r.low) if look.extremes else held.mark
+    if look.due(Code.STOP_EXIT, Rung.STOP) and stop_reached(held.side, worst, r.stop_price):
+        _propose(look, Rung.STOP, CloseAction.FULL_CLOSE, "stop")
+    if look.due(Code.TARGET_EXIT, Rung.TARGET) and target_reached(held.side, best, r.target_price):
+        _propose(look, Rung.TARGET, CloseAction.FULL_CLOSE, "target_hit")
+
+
+def _take_profit(look: _Look, now: Market) -> None:
+    held = look.held
+    if not look.due(Code.TAKE_PROFIT, Rung.TAKE_PROFIT):
+        return
+    if takes_profit(held.side, held.mark, held.entry, look.row.entry_atr, now.p_trend, look.p):
+        stop = tightened(held.side, look.row.stop_price, held.entry)
+        _propose(look, Rung.TAKE_PROFIT, CloseAction.PARTIAL_33, "take_profit", stop)
+
+
+def _trail(look: _Look, now: Market) -> None:
+    """The stop follows the best mark; where it would lie beyond the market the position is closed instead."""
+    r, held = look.row, look.held
+    instrument = look.agenda.state.instruments[look.symbol]
+    assert instrument is not None
+    if not is_on(look.p, Code.TRAILING_STOP) or not trails(r.rungs, STARTERS):
+        return
+    wanted = trailed_stop(held.side, r.best, now.atr, instrument.tick, look.p)
+    stop = tightened(held.side, r.stop_price, wanted)
+    if not stop > 0.0:
+        return
+    if not is_beyond(-held.side, held.mark, stop):
+        _propose(look, Rung.TRAILING, CloseAction.NONE, "trailing_stop", stop)
+    elif look.due(Code.TRAILING_STOP, Rung.STOP):
+        _propose(look, Rung.STOP, CloseAction.FULL_CLOSE, "trailing_stop_beyond_market")
+
+
+def _time_regime_loss(look: _Look, now: Market) -> None:
+    r, held, p = look.row, look.held, look.p
+    notional = held.unit_value * held.quantity
+    if look.due(Code.TIME_EXIT, Rung.TIME) and is_idle(r.bar_count, r.idle_bar_count, p):
+        _propose(look, Rung.TIME, CloseAction.FULL_CLOSE, "time")
+    if look.due(Code.REGIME_EXIT, Rung.REGIME) and chops(now.regime, held.pnl, notional, p):
+        _propose(look, Rung.REGIME, CloseAction.FULL_CLOSE, "regime")
+    if look.due(Code.LOSS_EXIT, Rung.LOSS) and loses_margin(held.pnl, notional, r.entry_leverage, p):
+        _propose(look, Rung.LOSS, CloseAction.FULL_CLOSE, "loss_guard")
+
+
+def _harvest(look: _Look, now: Market) -> None:
+    r = look.row
+    said = harvest(msgspec.structs.replace(look.held, stop=r.stop_price), now, market_at_entry(r), look.p)
+    reasons = ", ".join(said.reasons)
+    if said.stop == said.stop and (look.acting or look.due(Code.PROFIT_LOCK, Rung.LOCK)):
+        _propose(look, Rung.LOCK, CloseAction.NONE, reasons, said.stop, said)
+    if said.action is CloseAction.FULL_CLOSE:
+        if look.due(Code.KILL_EXIT, Rung.KILL):
+            _propose(look, Rung.KILL, said.action, reasons, said=said)
+    elif said.action and look.due(Code.HARVEST, LADDER_RUNGS[said.action]):
+        _propose(look, LADDER_RUNGS[said.action], said.action, reasons, said=said)
+    _tell_unknown_score(look, said.score)
+
+
+def _tell_unknown_score(look: _Look, score: float) -> None:
+    """Somebody is told once that the kill score is not known, so that no position is closed by it."""
+    r, agenda = look.row, look.agenda
+    unknown = score != score
+    if not is_on(look.p, Code.KILL_EXIT) or unknown == (r.score_unknown == 1.0):
+        return
+    symbol = agenda.state.names.symbols[look.symbol]
+    action = RiskAction.WARN if unknown else RiskAction.REARM
+    agenda.emit(RiskEvent(agenda.at_ns, Code.KILL_EXIT, symbol, action, score, look.p.kill_exit_score_min))
+    if unknown:
+        what = f"the market state of {symbol} is not known: its position is not closed by its kill score"
+        agenda.emit(Alert(Code.KILL_EXIT, what, symbol))
+
+
+# ---------------------------------------------------------------- proposals
+
+
+def left_after(state: State, index: int, action: CloseAction) -> tuple[int, str]:
+    """
+    Steps that the action leaves of the largest quantity held, and a word where that is not as asked; -1 closes nothing.
+
+    A share that rounds to nothing closes nothing; one that would leave less than the venue's smallest order closes all.
+    """
+    r = state.symbols[index]
+    instrument = state.instruments[index]
+    assert instrument is not None
+    if action is CloseAction.NONE:
+        return -1, ""
+    closed = share(r.episode_peak, int(action), int(CloseAction.FULL_CLOSE))
+    left = r.episode_peak - closed
+    if closed == 0:
+        return -1, "rounds_to_zero"
+    if abs(r.position) <= left or 0 <= r.exit_left <= left:
+        return -1, "closed_already"
+    if left > 0 and left * r.unit_notional < instrument.min_notional:
+        return 0, "rest_below_minimum"
+    return left, ""
+
+
+def propose(
+    agenda: Agenda,
+    index: int,
+    rung: str,
+    action: CloseAction,
+    reason: str,
+    stop: float,
+    source: str,
+    held: Held | None,
+    said: Harvest | None,
+    *,
+    acting: bool,
+) -> None:
+    """The proposal is part of the step, with what it leaves of the position and what led to it."""
+    state = agenda.state
+    r = state.symbols[index]
+    left, note = left_after(state, index, action)
+    if note == "rest_below_minimum":
+        action = CloseAction.FULL_CLOSE
+    numbers = {}
+    if said is not None:
+        names = ("r", "risk", "cost", "score", "flip", "spike", "drop", "age")
+        numbers = {name: getattr(said, name) for name in names}
+    agenda.emit(
+        ExitProposed(
+            state.names.symbols[index],
+            rung,
+            action.fraction,
+            ", ".join(filter(None, (reason, note))),
+            episode=r.episode,
+            left_steps=left,
+            stop_price=stop,
+            acting=acting,
+            source=source,
+            mark=held.mark if held is not None else r.mark,
+            mark_age_s=(agenda.at_ns - r.mark_at_ns) / NS_PER_S_FLOAT,
+            policy=state.policy.digest if state.policy is not None else "",
+            **numbers,
+        )
+    )
+
+
+def _propose(
+    look: _Look, rung: Rung, action: CloseAction, reason: str, stop: float = nan, said: Harvest | None = None
+) -> None:
+    propose(look.agenda, look.symbol, rung, action, reason, stop, EXITS, look.held, said, acting=look.acting)
