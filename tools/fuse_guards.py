@@ -37,7 +37,7 @@ All guards in one function: generated from them by `make generate`, never edited
 `guard.ask` is what it must equal; a test compares the two on facts of every kind.
 """
 
-from math import inf, nan
+from math import exp, inf, nan
 
 from interlock.core.codes import Code
 from interlock.core.constants import BASE, CHOP, MONEY_SCALE, TREND

@@ -23,6 +23,7 @@ def rules() -> str:
     described = describe_rules()
     guards = [rule for rule in described if rule.kind == "guard"]
     triggers = [rule for rule in described if rule.kind == "trigger"]
+    exits = [rule for rule in described if rule.kind == "exit"]
     return "\n".join(
         [
             "# Rules",
@@ -44,6 +45,13 @@ def rules() -> str:
             "",
             *_table(["trigger", "fires when", *presets()], (_row(rule) for rule in triggers)),
             "",
+            "## The way out",
+            "",
+            "Rules about a position that is held, asked in this order on every mark, bar and tick. All that fire are",
+            "recorded; shares are cumulative, of the largest quantity held, and each fires once in a position's life.",
+            "",
+            *_table(["rule", "fires when", *presets()], (_row(rule) for rule in exits)),
+            "",
             "## Reasons that no rule gives",
             "",
             *_table(["code", "says", "effect", "what to do"], map(_reason, (*DENIALS.values(), *COMMANDS.values()))),
@@ -53,6 +61,9 @@ def rules() -> str:
             "",
             "## Triggers in full",
             *(line for rule in triggers for line in _section(rule)),
+            "",
+            "## The way out in full",
+            *(line for rule in exits for line in _section(rule)),
             "",
         ]
     )

@@ -86,6 +86,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     regime: Annotated[float, "regime"] = nan
     regime_p: Annotated[float, "frac"] = nan
     liquidation_price: Annotated[float, "money"] = nan
+    kill_score: Annotated[float, "frac"] = nan
 
 
 def _units() -> dict[str, Unit]:

@@ -7,6 +7,7 @@ import msgspec
 
 from interlock.core.codes import AccountKind, TradingState
 from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS, PRICE_TOLERANCE
+from interlock.core.exits.kernel import opening_score, regime_flip, sigma_spike, trend_drop
 from interlock.core.facts import Facts
 from interlock.core.limits import Limits
 from interlock.core.locks import FREE, Binding
@@ -93,6 +94,16 @@ def market_now(r: SymbolRow, now_ns: int, limits: Limits) -> tuple[float, float]
     if not within(age_s(now_ns, r.market_at_ns), limits.market_state_age_s_max):
         return nan, stand_in(limits)[0]
     return r.atr, r.regime if r.regime == r.regime else stand_in(limits)[0]
+
+
+def score_now(r: SymbolRow, now_ns: int, limits: Limits) -> float:
+    """The kill score that a position opened now would have; NaN where the market state is unknown or too old."""
+    if not within(age_s(now_ns, r.market_at_ns), limits.market_state_age_s_max):
+        return nan
+    flip = regime_flip(nan, r.regime, r.p_trend, r.p_base, r.p_chop, limits.flip_trend_min)
+    spike = sigma_spike(r.sigma, limits.sigma_ref, limits.sigma_cap)
+    drop = trend_drop(r.trend_strength, limits.trend_ref, limits.trend_cap) if limits.trend_ref > 0.0 else nan
+    return opening_score(flip, spike, drop, limits)
 
 
 def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Limits, own: PermitRow | None) -> Facts:
@@ -214,6 +225,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         regime,
         regime_p,
         liquidation,
+        score_now(r, now_ns, limits) if limits.kill_score_min == limits.kill_score_min else nan,
     )
 
 

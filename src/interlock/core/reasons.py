@@ -175,6 +175,70 @@ TRIGGERS: Final = _by_code(
 )
 """What a proven broken condition does; the conditions themselves are in `interlock.core.triggers`."""
 
+_ONCE: Final = "the position is closed, once; a rejected order is followed by another"
+_OWNER: Final = "nothing; or close by hand as operator"
+
+EXITS: Final = _by_code(
+    Reason(
+        Code.STOP_EXIT,
+        "The mark is at the position's stop or past it.",
+        _ONCE + ", and the symbol is vetoed as after STOP_HIT",
+        _OWNER,
+    ),
+    Reason(Code.TARGET_EXIT, "The mark is at the position's target or past it.", _ONCE, _OWNER),
+    Reason(
+        Code.TAKE_PROFIT,
+        "The mark is `take_profit_atr` of the range at entry beyond it, and a trend is sure to `take_profit_trend_min`.",
+        "a third of the position is closed, once, and its stop moves to the entry",
+        _OWNER,
+    ),
+    Reason(
+        Code.TRAILING_STOP,
+        "After TAKE_PROFIT or PROFIT_LOCK the stop follows the best mark at `trail_atr` of the range now.",
+        "the stop tightens; where it would lie beyond the market the position is closed",
+        _OWNER,
+    ),
+    Reason(
+        Code.TIME_EXIT,
+        "No new best mark for `young_idle_bar_count_max` bars in the first `young_bar_count_max`, later for "
+        "`old_idle_bar_count_max`, of bars of `exit_bar_s`.",
+        _ONCE,
+        _OWNER,
+    ),
+    Reason(
+        Code.REGIME_EXIT,
+        "The market is choppy and more than `chop_loss_frac_max` of the notional at entry is lost.",
+        _ONCE,
+        _OWNER,
+    ),
+    Reason(Code.LOSS_EXIT, "`margin_loss_frac_max` of the position's margin is lost.", _ONCE, _OWNER),
+    Reason(
+        Code.HARVEST,
+        "Open profit after `exit_cost_bps` has reached `rung_1_r_min`, `rung_2_r_min` or `rung_3_r_min` of the risk taken.",
+        "a quarter, a half, three quarters are closed in all, each once",
+        _OWNER,
+    ),
+    Reason(
+        Code.PROFIT_LOCK,
+        "Open profit after costs has reached `lock_r_min` of the risk taken.",
+        "the stop moves past the entry by `lock_frac`, never beyond the market",
+        _OWNER,
+    ),
+    Reason(
+        Code.KILL_EXIT,
+        "The kill score has reached `kill_exit_score_min`: a market turned choppy, volatility, lost trend, age.",
+        _ONCE + ", whatever the ladder says; an unknown market state closes nothing and is told",
+        "tell the market state with every bar",
+    ),
+    Reason(
+        Code.HEARTBEAT_LOST,
+        "The exit owner was silent for twice `controller_age_s_max` while something was held.",
+        "the built-in rules act in its place and it is denied; it returns after a minute of heartbeats without a close",
+        "restart the exit owner, or name one as operator",
+    ),
+)
+"""What closes positions in part or whole, and who does."""
+
 COMMANDS: Final = _by_code(
     Reason(
         Code.KILL_SWITCH,
@@ -218,4 +282,4 @@ COMMANDS: Final = _by_code(
 
 def reason_of(code: Code) -> Reason | None:
     """What the code means where no guard stands for it; None for guards' codes that no trigger shares."""
-    return DENIALS.get(code) or TRIGGERS.get(code) or COMMANDS.get(code)
+    return DENIALS.get(code) or TRIGGERS.get(code) or EXITS.get(code) or COMMANDS.get(code)

@@ -19,7 +19,7 @@ from interlock.core.facts import FACT_UNITS
 from interlock.core.guard import Guard
 from interlock.core.guards import GUARDS
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Tighter, Unit
-from interlock.core.reasons import TRIGGERS, Reason
+from interlock.core.reasons import EXITS, TRIGGERS, Reason
 from interlock.policy.layout import SLOTS
 from interlock.policy.leaf import OFF, Leaf
 from interlock.policy.load import preset_texts, read_preset
@@ -51,14 +51,14 @@ class LimitRead(msgspec.Struct, frozen=True):
 
 class Rule(msgspec.Struct, frozen=True):
     """
-    One guard or trigger.
+    One guard, trigger or rule of the way out.
 
     `off` gives, by policy or preset, the reason for which a rule is left off there. `formula` is the guard's source,
     where it is more than 0 it is the largest notional that may open; triggers have none.
     """
 
     code: Code
-    kind: Literal["guard", "trigger"]
+    kind: Literal["guard", "trigger", "exit"]
     says: str
     effect: str
     formula: str
@@ -71,13 +71,14 @@ class Rule(msgspec.Struct, frozen=True):
 
 def describe_rules(policies: Mapping[str, Mapping[Path, Leaf]] | None = None) -> tuple[Rule, ...]:
     """
-    All guards in their order, then all triggers.
+    All guards in their order, then all triggers, then the way out.
 
     `policies` are the leaves of those whose values are shown, by name; without it, the presets of the package.
     """
     shown = presets() if policies is None else policies
     guards = [_guard(guard, shown) for guard in GUARDS]
-    return (*guards, *(_trigger(reason, shown) for reason in TRIGGERS.values()))
+    triggers = [_reason("trigger", reason, shown) for reason in TRIGGERS.values()]
+    return (*guards, *triggers, *(_reason("exit", reason, shown) for reason in EXITS.values()))
 
 
 @cache
@@ -101,10 +102,10 @@ def _guard(guard: Guard, policies: Mapping[str, Mapping[Path, Leaf]]) -> Rule:
     )
 
 
-def _trigger(reason: Reason, policies: Mapping[str, Mapping[Path, Leaf]]) -> Rule:
+def _reason(kind: Literal["trigger", "exit"], reason: Reason, policies: Mapping[str, Mapping[Path, Leaf]]) -> Rule:
     return Rule(
         reason.code,
-        "trigger",
+        kind,
         reason.says,
         reason.effect,
         "",

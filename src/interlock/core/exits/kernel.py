@@ -16,6 +16,7 @@ __all__ = [
     "kill_score",
     "locked_stop",
     "logistic",
+    "opening_score",
     "r_net",
     "regime_flip",
     "risk_at_stop",
@@ -118,6 +119,11 @@ def kill_score(flip: float, spike: float, drop: float, age: float, p: Limits) ->
     It can only ever hasten an exit, or stop an entry.
     """
     return logistic(p.flip_weight * flip + p.sigma_weight * spike + p.trend_weight * drop + p.age_weight * age)
+
+
+def opening_score(flip: float, spike: float, drop: float, p: Limits) -> float:
+    """The kill score of a position that does not exist yet; NaN where any component is not known."""
+    return logistic(p.flip_weight * flip + p.sigma_weight * spike + p.trend_weight * drop)
 
 
 def score_max(

@@ -54,4 +54,5 @@ GUARDS: Final[tuple[Guard, ...]] = (
     exposure.gross_leverage,
     order.trade_risk,
     order.liquidation_distance,
+    order.kill_score,
 )

@@ -4,7 +4,7 @@ All guards in one function: generated from them by `make generate`, never edited
 `guard.ask` is what it must equal; a test compares the two on facts of every kind.
 """
 
-from math import inf, nan
+from math import exp, inf, nan
 
 from interlock.core.codes import Code
 from interlock.core.constants import BASE, CHOP, MONEY_SCALE, TREND
@@ -51,6 +51,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_regime = f.regime
     p_trend_leverage_max = p.trend_leverage_max
     p_trend_risk_frac_max = p.trend_risk_frac_max
+    f_kill_score = f.kill_score
+    p_kill_score_min = p.kill_score_min
     f_day_open_equity = f.day_open_equity
     f_week_open_equity = f.week_open_equity
     f_drawdown_ref = f.drawdown_ref
@@ -61,6 +63,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     p_trend_leverage_unsure_max = p.trend_leverage_unsure_max
     p_chop_risk_frac_max = p.chop_risk_frac_max
     f_liquidation_price = f.liquidation_price
+    p_kill_score_share_min = p.kill_score_share_min
     p_day_loss_frac_max = p.day_loss_frac_max
     p_week_loss_frac_max = p.week_loss_frac_max
     p_drawdown_frac_max = p.drawdown_frac_max
@@ -455,4 +458,49 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.LIQUIDATION_DISTANCE, 0.0))
         allowance = 0.0
+    if active_1 & 4:
+        over = p.kill_score_decay * (f_kill_score - p_kill_score_min)
+        kept = (
+            (
+                (exp(-over) if over >= 0.0 else 1.0)
+                if (exp(-over) if over >= 0.0 else 1.0) >= p_kill_score_share_min
+                else p_kill_score_share_min
+                if p_kill_score_share_min > (exp(-over) if over >= 0.0 else 1.0)
+                else nan
+            )
+            if (
+                (exp(-over) if over >= 0.0 else 1.0)
+                if (exp(-over) if over >= 0.0 else 1.0) >= p_kill_score_share_min
+                else p_kill_score_share_min
+                if p_kill_score_share_min > (exp(-over) if over >= 0.0 else 1.0)
+                else nan
+            )
+            <= 1.0
+            else 1.0
+            if 1.0
+            < (
+                (exp(-over) if over >= 0.0 else 1.0)
+                if (exp(-over) if over >= 0.0 else 1.0) >= p_kill_score_share_min
+                else p_kill_score_share_min
+                if p_kill_score_share_min > (exp(-over) if over >= 0.0 else 1.0)
+                else nan
+            )
+            else nan
+        )
+        known = 0.0 < f_requested_notional < inf and f_kill_score >= 0.5
+        shrunk = f_requested_notional * kept if known and p_kill_score_min <= f_kill_score < p.kill_score_critical else 0.0
+        allowed = inf if known and f_kill_score < p_kill_score_min else shrunk
+        if allowed > 0.0 and (
+            allowed >= requested
+            or -inf < requested <= allowed < inf
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.KILL_SCORE, allowed))
+            if allowed < allowance:
+                allowance = allowed
     return allowance

@@ -1,11 +1,11 @@
 """Guards on the order itself: its price, its size, its rate, its stop."""
 
-from math import inf
+from math import exp, inf
 
 from interlock.core.facts import Facts
 from interlock.core.guard import guard
 from interlock.core.limits import Limits
-from interlock.core.numbers import at_least, by_regime, open_if, within
+from interlock.core.numbers import at_least, by_regime, larger, open_if, smaller, within
 
 
 @guard("SPREAD_SPIKE", remedy="wait until the spread narrows")
@@ -67,6 +67,16 @@ def liquidation_distance(f: Facts, p: Limits) -> float:
         and f.liquidation_price >= 0.0
         and f.side * (f.stop_price - f.liquidation_price) >= p.liquidation_buffer_frac * f.worst_price
     )
+
+
+@guard("KILL_SCORE", remedy="wait until the market calms down; is its market state told with every bar?")
+def kill_score(f: Facts, p: Limits) -> float:
+    """The market's kill score is known and not critical; from its threshold on openings shrink with it."""
+    over = p.kill_score_decay * (f.kill_score - p.kill_score_min)
+    kept = smaller(larger(exp(-over) if over >= 0.0 else 1.0, p.kill_score_share_min), 1.0)
+    known = 0.0 < f.requested_notional < inf and f.kill_score >= 0.5
+    shrunk = f.requested_notional * kept if known and p.kill_score_min <= f.kill_score < p.kill_score_critical else 0.0
+    return inf if known and f.kill_score < p.kill_score_min else shrunk
 
 
 @guard("STOP_REQUIRED", remedy="give the order a stop, and a target if any, on the right side of its price")
