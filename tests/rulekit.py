@@ -11,10 +11,13 @@ from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.facts import FACT_UNITS, Facts
 from interlock.core.guard import Guard, ask
 from interlock.core.guards import GUARDS
-from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits
+from interlock.core.limits import BITS, EXIT_RULES, LIMIT_FIELDS, SWITCHABLE, Limits
 
-ALL_ON: Final = (1 << len(SWITCHABLE)) - 1
-"""`Limits.active` with every rule on."""
+EXITS_ON: Final = sum(BITS[code] for code in EXIT_RULES)
+"""`Limits.active` with the rules of the way out on and no others."""
+
+ALL_ON: Final = ((1 << len(SWITCHABLE)) - 1) & ~EXITS_ON
+"""`Limits.active` with every rule on that is about openings or about the account."""
 
 HUGE: Final = 1e300
 TINY: Final = 5e-324
@@ -174,6 +177,13 @@ def limits(**changes: Any) -> Limits:
         "base_risk_frac_max": 0.005,
         "trend_risk_frac_max": 0.007,
         "liquidation_buffer_frac": 0.01,
+        "kill_score_min": 0.7,
+        "kill_score_critical": 0.8,
+        "kill_score_decay": 2.0,
+        "kill_score_share_min": 0.2,
+        "flip_trend_min": 0.1,
+        "sigma_ref": 0.01,
+        "trend_ref": 0.3,
         "size_stop_atr": nan,
         "size_target_atr": nan,
     }
@@ -260,6 +270,7 @@ def facts(**changes: float) -> Facts:
         "regime": BASE,
         "regime_p": 0.7,
         "liquidation_price": 80.0,
+        "kill_score": 0.6,
     }
     return Facts(**(given | changes))
 
@@ -341,6 +352,7 @@ def admissible(draw: st.DrawFn) -> Case:
         market_state_age_s=draw(parts(0.0)) * p.market_state_age_s_max,
         regime=draw(st.sampled_from((CHOP, BASE, TREND))),
         regime_p=draw(parts(0.0, 1.0)),
+        kill_score=draw(st.floats(0.5, 0.69)),
         liquidation_price=draw(st.sampled_from(liquidations(side, stop, p.liquidation_buffer_frac * worst))),
         risk_at_stops=draw(parts(0.0, 0.05)) * equity,
         **references,
@@ -363,6 +375,7 @@ def tight_limits() -> st.SearchStrategy[Limits]:
     ranges = {"frac": (0.1, 0.5), "bps": (5.0, 200.0), "s": (1.0, 1e4), "count": (2.0, 30.0), "x": (1.0, 100.0)}
     narrow = {"headroom_buffer_frac": (0.0, 0.05), "cost_frac": (0.0, 0.01), "equity_floor_frac_min": (0.5, 0.95)}
     narrow |= {"liquidation_buffer_frac": (0.0, 0.05), "unknown_regime": (0.0, 0.0)}
+    narrow |= {"kill_score_min": (0.7, 0.75), "kill_score_critical": (0.8, 0.95), "kill_score_share_min": (0.0, 1.0)}
     drawn = {name: st.floats(*narrow.get(name, ranges.get(limit.unit, (1.0, 1e6)))) for name, limit in LIMIT_FIELDS.items()}
     return st.builds(limits, **drawn)
 

@@ -254,6 +254,8 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         at_most("derived", lambda f, p: p.base_risk_frac_max * f.equity / f.requested_notional - p.cost_frac),
     ),
     ("TRADE_RISK", "regime"): ONLY_THIS_REGIME,
+    ("KILL_SCORE", "kill_score"): (at_least("exact", lambda f, p: 0.5), at_most("derived", lambda f, p: p.kill_score_min)),
+    ("KILL_SCORE", "requested_notional"): KNOWN,
 }
 """Lines that mean the same for a buy and a sale."""
 

@@ -14,13 +14,15 @@ import msgspec
 import pytest
 
 import rulekit
+from exit_bites import exit_bites
 from interlock.core.codes import Code, KillMode, PermitState, Scope
-from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE
+from interlock.core.limits import BITS, LIMIT_FIELDS
 from interlock.core.messages import (
     CancelOrders,
     ClockChecked,
     Decision,
     EquityMarked,
+    ExitProposed,
     FlattenGoal,
     KillSet,
     LockChanged,
@@ -463,11 +465,15 @@ def a_flatten_that_does_not_fill(bench: Bench) -> None:
 # ---------------------------------------------------------------- the law
 
 
+BITES.update((each.name, Bite(each.story, each.low, each.high, each.given)) for each in exit_bites())
+
+
 def happened(bite: Bite, name: str, value: float) -> list[object]:
     """What the engine did in the story when the limit has this value, allowances and times of issue left out."""
     given = {**LOOSE, **bite.given, name: value}
-    off = given.pop("off", (Code.LOSS_HEADROOM,))
-    active = rulekit.ALL_ON - sum(1 << SWITCHABLE.index(code) for code in off)
+    off = given.pop("off", (Code.LOSS_HEADROOM, Code.KILL_SCORE))
+    on = given.pop("on", ())
+    active = rulekit.ALL_ON - sum(BITS[code] for code in off) + sum(BITS[code] for code in on)
     bench = bench_under(limits_of_everything(active=active, **given))
     start = len(bench.steps)
     bite.story(bench)
@@ -487,6 +493,8 @@ def essence(output: object) -> object:
             return output.code
         case PermitIssued():
             return f"permit with target {output.target_price}"
+        case ExitProposed():
+            return output.rung, output.left_steps, output.stop_price == output.stop_price
         case FlattenGoal():
             return output.code, output.active, output.attempts
         case _:

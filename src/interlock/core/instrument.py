@@ -102,6 +102,10 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
             return price * (1.0 + side * share) / (1.0 + margin) if margin > -1.0 else inf
         return price * (1.0 - margin) / (1.0 - side * share) if margin < 1.0 else 0.0
 
+    def price_at(self, value: float) -> float:
+        """The price at which one base unit has that value; the inverse of `value`."""
+        return -self.multiplier / value if self.inverse else value / self.multiplier
+
     def unit_value(self, price: float, rate: float) -> float:
         """Notional of one step in account currency, >= 0, at `price` and `rate` (settlement to account currency)."""
         value = self.multiplier / price if self.inverse else self.multiplier * price

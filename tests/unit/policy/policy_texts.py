@@ -38,6 +38,28 @@ rules.NET_EXPOSURE.exposure = "500 %"
 rules.CONSEC_LOSS_BREAKER.losses = 10
 rules.STOP_HIT.lock = "1 h"
 rules.GROSS_LEVERAGE.chop = "2.5 x"
+rules.STOP_EXIT = "on"
+rules.TARGET_EXIT = "on"
+rules.TAKE_PROFIT = { distance = "1.2 x", trend = "60 %" }
+rules.TRAILING_STOP.distance = "1 x"
+rules.TIME_EXIT = { bar = "15 min", young_idle = 12, young = 24, old_idle = 24 }
+rules.REGIME_EXIT.loss = "1 %"
+rules.LOSS_EXIT.loss = "12.5 %"
+rules.HARVEST = { first = "2 x", second = "4 x", third = "6 x" }
+rules.PROFIT_LOCK = { from = "1.5 x", beyond = "0.2 %" }
+rules.KILL_EXIT.score = "60 %"
+rules.KILL_SCORE = { shrink = "70 %", critical = "75 %", decay = "2 x", least = "20 %" }
+exits.cost = "10 bps"
+score.flip = "30 %"
+score.flip_weight = "1 x"
+score.sigma = "1 %"
+score.sigma_cap = "2 x"
+score.sigma_weight = "0.5 x"
+score.strength = "30 %"
+score.strength_cap = "50 %"
+score.strength_weight = "0.5 x"
+score.age = "1 d"
+score.age_weight = "0.3 x"
 """
 )
 

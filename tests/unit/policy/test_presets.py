@@ -6,7 +6,7 @@ import pytest
 
 from interlock.core.absorb import is_complete
 from interlock.core.codes import Code, KillMode
-from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, is_on
+from interlock.core.limits import EXIT_RULES, LIMIT_FIELDS, SWITCHABLE, is_on
 from interlock.policy.layout import SLOT_AT
 from interlock.policy.load import load_policy, preset_texts, read_preset
 from unit.policy.policy_texts import HEAD, NOW_NS, compiled
@@ -92,6 +92,8 @@ OFF = {
         Code.ORDER_QUANTITY,
         Code.STRATEGY_EXPOSURE,
         Code.CONSEC_LOSS_BREAKER,
+        Code.KILL_SCORE,
+        *EXIT_RULES,
     },
     "layered@1": {
         Code.CONTROLLER_DEAD,
@@ -106,6 +108,8 @@ OFF = {
         Code.GROSS_LEVERAGE,
         Code.TRADE_RISK,
         Code.LIQUIDATION_DISTANCE,
+        Code.KILL_SCORE,
+        *EXIT_RULES,
     },
 }
 
