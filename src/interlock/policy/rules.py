@@ -116,7 +116,7 @@ def _missing_in_regime(account: Leaves, label: str, own: Leaves, broken: set[Pat
     for slot in SLOTS:
         new = slot.rule is None and is_needed(around, slot) and not is_needed(account, slot)
         if new and _lacks(around, slot.path, broken_here):
-            yield _absent(slot.path, EXPECTED[slot.limit.unit], _read_by(around, slot))
+            yield _absent((*inside, *slot.path), EXPECTED[slot.limit.unit], _read_by(around, slot))
 
 
 def _missing_in_symbol(account: Leaves, symbol: str, own: Leaves, broken: set[Path]) -> Iterator[Problem]:
