@@ -177,8 +177,8 @@ def limits(**changes: Any) -> Limits:
         "base_risk_frac_max": 0.005,
         "trend_risk_frac_max": 0.007,
         "liquidation_buffer_frac": 0.01,
-        "kill_score_min": 0.7,
-        "kill_score_critical": 0.8,
+        "kill_score_min": 0.9,
+        "kill_score_critical": 0.95,
         "kill_score_decay": 2.0,
         "kill_score_share_min": 0.2,
         "flip_trend_min": 0.1,
@@ -270,7 +270,7 @@ def facts(**changes: float) -> Facts:
         "regime": BASE,
         "regime_p": 0.7,
         "liquidation_price": 80.0,
-        "kill_score": 0.6,
+        "kill_score": 0.5,
     }
     return Facts(**(given | changes))
 

@@ -254,7 +254,8 @@ def _exit(run: "Run", words: Words) -> None:
     rung = words.next("a rung")
     close = CloseAction[words.next("how much")] if words.peek() in CloseAction.__members__ else CloseAction.NONE
     told = words.options("stop by")
-    side = -1 if run.row(symbol).position >= 0 else 1
+    known = symbol in run.bench.engine.state.names.symbol_index
+    side = 1 if known and run.row(symbol).position < 0 else -1
     stop = run.price(words.line, symbol, told["stop"]) if "stop" in told else nan
     source = told.get("by", "exit")
     run.bench.send(run.bench.intent(symbol, side, source=source, reduce_only=True, stop_price=stop, rung=rung, close=close))
