@@ -106,10 +106,20 @@ STATE_RULES: Final = (
     Code.TRAILING_STOP,
     Code.REGIME_EXIT,
     Code.KILL_EXIT,
+    Code.HARVEST,
+    Code.PROFIT_LOCK,
 )
-"""Rules that read a symbol's market state."""
+"""Rules that read a symbol's market state, be it only which regime's numbers hold for them."""
 
-LABEL_RULES: Final = (*REGIME_RULES, Code.REGIME_EXIT, Code.KILL_EXIT, Code.KILL_SCORE, Code.TAKE_PROFIT)
+LABEL_RULES: Final = (
+    *REGIME_RULES,
+    Code.REGIME_EXIT,
+    Code.KILL_EXIT,
+    Code.KILL_SCORE,
+    Code.TAKE_PROFIT,
+    Code.HARVEST,
+    Code.PROFIT_LOCK,
+)
 """Rules that read its regime or the probabilities of one."""
 
 
