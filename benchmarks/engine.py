@@ -19,7 +19,7 @@ from interlock.core.codes import AccountKind, Action, CalendarKind, Partial, Per
 from interlock.core.decide import decide
 from interlock.core.engine import Engine
 from interlock.core.instrument import Instrument
-from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits
+from interlock.core.limits import BITS, EXIT_RULES, LIMIT_FIELDS, SWITCHABLE, Limits
 from interlock.core.messages import (
     AccountOpened,
     CalendarSet,
@@ -45,7 +45,7 @@ from interlock.core.messages import (
 S = 1_000_000_000
 START_NS = 1_767_225_600 * S
 DAY_NS = 86_400 * S
-EVERY_GUARD = (1 << len(SWITCHABLE)) - 1
+EVERY_GUARD = (1 << len(SWITCHABLE)) - 1 - sum(BITS[code] for code in EXIT_RULES)
 
 # Wide enough that nothing objects: an order that passes is asked everything.
 WIDE = {
@@ -74,6 +74,11 @@ SPECIAL = {
     "trend_score_min": 0.9,
     "chop_score_max": 0.65,
     "gross_leverage_max": 1e6,
+    "kill_score_min": 0.98,
+    "kill_score_critical": 0.99,
+    "flip_trend_min": 0.01,
+    "sigma_weight": 1.0,
+    "trend_weight": 1.0,
     "liquidation_buffer_frac": 0.0,
     "size_stop_atr": nan,
     "size_target_atr": nan,
