@@ -36,6 +36,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     p_chop_leverage_unsure_max = p.chop_leverage_unsure_max
     p_chop_leverage_max = p.chop_leverage_max
     p_base_risk_frac_max = p.base_risk_frac_max
+    p_kill_score_decay = p.kill_score_decay
     f_mark = f.mark
     p_mark_age_s_max = p.mark_age_s_max
     p_controller_age_s_max = p.controller_age_s_max
@@ -53,6 +54,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     p_trend_risk_frac_max = p.trend_risk_frac_max
     f_kill_score = f.kill_score
     p_kill_score_min = p.kill_score_min
+    p_kill_score_share_min = p.kill_score_share_min
+    p_kill_score_critical = p.kill_score_critical
     f_day_open_equity = f.day_open_equity
     f_week_open_equity = f.week_open_equity
     f_drawdown_ref = f.drawdown_ref
@@ -63,7 +66,6 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     p_trend_leverage_unsure_max = p.trend_leverage_unsure_max
     p_chop_risk_frac_max = p.chop_risk_frac_max
     f_liquidation_price = f.liquidation_price
-    p_kill_score_share_min = p.kill_score_share_min
     p_day_loss_frac_max = p.day_loss_frac_max
     p_week_loss_frac_max = p.week_loss_frac_max
     p_drawdown_frac_max = p.drawdown_frac_max
@@ -459,7 +461,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         found.append((Code.LIQUIDATION_DISTANCE, 0.0))
         allowance = 0.0
     if active_1 & 4:
-        over = p.kill_score_decay * (f_kill_score - p_kill_score_min)
+        over = p_kill_score_decay * (f_kill_score - p_kill_score_min)
         kept = (
             (
                 (exp(-over) if over >= 0.0 else 1.0)
@@ -487,8 +489,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             )
             else nan
         )
-        known = 0.0 < f_requested_notional < inf and f_kill_score >= 0.5
-        shrunk = f_requested_notional * kept if known and p_kill_score_min <= f_kill_score < p.kill_score_critical else 0.0
+        given = p_kill_score_decay >= 0.0 and p_kill_score_share_min >= 0.0 and (p_kill_score_min <= p_kill_score_critical)
+        known = given and 0.0 < f_requested_notional < inf and (f_kill_score >= 0.5)
+        shrunk = f_requested_notional * kept if known and p_kill_score_min <= f_kill_score < p_kill_score_critical else 0.0
         allowed = inf if known and f_kill_score < p_kill_score_min else shrunk
         if allowed > 0.0 and (
             allowed >= requested
