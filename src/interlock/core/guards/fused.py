@@ -55,7 +55,6 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_kill_score = f.kill_score
     p_kill_score_min = p.kill_score_min
     p_kill_score_share_min = p.kill_score_share_min
-    p_kill_score_critical = p.kill_score_critical
     f_day_open_equity = f.day_open_equity
     f_week_open_equity = f.week_open_equity
     f_drawdown_ref = f.drawdown_ref
@@ -489,9 +488,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             )
             else nan
         )
-        given = p_kill_score_decay >= 0.0 and p_kill_score_share_min >= 0.0 and (p_kill_score_min <= p_kill_score_critical)
-        known = given and 0.0 < f_requested_notional < inf and (f_kill_score >= 0.5)
-        shrunk = f_requested_notional * kept if known and p_kill_score_min <= f_kill_score < p_kill_score_critical else 0.0
+        given = p_kill_score_decay >= 0.0 and p_kill_score_share_min >= 0.0 and (p_kill_score_min >= 0.0)
+        known = given and 0.0 < f_requested_notional < inf and (0.5 <= f_kill_score < p.kill_score_critical)
+        shrunk = f_requested_notional * kept if known else 0.0
         allowed = inf if known and f_kill_score < p_kill_score_min else shrunk
         if allowed > 0.0 and (
             allowed >= requested
