@@ -14,7 +14,7 @@ from math import nan
 from operator import itemgetter
 from typing import Final
 
-from interlock.adapters.history import BUY, DEFAULT_CURRENCY, ZERO, History, HistoryInvalid, HistoryTrade
+from interlock.adapters.history import BUY, DEFAULT_CURRENCY, SELL, ZERO, History, HistoryInvalid, HistoryTrade
 from interlock.adapters.problems import Problems
 from interlock.core.constants import MAX_STEPS, NS_PER_S
 from interlock.core.instrument import Instrument
@@ -140,6 +140,12 @@ def past(history: History, multipliers: Mapping[str, Decimal], currency: str) ->
         raise HistoryInvalid(history.path, problems.found, problems.count)
     if netted:
         notes.append(f"{', '.join(sorted(netted))}: held on both sides at once; counted net, a trade is from flat to flat")
+    first = {fill.symbol: fill.side for fill in reversed(history.fills)}
+    notes += [
+        f"{symbol}: begins with a sale, taken as a short position (were they held before, earlier fills are missing)"
+        for symbol, side in first.items()
+        if side == SELL
+    ]
     for symbol, contract in contracts.items():
         worth = f", {multipliers[symbol]:f} {currency} per point and unit" if symbol in multipliers else ""
         notes.append(f"{symbol}: steps of {contract.step:f}, ticks of {contract.tick:f} (as in the file){worth}")

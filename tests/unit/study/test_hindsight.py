@@ -184,6 +184,7 @@ def test_an_account_that_cannot_have_been_is_told(tmp_path: Path) -> None:
     done = run(tmp_path, FILLS, f"{at(1)},A,buy,500,40", f"{at(2)},A,sell,400,10")
     told = " ".join(remarks(done))
     assert "falls to zero or below" in told
+    assert "Between fills A is valued at the last known price" in told
     assert "Still open at the end, valued at the last price: A" in told
 
 
