@@ -73,6 +73,12 @@ class Order:
         """All that was wanted."""
         return sum(piece.steps for piece in self.pieces)
 
+    @property
+    def worst_ticks(self) -> int:
+        """The worst price that was paid or got: what the order was ready to accept."""
+        ticks = [piece.ticks for piece in self.pieces]
+        return max(ticks) if self.side > 0 else min(ticks)
+
 
 @dataclass(slots=True)
 class PastTrade:
