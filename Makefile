@@ -19,13 +19,17 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-long test-versions check lint types contracts tests bench sim format generate docs constraints clean
+.PHONY: help demo run test test-long test-versions check lint types contracts tests bench sim format generate docs constraints clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(BASE)  ## Run the gate on years of real quotes and write an HTML report
 	$(BIN)/python -m interlock demo
+
+run: $(BASE)  ## Run a gateway with a paper venue that plays real quotes; its state is in ./interlock-home
+	@test -e interlock-home || $(BIN)/python -m interlock init interlock-home --yes
+	$(BIN)/python -m interlock run --home interlock-home
 
 test: $(DEV) lint types contracts  ## Run every check and test but the long suites, with the coverage gates
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --cov --cov-report=

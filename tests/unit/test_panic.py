@@ -18,7 +18,7 @@ from interlock.core.codes import KillMode
 from interlock.core.instrument import Instrument
 from interlock.core.messages import Quote
 from interlock.service.home import Home
-from interlock.service.latch import KillLatch
+from interlock.service.latch import KillLatch, LatchUnwritable
 
 GOLD = Instrument("GOLD", "paper", "USD", step=0.01, tick=0.01, min_notional=1.0)
 EURO = Instrument("EURO", "paper", "USD", step=1.0, tick=0.0001, min_notional=1.0)
@@ -140,6 +140,16 @@ def test_a_disk_that_takes_no_sentinel_does_not_keep_anybody_in(home: Home) -> N
     home.sentinel.mkdir()
     result = CliRunner().invoke(app, ["panic", "--home", str(home.path)])
     assert result.exit_code == 0, result.output
+
+
+def test_nor_does_a_disk_that_is_full(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise LatchUnwritable("no space left on device")
+
+    monkeypatch.setattr(KillLatch, "place_sentinel", full)
+    result = CliRunner().invoke(app, ["panic", "--home", str(home.path)])
+    assert result.exit_code == 0, result.output
+    assert "no space left on device" in result.stderr
 
 
 def test_a_disk_that_hangs_does_not_either(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,23 +12,27 @@ from rich.text import Text
 
 from interlock.cli.output import utc
 from interlock.core.codes import AccountKind, TradingState
+from interlock.core.stops import STOP_NAME
 from interlock.core.wording import money, share
 from interlock.service.api import DecisionStatus, FloorStatus, LimitStatus, PositionStatus, Status
 
 COLOURS: Final = {TradingState.ACTIVE: "green", TradingState.REDUCING: "yellow", TradingState.HALTED: "red"}
 BAR_WIDTH: Final = 20
 DECISIONS_SHOWN: Final = 6
+WIDE: Final = 100
+"""Columns from which there is room for bars, prices and reasons."""
 
 
-def page(status: Status, currency: str, note: str = "") -> RenderableType:
-    """Everything that a person on duty wants to see at once."""
-    parts: list[RenderableType] = [_headline(status, currency)]
+def page(status: Status, currency: str, width: int, note: str = "") -> RenderableType:
+    """Everything that a person on duty wants to see at once, on a terminal of so many columns."""
+    wide = width >= WIDE
+    parts: list[RenderableType] = [_headline(status, currency, wide=wide)]
     parts += [Text(f"! {trouble}", style="bold red") for trouble in status.troubles]
-    parts += [_floors(status.floors, currency)] if status.floors else []
-    parts += [_limits(status.limits, currency)] if status.limits else []
-    parts += [_positions(status.positions, currency)]
+    parts += [_floors(status.floors, wide=wide)] if status.floors else []
+    parts += [_limits(status.limits, wide=wide)] if status.limits else []
+    parts += [_positions(status.positions, wide=wide)]
     parts += [_locks(status)] if status.locks else []
-    parts += [_decisions(status.decisions)]
+    parts += [_decisions(status.decisions, wide=wide)]
     if note:
         parts.append(Text(note, style="dim"))
     title = f"{status.account} · {status.kind.value} · {status.environment} · {status.venue}"
@@ -37,31 +41,37 @@ def page(status: Status, currency: str, note: str = "") -> RenderableType:
 
 def line(status: Status, currency: str) -> str:
     """The same in one line, for a log."""
-    held = ", ".join(f"{_side(p.side)} {p.quantity:g} {p.symbol}" for p in status.positions) or "flat"
+    held = ", ".join(f"{p.side * p.quantity:+g} {p.symbol}" for p in status.positions) or "flat"
     return f"{utc(status.at_ns)}  {status.trading_state.name}  equity {money(status.equity, currency)}  {held}"
 
 
 def decision_line(decision: DecisionStatus) -> str:
     """One decision in one line, for a log."""
     answer = "allowed" if decision.granted_steps else f"denied {decision.headline}"
-    return f"{utc(decision.at_ns)}  {_side(decision.side)} {decision.symbol}  {answer}  {decision.why}"
+    return f"{utc(decision.at_ns)}  {_order(decision)}  {answer}  {decision.why}"
 
 
-def _headline(status: Status, currency: str) -> RenderableType:
+def _headline(status: Status, currency: str, *, wide: bool) -> RenderableType:
     state = status.trading_state
     killed = [each for each in status.kill if each.active]
-    grid = Table.grid(padding=(0, 3))
-    grid.add_row(
+    facts = [
         Text(state.name, style=f"bold {COLOURS[state]}"),
         Text(f"equity {money(status.equity, currency)}"),
         Text(f"kill switch {'ACTIVE' if killed else 'inactive'}", style="bold red" if killed else "dim"),
         Text(f"breaker {'OPEN' if status.breaker else 'closed'}", style="bold red" if status.breaker else "dim"),
-        Text(f"ledger {status.ledger_durable_seq:,} of {status.ledger_seq:,}", style="dim"),
-        Text(utc(status.at_ns), style="dim"),
-    )
+    ]
+    more = [Text(f"ledger {status.ledger_durable_seq:,} of {status.ledger_seq:,}", style="dim")]
+    more += [Text(utc(status.at_ns), style="dim")]
+    rows: list[RenderableType] = [_row([*facts, *more])] if wide else [_row(facts), _row(more)]
     unmet = [f"{name}: {source}" for name, met, source in status.conditions if not met]
     if status.kind == AccountKind.LIVE and unmet:
-        return Group(grid, Text("openings are closed: " + "; ".join(unmet), style="yellow"))
+        rows.append(Text("openings are closed: " + "; ".join(unmet), style="yellow"))
+    return Group(*rows)
+
+
+def _row(texts: list[Text]) -> Table:
+    grid = Table.grid(padding=(0, 3))
+    grid.add_row(*texts)
     return grid
 
 
@@ -72,14 +82,19 @@ def _table(title: str, *columns: tuple[str, str]) -> Table:
     return table
 
 
-def _floors(floors: Iterable[FloorStatus], currency: str) -> Table:
-    table = _table("Equity against its floors", ("Floor", ""), ("At", "right"), ("Room", "right"), ("", ""))
+def _floors(floors: Iterable[FloorStatus], *, wide: bool) -> Table:
+    table = _table("Equity against its floors", ("Floor", ""), ("At", "right"), ("Room", "right"), *_bars(wide=wide))
     for floor in floors:
         room = floor.equity - floor.floor
-        used = _unknown_or(room, money(room, currency))
         style = "red" if room <= 0.0 else "yellow" if room < 0.01 * floor.equity else ""
-        table.add_row(floor.code, money(floor.floor, currency), used, _bar_of_room(floor), style=style)
+        bar = [_bar_of_room(floor)] if wide else []
+        table.add_row(floor.code, money(floor.floor), money(room), *bar, style=style)
     return table
+
+
+def _bars(*, wide: bool) -> tuple[tuple[str, str], ...]:
+    """A column for bars where there is room."""
+    return (("", ""),) if wide else ()
 
 
 def _bar_of_room(floor: FloorStatus) -> str:
@@ -95,44 +110,36 @@ def _bar(part: float) -> str:
     return "█" * full + "░" * (BAR_WIDTH - full)
 
 
-def _limits(limits: Iterable[LimitStatus], currency: str) -> Table:
-    table = _table("Limits", ("Limit", ""), ("Of", ""), ("Used", "right"), ("Limit", "right"), ("", ""))
+def _limits(limits: Iterable[LimitStatus], *, wide: bool) -> Table:
+    columns = (("Limit", ""), ("Of", ""), ("Used", "right"), ("Limit", "right"), ("", "right"))
+    table = _table("Limits", *columns, *_bars(wide=wide))
     for limit in limits:
         used = limit.use / limit.limit if limit.limit > 0.0 else 0.0 if limit.use == 0.0 else 1.0
         counted = limit.unit == "count"
-        shown = [f"{each:g}" if counted else money(each, currency) for each in (limit.use, limit.limit)]
+        shown = [f"{each:g}" if counted else money(each) for each in (limit.use, limit.limit)]
         style = "red" if used >= 1.0 else "yellow" if used >= 0.7 else ""
-        bar = "" if isnan(used) else f"{_bar(used)} {share(used)}"
-        table.add_row(limit.code, limit.scope, *shown, bar, style=style)
+        bar = [_bar(used)] if wide and not isnan(used) else []
+        table.add_row(limit.code, limit.scope, *shown, "" if isnan(used) else share(used), *bar, style=style)
     return table
 
 
-def _positions(positions: tuple[PositionStatus, ...], currency: str) -> RenderableType:
+def _positions(positions: tuple[PositionStatus, ...], *, wide: bool) -> RenderableType:
     if not positions:
         return Text("No position.", style="dim")
-    table = _table(
-        "Positions",
-        ("Symbol", ""),
-        ("Side", ""),
-        ("Quantity", "right"),
-        ("Entry", "right"),
-        ("Mark", "right"),
-        ("P&L", "right"),
-        ("Stop", "right"),
-        ("At the venue", ""),
-    )
+    prices = (("Entry", "right"), ("Mark", "right")) if wide else ()
+    columns = (("P&L", "right"), ("Stop", "right"), ("At the venue", ""))
+    table = _table("Positions", ("Symbol", ""), ("Side", ""), ("Quantity", "right"), *prices, *columns)
     for each in positions:
         stop = "flattening" if each.flattening else each.stop_state
-        naked = each.stop_state == "missing"
+        told = (_unknown_or(each.entry, f"{each.entry:,.8g}"), _unknown_or(each.mark, f"{each.mark:,.8g}"))
         table.add_row(
             each.symbol,
-            _side(each.side),
+            "long" if each.side > 0 else "short" if each.side < 0 else "",
             _unknown_or(each.quantity, f"{each.quantity:,.10g}"),
-            _unknown_or(each.entry, f"{each.entry:,.8g}"),
-            _unknown_or(each.mark, f"{each.mark:,.8g}"),
-            money(each.pnl, currency),
+            *(told if wide else ()),
+            money(each.pnl),
             _unknown_or(each.stop_price, f"{each.stop_price:,.8g}", "none"),
-            Text(stop, style="bold red" if naked else ""),
+            Text(stop, style="bold red" if each.stop_state == "missing" else ""),
         )
     return table
 
@@ -145,17 +152,23 @@ def _locks(status: Status) -> Table:
     return table
 
 
-def _decisions(decisions: tuple[DecisionStatus, ...]) -> RenderableType:
+def _decisions(decisions: tuple[DecisionStatus, ...], *, wide: bool) -> RenderableType:
     if not decisions:
         return Text("No decision yet.", style="dim")
-    table = _table("Last decisions", ("At", ""), ("Order", ""), ("Answer", ""), ("Why", ""))
+    table = _table("Last decisions", ("At", ""), ("Order", ""), ("Answer", ""), *((("Why", ""),) if wide else ()))
     for each in decisions[:DECISIONS_SHOWN]:
-        order = f"{_side(each.side)} {each.symbol}{' (reduces)' if each.reducing else ''}"
         whole = each.granted_steps == each.requested_steps
         answer = "allowed" if whole and each.granted_steps else "allowed in part" if each.granted_steps else each.headline
         style = "green" if whole and each.granted_steps else "yellow" if each.granted_steps else "red"
-        table.add_row(utc(each.at_ns)[11:19], order, Text(answer, style=style), each.why)
+        why = (each.why,) if wide else ()
+        table.add_row(utc(each.at_ns)[11:19], _order(each), Text(answer, style=style), *why)
     return table
+
+
+def _order(decision: DecisionStatus) -> str:
+    """What was asked for, and what kind of exit it is."""
+    kind = " (stop)" if decision.intent_id.startswith(STOP_NAME) else " (reduces)" if decision.reducing else ""
+    return f"{_side(decision.side)} {decision.symbol}{kind}"
 
 
 def _side(side: int) -> str:

@@ -177,9 +177,10 @@ async def _on_bar(bot: Bot | None, bar: BarClosed) -> None:
 
 
 async def _draw(gateway: Gateway, stopped: asyncio.Event) -> None:
-    with Live(console=Console(), screen=True, auto_refresh=False) as live:
+    console = Console()
+    with Live(console=console, screen=True, auto_refresh=False) as live:
         while not stopped.is_set():
-            live.update(page(gateway.status(), gateway.currency, NOTE), refresh=True)
+            live.update(page(gateway.status(), gateway.currency, console.width, NOTE), refresh=True)
             await _wait(stopped, DRAWN_S)
 
 

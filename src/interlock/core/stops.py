@@ -10,6 +10,8 @@ Stops are no exits that somebody asked for. They wait for nobody, no lock, fence
 and they never count as closes under way.
 """
 
+from typing import Final
+
 from interlock.core.agenda import Agenda
 from interlock.core.authority import EMERGENCY
 from interlock.core.codes import Code, PermitState, RiskAction
@@ -20,6 +22,9 @@ from interlock.core.messages import Alert, CancelOrders, FlattenGoal, Intent, Pe
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.core.transitions import is_fresh
+
+STOP_NAME: Final = "stop:"
+"""What the ids of stops begin with."""
 
 
 def protect(agenda: Agenda, before: State, since_ns: int) -> None:
@@ -121,7 +126,7 @@ def _place(agenda: Agenda, index: int) -> None:
     instrument = state.instruments[index]
     assert instrument is not None
     symbol = state.names.symbols[index]
-    goal = f"stop:{symbol}:{r.episode}"
+    goal = f"{STOP_NAME}{symbol}:{r.episode}"
     intent = Intent(
         f"{goal}:{agenda.next_id}",
         EMERGENCY,

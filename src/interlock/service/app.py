@@ -26,7 +26,6 @@ from interlock.core.errors import InterlockError, PolicyInvalid
 from interlock.core.messages import (
     SCHEMA,
     AccountOpened,
-    CalendarSet,
     ClockChecked,
     Input,
     Message,
@@ -42,7 +41,6 @@ from interlock.ledger import Ledger
 from interlock.ledger.fold import fold
 from interlock.ledger.writer import Writer
 from interlock.policy import Policy, load_policy
-from interlock.policy.calendar import day_calendar, week_calendar
 from interlock.service.attempt import attempt_on_thread
 from interlock.service.budget import Budget, RateLimits
 from interlock.service.clock import Clock, SystemClock
@@ -327,7 +325,7 @@ class _App:
     async def _tell_calendars(self) -> None:
         now_ns = self._clock.wall_ns()
         self._calendars_ns = now_ns
-        for calendar in _calendars(now_ns):
+        for calendar in self._found.runtime.calendars(now_ns - CALENDAR_PAST_NS, now_ns + CALENDAR_AHEAD_NS):
             await self._tell(calendar)
 
     # ------------------------------------------------------------ what goes on all the time
@@ -428,9 +426,3 @@ class _App:
 
 def _differ(known: PolicySet, now: PolicySet) -> bool:
     return (known.digest, known.verified, known.valid_until_ns) != (now.digest, now.verified, now.valid_until_ns)
-
-
-def _calendars(now_ns: int) -> tuple[CalendarSet, CalendarSet]:
-    """Risk days and weeks, in UTC."""
-    span = now_ns - CALENDAR_PAST_NS, now_ns + CALENDAR_AHEAD_NS
-    return day_calendar("risk-day", "UTC", "00:00", *span), week_calendar("week", "UTC", "00:00", "Mon", *span)

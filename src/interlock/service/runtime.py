@@ -1,9 +1,10 @@
 """
 `runtime.toml`: which account a state directory is for, and the conditions under which it may open.
 
-Who the account is (`account`, `venue`, `environment`, `[paper]`) has to be right before anything starts. What gates
-openings (`mode`, `armed`, `rollout_percent`, `[rollout]`) may be changed at any time, and anything about it that is
-missing, unknown or misspelt closes openings and says so; it never keeps the gateway from looking after what is open.
+Who the account is (`account`, `venue`, `environment`, `risk_day`, `week`, `[paper]`) has to be right before anything
+starts. What gates openings (`mode`, `armed`, `rollout_percent`, `[rollout]`) may be changed at any time, and anything about
+it that is missing, unknown or misspelt closes openings and says so; it never keeps the gateway from looking after what is
+open.
 """
 
 import difflib
@@ -15,7 +16,10 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
 
 from interlock.core.codes import AccountKind
+from interlock.core.constants import NS_PER_S
 from interlock.core.errors import InterlockError
+from interlock.core.messages import CalendarSet
+from interlock.policy.calendar import WEEKDAYS, CalendarInvalid, day_calendar, week_calendar
 from interlock.service.home import Home
 from interlock.service.private import read_plain
 
@@ -30,10 +34,13 @@ _EXPECTED: Final = {
     "armed": "true or false",
     "rollout_percent": "a whole number from 0 to 100",
     "rollout": "a whole number from 0 to 100 for each symbol",
+    "risk_day": 'a time and an IANA zone, such as "17:00 America/New_York"',
+    "week": f"one of {', '.join(WEEKDAYS)}",
     "paper": "a table with balance and speed",
     "paper.balance": "a number > 0",
     "paper.speed": "a number > 0",
 }
+_TWO_DAYS_NS: Final = 2 * 86_400 * NS_PER_S
 _BUCKETS: Final = 100
 _FOUND_MAX: Final = 60
 
@@ -69,12 +76,28 @@ def _kind(text: str) -> str:
     return text
 
 
+def _risk_day(text: str) -> str:
+    clock, _, zone = text.partition(" ")
+    try:
+        day_calendar("risk-day", zone, clock, 0, _TWO_DAYS_NS)
+    except CalendarInvalid as error:
+        raise ValueError from error
+    return text
+
+
+def _weekday(text: str) -> str:
+    WEEKDAYS.index(text)
+    return text
+
+
 class Runtime(_Table):
     """What the file says; a gate that it does not say, or not understandably, is None, and `problems` tells why."""
 
     account: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     venue: Literal["paper"]
     environment: Literal["testnet", "mainnet"]
+    risk_day: Annotated[str, AfterValidator(_risk_day)]
+    week: Annotated[str, AfterValidator(_weekday)]
     mode: Annotated[str, AfterValidator(_kind)] | None = None
     armed: bool | None = None
     rollout_percent: Percent | None = None
@@ -96,6 +119,12 @@ class Runtime(_Table):
     def kind(self) -> AccountKind | None:
         """The kind of account that the mode asks for, None where it is not known."""
         return None if self.mode is None else AccountKind(self.mode)
+
+    def calendars(self, start_ns: int, end_ns: int) -> tuple[CalendarSet, CalendarSet]:
+        """The account's risk days and weeks that begin in the span."""
+        clock, _, zone = self.risk_day.partition(" ")
+        day = day_calendar("risk-day", zone, clock, start_ns, end_ns)
+        return day, week_calendar("week", zone, clock, self.week, start_ns, end_ns)
 
     @property
     def rolled_out_whole(self) -> bool:

@@ -92,6 +92,8 @@ def runtime_text(choices: Choices) -> str:
 account = "{choices.account}"
 venue = "{choices.venue}"
 environment = "{choices.environment}"
+risk_day = "00:00 UTC"                  # when its day begins: a time on the clock of an IANA zone
+week = "Mon"                            # on which weekday its week begins, at that time
 
 # The live conditions, read again before every opening order. What is missing or misspelt closes openings; a reducing
 # order asks for none of them. An account keeps the mode it was opened in; a live one may be run in a tighter one.

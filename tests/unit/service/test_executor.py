@@ -215,11 +215,14 @@ def test_what_the_engine_holds_for_used_is_asked_after_and_not_sent(tmp_path: Pa
 def test_a_revoked_permit_is_not_sent(tmp_path: Path) -> None:
     async def story() -> None:
         async with Rig(tmp_path / "spent").running() as rig:
-            first, closing, last = permit_of(1), close_of(2), permit_of(3)
+            first, closing, cancelled, last = permit_of(1), close_of(2), permit_of(4), permit_of(3)
             for each in (first, closing):
                 rig.issue(PermitRevoked(each.id, PermitState.REVOKED, Code.KILL_SWITCH))
-            rig.issue(first, closing, last)
+            rig.issue(CancelOrders((cancelled.id,), Code.KILL_SWITCH))
+            rig.issue(first, closing, cancelled, last)
             await rig.until(last, FILLED)
+            for each in (first, closing, cancelled):
+                assert (await rig.until(each, REJECTED)).benign
             assert len(rig.venue.placed) == 1
 
     asyncio.run(story())
@@ -764,14 +767,17 @@ def test_closes_under_way_leave_less_to_close_from_memory_and_stops_do_not(tmp_p
     asyncio.run(story())
 
 
-def test_the_end_of_an_order_that_cannot_be_recorded_is_a_trouble_and_no_more(tmp_path: Path) -> None:
+def test_the_end_of_an_order_is_recorded_when_the_disk_is_back(tmp_path: Path) -> None:
     async def story() -> None:
         async with Rig(tmp_path / "spent").running() as rig:
             rig.store.fails.add("finish")
             rig.issue(permit := permit_of(1))
             await rig.until(permit, FILLED)
-            await rig.see(lambda: rig.troubles)
-            assert len(rig.store.alive()) == 1
+            rig.issue(other := permit_of(2))
+            await rig.until(other, FILLED)
+            assert len(rig.store.alive()) == 2
+            rig.store.fails.clear()
+            await rig.see(lambda: rig.store.alive() == ())
 
     asyncio.run(story())
 

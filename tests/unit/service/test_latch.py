@@ -317,6 +317,24 @@ def test_text_that_is_no_unicode_or_endless_is_kept_as_far_as_it_goes(home: Home
     assert KillLatch(home).state().switch is Switch.OFF
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.parametrize("what", ["KILL", "kill", "kill/account.json", ""])
+def test_what_this_user_may_not_read_kills(home: Home, what: str) -> None:
+    KillLatch(home).trigger(thrown(FLATTEN), 1)
+    home.sentinel.write_text("flatten")
+    path = home.path / what
+    before = path.stat().st_mode
+    path.chmod(0)
+    try:
+        state = KillLatch(home).state()
+        with pytest.raises(SentinelStands):
+            KillLatch(home).reset(reset())
+    finally:
+        path.chmod(before)
+    assert state.switch is Switch.UNKNOWN
+    assert state.account is not None
+
+
 # ---------------------------------------------------------------- a disk that fails, a process that dies, many at once
 
 
