@@ -21,6 +21,7 @@ from interlock.service.app import Setting, running
 from interlock.service.budget import RateLimits
 from interlock.service.clock import SystemClock
 from interlock.service.feeds import Rhythm
+from interlock.service.gateway import Gateway
 from interlock.service.home import Home
 from interlock.service.line import Patience
 from interlock.service.orderids import OrderIds
@@ -31,7 +32,7 @@ from interlock.testing import journal, make_instrument, make_policy
 from interlock.testing.auditor import Evidence, audit
 from interlock.testing.builders import PRICES
 from interlock.testing.disk import Disk
-from interlock.testing.unruly import Unruly
+from interlock.testing.unruly import Arrival, Unruly
 
 IDS = OrderIds(Realm("testnet", "main", "paper"))
 UNBOUNDED = RateLimits(10**9, 10**9, 10**9)
@@ -83,20 +84,20 @@ class Rig:
     `exchange` is the truth, `venue` what the gateway sees of it.
     """
 
-    def __init__(
-        self, place: Path, *, seed: int = 1, changes: dict[str, Any] | None = None, environ: dict[str, str] | None = None
-    ) -> None:
+    venue: Unruly
+    gateway: Gateway
+
+    def __init__(self, place: Path, *, seed: int = 1, changes: dict[str, Any] | None = None) -> None:
         self.chance = random.Random(seed)
         self.clock = SkewedClock()
         self.disk = Disk()
         self.home = Home(place / "home")
         self.paper = place / "paper.sqlite"
         self.prices = dict(PRICES)
-        self.setting = Setting(
-            self.clock, Rhythm(book_s=0.1, clock_s=0.3), UNBOUNDED, QUICK, environ or {}, self.disk.writer
-        )
+        self.setting = Setting(self.clock, Rhythm(book_s=0.1, clock_s=0.3), UNBOUNDED, QUICK, {}, self.disk.writer)
         self.spent: set[int] = set()
         self.away: list[tuple[int, int]] = []
+        self.arrivals: list[Arrival] = []
         if not self.paper.exists():
             now_ns = self.clock.wall_ns()
             write_home(self.home, Choices(balance=BALANCE), datetime.now(UTC))
@@ -114,6 +115,7 @@ class Rig:
         """The gateway runs and has reconciled; afterwards it has stopped as it does when asked to."""
         self.exchange = PaperExchange.open(self.paper)
         self.venue = Unruly(self.exchange, seed=self.chance.randrange(1 << 30), witness=self.durable_seq)
+        self.prices |= {symbol: round(ticks * TICK, 2) for symbol, ticks in journal.marks(self.paper).items()}
         await self.exchange.feed(self.quotes())
         market = asyncio.create_task(self._market())
         try:
@@ -127,6 +129,7 @@ class Rig:
             market.cancel()
             await asyncio.wait([market])
             await self.exchange.close()
+            self.arrivals += self.venue.arrivals
 
     async def _market(self) -> None:
         """Prices move, as the venue sees them."""
@@ -242,7 +245,7 @@ class Rig:
             spent=frozenset(self.spent),
             permit_of=IDS.permit_in,
             is_direct=IDS.is_ours,
-            arrivals=tuple(self.venue.arrivals),
+            arrivals=tuple(self.arrivals),
             glances=tuple(journal.glances(lines, SystemClock().wall_ns())),
             ticks=dict.fromkeys(PRICES, TICK),
             away=tuple(self.away),
