@@ -130,7 +130,10 @@ async def traced(rig: Rig, numbers: range) -> int:
         await one(rig, number)
         rig.steps.clear()
         rig.published.clear()
+    await until(lambda: not any(map(rig.shell.waiting, Priority)))
     await until(lambda: rig.gate.ledger.durable_seq == rig.gate.ledger.last_seq)
+    rig.steps.clear()
+    rig.published.clear()
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
