@@ -59,7 +59,7 @@ async def settle(rig: Rig, permits: list[PermitIssued]) -> None:
     rig.issue(CancelOrders(tuple(permit.id for permit in permits), Code.KILL_SWITCH))
     while rig.executor.flights or rig.executor._sending or rig.store.alive():
         await asyncio.sleep(0.01)
-        rig.clock.advance(0.1)
+        rig.clock.advance(1.0)
 
 
 async def history(path: Path, chance: random.Random) -> None:

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from interlock.core.codes import KillMode, Scope
-from interlock.core.messages import EquityMarked, Heartbeat, Input, KillSet, Quote, Tick
+from interlock.core.codes import KillMode, PermitState, Scope
+from interlock.core.messages import EquityMarked, Executed, Heartbeat, Input, KillSet, Quote, Tick
 from interlock.service.inbox import Inbox, Priority
 from shellkit import Rig, go, held_bench, running, until
 
@@ -115,7 +115,9 @@ async def one(rig: Rig, number: int) -> None:
     elif kind == 1:
         rig.shell.tell(EquityMarked(10_000.0, 10_000.0, at_ns))
     elif kind == 2:
-        await rig.shell.ask(rig.close())
+        for permit in (await rig.shell.ask(rig.close())).permits:
+            rig.shell.authorize(permit)
+            rig.shell.tell(Executed(permit.id, PermitState.CANCELLED, 0, 0.0, 0.0, at_ns))
     elif kind == 3:
         await rig.shell.ask(rig.open("ETH", source="nobody"))
     else:

@@ -72,6 +72,8 @@ LOOK_S: Final = 0.5
 """How often switch, conditions and policy are looked at when nobody asks for anything."""
 RECONCILE_S_MIN: Final = 0.5
 RECONCILE_S_MAX: Final = 10.0
+CLOSE_S_MAX: Final = 5.0
+"""How long the spent-set's disk is waited for at the end; what was said to be spent is on it by then."""
 STEPPING_NS: Final = 10 * NS_PER_S
 """An engine that has made no step for so long is not alive."""
 
@@ -125,8 +127,17 @@ async def running(home: Home, venue: Venue, setting: Setting | None = None) -> A
         stack.enter_context(home.claimed())
         found = await asyncio.to_thread(_find, home, venue, setting)
         app = _App(home, venue, setting, found)
-        async with app.running() as gateway:
-            yield gateway
+        try:
+            async with app.running() as gateway:
+                yield gateway
+        except BaseExceptionGroup as group:
+            raise _first_of(group) from group
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first."""
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _find(home: Home, venue: Venue, setting: Setting) -> _Found:
@@ -140,6 +151,7 @@ def _find(home: Home, venue: Venue, setting: Setting) -> _Found:
     ledger = Ledger.open(
         home.ledger, account=runtime.account, schema=SCHEMA, key=key, anchor=home.anchor, disk=setting.disk
     )
+    store: SpentStore | None = None
     try:
         engine = fold(home.ledger, public_key=key.public_key())
         a = engine.state.account
@@ -154,6 +166,8 @@ def _find(home: Home, venue: Venue, setting: Setting) -> _Found:
         )
         return _Found(runtime, kind, policy, problem, secret, ledger, engine, store, store.open_epoch(a.epoch), unheard)
     except BaseException:
+        if store is not None:
+            store.close()
         ledger.close()
         raise
 
@@ -189,10 +203,12 @@ class _App:
             trouble=self._say,
         )
         latch = KillLatch(home)
-        conditions = LiveConditions(home, runtime, found.kind, Tightening.of(setting.environ))
+        tightening = Tightening.of(setting.environ)
+        conditions = LiveConditions(home, runtime, found.kind, tightening)
         self._lookout = Lookout(latch, conditions, self._universe)
+        line = Line(venue, Budget(setting.rates, setting.clock.mono_ns), setting.patience)
         self._executor = Executor(
-            Line(venue, Budget(setting.rates, setting.clock.mono_ns), setting.patience),
+            line,
             self._bus,
             found.store,
             opener=Opener(Role.GATE, realm, found.secret),
@@ -204,7 +220,7 @@ class _App:
             position=self._position,
             trouble=self._say,
         )
-        self._feeds = Feeds(venue, self._shell.tell, self._shell.quotes, self._ids.permit_in, rhythm=setting.rhythm)
+        self._feeds = Feeds(line, self._shell.tell, self._shell.quotes, self._ids.permit_in, rhythm=setting.rhythm)
         self.gateway = Gateway(
             self._shell,
             self._executor,
@@ -213,6 +229,7 @@ class _App:
             setting.clock,
             environment=runtime.environment,
             venue=venue.name,
+            environment_kill=tightening.kill,
             troubles=self._troubles,
             ledger=self._ledger_status,
         )
@@ -238,28 +255,37 @@ class _App:
         async with asyncio.TaskGroup() as tasks:
             shell = tasks.create_task(self._shell.run(), name="shell")
             watcher = tasks.create_task(self._follow_steps(), name="watcher")
+            executor: list[asyncio.Task[None]] = []
+            background: list[asyncio.Task[None]] = []
             try:
                 await self._open_account()
-                executor = tasks.create_task(self._executor.run(), name="executor")
-                background = [tasks.create_task(work, name=name) for name, work in self._background()]
+                executor.append(tasks.create_task(self._executor.run(), name="executor"))
+                background += [tasks.create_task(work, name=name) for name, work in self._background()]
                 async with server:
                     self._watchdog.ready()
                     yield self.gateway
             finally:
                 self._watchdog.stopping()
                 self.gateway.stopping = True
-                await self._stop(background, executor)
-                await shell
+                await self._stop(executor, background)
+                await asyncio.wait([shell])
                 watcher.cancel()
 
-    async def _stop(self, background: list[asyncio.Task[None]], executor: asyncio.Task[None]) -> None:
+    async def _stop(self, executor: list[asyncio.Task[None]], background: list[asyncio.Task[None]]) -> None:
+        """What had been started has ended, in order, and files are closed as far as the disk answers."""
         self._executor.stop()
-        await asyncio.wait([executor])
+        if executor:
+            await asyncio.wait(executor)
         for task in background:
             task.cancel()
-        await asyncio.wait(background)
+        if background:
+            await asyncio.wait(background)
         problem = await self._shell.stop()
-        await attempt_on_thread(self._found.store.close)
+        self._executor.close()
+        self.gateway.end()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await attempt_on_thread(self._found.store.close)
         if problem is not None:
             raise problem
 

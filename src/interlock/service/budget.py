@@ -22,6 +22,7 @@ WEIGHT_CANCEL: Final = 1
 WEIGHT_QUERY: Final = 1
 WEIGHT_LEVERAGE: Final = 1
 WEIGHT_POSITIONS: Final = 5
+WEIGHT_ACCOUNT: Final = 5
 WEIGHT_FILLS: Final = 5
 WEIGHT_OPEN_ORDERS: Final = 40
 """What a call weighs at the venue that counts them most strictly, Binance USD-M futures; open orders are of all symbols."""

@@ -115,7 +115,7 @@ class Executor:
         self._lanes: dict[str, asyncio.Lock] = {}
         self._ticks: dict[str, float] = {}
         self._revoked: dict[int, None] = {}
-        self._from_memory: set[int] = set()
+        self._reducing: set[int] = set()
         self._stopping = asyncio.Event()
 
     @property
@@ -150,12 +150,16 @@ class Executor:
                     await asyncio.wait(self._sending, timeout=self._line.patience.answer_s)
                 raise _Stopped
         except* _Stopped:
-            self._disk.close()
-            self._latch.close()
+            self.close()
 
     def stop(self) -> None:
         """No more permits are taken, and `run` will end."""
         self._stopping.set()
+
+    def close(self) -> None:
+        """The threads end with what they were asked for; `run` does so by itself when it was stopped."""
+        self._disk.close()
+        self._latch.close()
 
     async def spend(self, permit: PermitIssued) -> bool:
         """Whether the permit is now spent on disk, for the first time, by somebody else who executes it."""
@@ -266,11 +270,15 @@ class Executor:
 
     async def _reduce(self, permit: PermitIssued, sealed: bytes) -> None:
         """The reducing order was sent, or was given back for a reason that binds it."""
-        if permit.id in self._tracker or permit.id in self._from_memory or permit.id in self._revoked:
+        if permit.id in self._tracker or permit.id in self._reducing:
             return
+        self._reducing.add(permit.id)
         frozen, steps = await asyncio.gather(self._is_frozen(permit), self._spend_reducing(permit, sealed))
-        if steps is None:
-            return
+        if steps is not None:
+            await self._send_reducing(permit, steps, frozen=frozen)
+        self._reducing.discard(permit.id)
+
+    async def _send_reducing(self, permit: PermitIssued, steps: int, *, frozen: bool) -> None:
         flight = self._flight(permit)
         if frozen:
             self._give_back(flight, _Refusal("exits are frozen by an operator"))
@@ -298,10 +306,7 @@ class Executor:
         except (PermitSpent, PermitVoid):
             return None
         except (SpentStoreError, TimeoutError) as error:
-            if permit.id in self._from_memory:
-                return None
-            self._from_memory.add(permit.id)
-            self._spawn(self._record(permit, sealed, at_ns))
+            self._spawn(self._keep(lambda: self._store.record(permit, sealed, at_ns)))
             self._trouble(f"permit {permit.id} reduces and leaves although the spent-set failed: {_words(error)}")
             return self._reducible(permit)
         return permit.steps
@@ -314,11 +319,6 @@ class Executor:
         closing = 0 if rests(permit) else self._tracker.closing_steps(permit.symbol)
         return min(permit.steps, abs(held) - closing) if held * permit.side < 0 else 0
 
-    async def _record(self, permit: PermitIssued, sealed: bytes, at_ns: int) -> None:
-        """What was spent from memory is on the disk."""
-        await self._keep(lambda: self._store.record(permit, sealed, at_ns))
-        self._from_memory.discard(permit.id)
-
     async def _finish(self, permit: int) -> None:
         """Of the permit, whose order is over or was never sent, the spent-set keeps the number alone."""
         await self._keep(lambda: self._store.finish(permit))
@@ -328,8 +328,8 @@ class Executor:
         pause_s = self._line.patience.retry_first_s
         while True:
             try:
-                await self._disk.call(change, timeout_s=self._line.patience.store_s)
-            except (SpentStoreError, TimeoutError):
+                await self._disk.call(change, timeout_s=None)
+            except SpentStoreError:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2.0 * pause_s, self._line.patience.retry_last_s)
             else:

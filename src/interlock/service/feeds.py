@@ -8,14 +8,14 @@ is made up in place of an answer.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from interlock.adapters.venue import (
     AccountReport,
     OrdersReport,
     PositionsReport,
-    Venue,
     VenueUnreachable,
 )
 from interlock.core.errors import InterlockError
@@ -32,15 +32,12 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.core.permit import ENDED
-
-ANSWER_S_MAX: Final = 5.0
-"""How long the venue may take over a question."""
+from interlock.service.budget import WEIGHT_ACCOUNT, WEIGHT_OPEN_ORDERS, WEIGHT_POSITIONS, WEIGHT_QUERY
+from interlock.service.line import Line
 
 RETRY_S_MIN: Final = 0.5
 RETRY_S_MAX: Final = 30.0
 """Pauses before a lost stream is followed again, doubling between these."""
-
-T = TypeVar("T")
 
 
 class AccountUnfit(InterlockError):
@@ -61,7 +58,7 @@ class Feeds:
 
     def __init__(
         self,
-        venue: Venue,
+        line: Line,
         tell: Callable[[Input], None],
         quotes: Callable[[Iterable[Quote]], None],
         permit_of: Callable[[str], int | None],
@@ -72,13 +69,14 @@ class Feeds:
         Ready to ask.
 
         Args:
-            venue: who is asked.
+            line: to the venue that is asked.
             tell: takes an input for the engine.
             quotes: takes prices, to be conflated.
             permit_of: the permit behind a client order id, None where the order is not ours.
             rhythm: how often to ask.
         """
-        self._venue = venue
+        self._line = line
+        self._venue = line.venue
         self._tell = tell
         self._quotes = quotes
         self._permit_of = permit_of
@@ -100,7 +98,7 @@ class Feeds:
             raise AccountUnfit(
                 f"{self._venue.name} is on {self._venue.environment}, runtime.toml says {environment}: correct one of them"
             )
-        account = await self._answer(self._venue.account())
+        account = await self._line.ask(self._venue.account(), WEIGHT_ACCOUNT)
         if account.currency != currency:
             raise AccountUnfit(f"the account is in {account.currency}, the policy in {currency}: correct the policy")
         if account.hedged:
@@ -112,7 +110,9 @@ class Feeds:
     async def instruments(self, symbols: Iterable[str]) -> tuple[Instrument, ...]:
         """What the venue says of these symbols; those that it does not trade are missing."""
         wanted = set(symbols)
-        return tuple(each for each in await self._answer(self._venue.instruments()) if each.symbol in wanted)
+        return tuple(
+            each for each in await self._line.ask(self._venue.instruments(), WEIGHT_QUERY) if each.symbol in wanted
+        )
 
     async def reconcile(self) -> None:
         """Clock, open orders, positions and money are told as the venue has them now. Raises VenueUnreachable."""
@@ -148,10 +148,11 @@ class Feeds:
         pause_s = RETRY_S_MIN
         while True:
             try:
-                async for quotes in self._venue.quotes():
-                    self._quotes(quotes)
-                    self.troubles.pop("prices", None)
-                    pause_s = RETRY_S_MIN
+                async with aclosing(self._line.quotes()) as stream:
+                    async for quotes in stream:
+                        self._quotes(quotes)
+                        self.troubles.pop("prices", None)
+                        pause_s = RETRY_S_MIN
                 what = "the stream ended"
             except VenueUnreachable as error:
                 what = str(error)
@@ -162,26 +163,19 @@ class Feeds:
 
     # ------------------------------------------------------------ questions
 
-    async def _answer(self, call: Awaitable[T]) -> T:
-        try:
-            async with asyncio.timeout(ANSWER_S_MAX):
-                return await call
-        except TimeoutError:
-            raise VenueUnreachable(f"no answer within {ANSWER_S_MAX:g} s") from None
-
     async def _clock(self) -> tuple[Input, ...]:
-        return (ClockChecked(await self._answer(self._venue.server_time_ns())),)
+        return (ClockChecked(await self._line.ask(self._venue.server_time_ns(), WEIGHT_QUERY)),)
 
     async def _positions(self) -> tuple[Input, ...]:
-        report: PositionsReport = await self._answer(self._venue.positions())
+        report: PositionsReport = await self._line.ask(self._venue.positions(), WEIGHT_POSITIONS)
         return (PositionsReported(report.positions, report.at_ns),)
 
     async def _orders(self) -> tuple[Input, ...]:
-        report: OrdersReport = await self._answer(self._venue.open_orders())
+        report: OrdersReport = await self._line.ask(self._venue.open_orders(), WEIGHT_OPEN_ORDERS)
         return (OrdersReported(tuple(self._ours(report)), report.at_ns),)
 
     async def _account(self) -> tuple[Input, ...]:
-        report = await self._answer(self._venue.account())
+        report = await self._line.ask(self._venue.account(), WEIGHT_ACCOUNT)
         return (EquityMarked(report.equity, report.balance, report.at_ns),)
 
     def _ours(self, report: OrdersReport) -> Iterator[OrderAt]:

@@ -1,11 +1,12 @@
 """The line to the venue: every question is answered in time, or is known to be unanswered."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from interlock.adapters.venue import OrderReport, Venue, VenueRejected, VenueUnreachable
+from interlock.core.messages import Quote
 from interlock.service.budget import Budget
 
 _T = TypeVar("_T")
@@ -67,11 +68,18 @@ class Line:
         except Exception as error:  # whatever went wrong with the call, the order may have arrived
             raise VenueUnreachable(f"no usable answer from {self.venue.name}: {error!r}") from error
 
-    async def reports(self) -> AsyncGenerator[OrderReport, None]:
+    def reports(self) -> AsyncGenerator[OrderReport, None]:
         """Orders as they change; ends when the venue is closed, raises `VenueUnreachable` when the stream is lost."""
+        return self._follow(self.venue.reports)
+
+    def quotes(self) -> AsyncGenerator[tuple[Quote, ...], None]:
+        """Prices as they come; ends and fails as `reports` does."""
+        return self._follow(self.venue.quotes)
+
+    async def _follow(self, stream: Callable[[], AsyncIterator[_T]]) -> AsyncGenerator[_T, None]:
         try:
-            async for report in self.venue.reports():
-                yield report
+            async for item in stream():
+                yield item
         except VenueUnreachable:
             raise
         except Exception as error:

@@ -43,6 +43,13 @@ def test_a_second_buy_beyond_the_exposure_is_shrunk_and_the_exit_takes_what_is_l
     assert found.proof.problems == ()
 
 
+def test_an_order_filled_at_several_prices_is_judged_at_the_worst_and_filled_at_each(tmp_path: Path) -> None:
+    done = run(tmp_path, FILLS, f"{at(1)},A,buy,300,40", f"{at(1)},A,buy,500,45", f"{at(2)},A,sell,800,45")
+    # 30 000 at 45 are 666 whole units, and the first 300 of them were had at 40
+    assert [fill[2:] for fill in done.gated.journal.fills] == [(300, 40), (366, 45), (-666, 45)]
+    assert done.gated.books.equity == 11_500.0
+
+
 DAY_OF_LOSS = (
     TRADES,
     "A,buy,500,2024-03-01 01:00:00,40,2024-03-01 02:00:00,39.4",  # -300 of 10 000, the limit is 2.5 %
@@ -184,6 +191,7 @@ def test_an_account_that_cannot_have_been_is_told(tmp_path: Path) -> None:
     done = run(tmp_path, FILLS, f"{at(1)},A,buy,500,40", f"{at(2)},A,sell,400,10")
     told = " ".join(remarks(done))
     assert "falls to zero or below" in told
+    assert "Between fills A is valued at the last known price" in told
     assert "Still open at the end, valued at the last price: A" in told
 
 
