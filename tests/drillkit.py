@@ -113,6 +113,8 @@ class Rig:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Rig"]:
         """The gateway runs and has reconciled; afterwards it has stopped as it does when asked to."""
+        if self.home.spent.exists():
+            self.spent |= spent_in(self.home.spent)  # what is over goes at a start
         self.exchange = PaperExchange.open(self.paper)
         self.venue = Unruly(self.exchange, seed=self.chance.randrange(1 << 30), witness=self.durable_seq)
         self.prices |= {symbol: round(ticks * TICK, 2) for symbol, ticks in journal.marks(self.paper).items()}
