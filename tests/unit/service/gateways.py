@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ PRICES = {GOLD: 4000.0, "EURUSD": 1.1}
 SOON_S = 30.0
 """How long a test waits for what must come; it never waits that long."""
 
+_COUNT = count()
 HASTY = Patience(answer_s=0.5, arrival_s=0.3, store_s=0.5, store_reducing_s=0.1, retry_first_s=0.02, retry_last_s=0.1)
 
 
@@ -103,26 +105,26 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-def wish(number: int = 1, side: int = 1, **changes: Any) -> Intent:
-    """The strategy's wish to hold a little gold."""
+def wish(side: int = 1, **changes: Any) -> Intent:
+    """The strategy's wish to hold a little gold, unlike any before."""
     fields: dict[str, Any] = {
         "quantity": 1.0,
         "stop_price": PRICES[GOLD] * (1 - 0.02 * side),
         "limit_price": nan,
         "created_at_ns": SystemClock().wall_ns(),
     }
-    return Intent(f"wish-{number}", STRATEGY, STRATEGY, GOLD, side, **{**fields, **changes})
+    name = changes.pop("id", f"wish-{next(_COUNT)}")
+    return Intent(name, STRATEGY, STRATEGY, GOLD, side, **{**fields, **changes})
 
 
-def way_out(number: int = 1, **changes: Any) -> Intent:
+def way_out(**changes: Any) -> Intent:
     """The strategy's wish to be out of its gold."""
-    return wish(number, -1, **{"stop_price": nan, "reduce_only": True, **changes})
+    return wish(-1, **{"stop_price": nan, "reduce_only": True, **changes})
 
 
 async def bought(gateway: Gateway) -> None:
     """The strategy holds gold, and its stop works at the venue."""
     async with asyncio.timeout(SOON_S):
-        number = 0
-        while not (await gateway.submit(wish(number := number + 1), hand_over=False)).allowed:
+        while not (await gateway.submit(wish(), hand_over=False)).allowed:
             await asyncio.sleep(0.02)
     await until(lambda: [each.stop_state for each in gateway.status().positions] == ["working"])
