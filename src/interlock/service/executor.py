@@ -18,6 +18,7 @@ but for openings in one symbol, which would set its leverage under each other's 
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from math import isfinite, nan
 from typing import Any, Final, NamedTuple
 
@@ -146,6 +147,7 @@ class Executor:
                 taking = self._tasks.create_task(self._take_all())
                 await self._stopping.wait()
                 taking.cancel()
+                await self._take_rest()
                 if self._sending:
                     await asyncio.wait(self._sending, timeout=self._line.patience.answer_s)
                 raise _Stopped
@@ -190,6 +192,13 @@ class Executor:
             self._take(await self._bus.take(PERMITS))
             await asyncio.sleep(0)
 
+    async def _take_rest(self) -> None:
+        """What was said before the stop is under way too, but for openings."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.0):
+                while True:
+                    self._take(await self._bus.take(PERMITS))
+
     def _take(self, sealed: bytes) -> None:
         """What was sealed is under way; what nobody entitled has sealed is a dead letter."""
         try:
@@ -198,6 +207,8 @@ class Executor:
             self._trouble(f"a message to the executor was not believed: {error}")
             return
         if isinstance(message, PermitIssued):
+            if self._stopping.is_set() and not message.reduce_only:
+                return
             carry_out = self._reduce if message.reduce_only else self._open
             task = self._spawn(carry_out(message, sealed))
             self._sending.add(task)

@@ -849,7 +849,7 @@ def test_a_stop_lets_orders_under_way_be_answered_and_leaves_what_rests(tmp_path
             rig.issue(close := close_of(2))
             await rig.see(lambda: rig.venue.calls.count("place") == 2)
             rig.executor.stop()
-            rig.issue(late := close_of(3))
+            rig.issue(late := permit_of(3, symbol="ETH"))
             await asyncio.sleep(0.01)
             stuck.gate.set()
             await rig.until(close, FILLED)
@@ -880,5 +880,17 @@ def test_a_direct_close_needs_neither_engine_nor_spent_set_nor_latch(tmp_path: P
             rig.venue.mishaps["positions"].extend([None, None, VenueUnreachable("down")])
             assert (await rig.executor.close_directly(None, "alice")).flat
             assert isinstance(await rig.hear(), VenueError)
+
+    asyncio.run(story())
+
+
+def test_an_exit_that_was_permitted_before_the_stop_leaves_and_an_opening_does_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.held["BTC"] = 10
+        async with rig.running():
+            rig.issue(permit_of(1, symbol="ETH"), permit_of(2, reduce_only=True))
+            rig.executor.stop()
+        assert [each.symbol for each in rig.venue.placed] == ["BTC"]
 
     asyncio.run(story())
