@@ -9,7 +9,6 @@ order that arrives, when, and what a witness of the test's choice saw at that mo
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -325,7 +324,8 @@ def _one_more(position: PositionAt) -> PositionAt:
 async def _over(*tasks: asyncio.Future[Any]) -> None:
     """The tasks have ended; what they raised was looked at, or nobody waits for it any more."""
     for task in tasks:
-        if not task.done():
-            task.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration, VenueUnreachable):
-                await task
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

@@ -125,6 +125,6 @@ def way_out(**changes: Any) -> Intent:
 async def bought(gateway: Gateway) -> None:
     """The strategy holds gold, and its stop works at the venue."""
     async with asyncio.timeout(SOON_S):
-        while not (await gateway.submit(wish(), hand_over=False)).allowed:
+        while not (await gateway.submit(wish(), hand_over=False)).allowed:  # noqa: ASYNC110 (it asks)
             await asyncio.sleep(0.02)
     await until(lambda: [each.stop_state for each in gateway.status().positions] == ["working"])
