@@ -166,9 +166,9 @@ def _find(home: Home, venue: Venue, setting: Setting) -> _Found:
             raise PolicyInvalid((problem,))
         store = SpentStore(home.spent)
         unheard = tuple(
-            Spent(p.id, a.epoch)
+            Spent(p.id, a.epoch, by)
             for p in engine.state.permits.alive()
-            if p.state == PermitState.ISSUED and store.is_spent(p.id)
+            if p.state == PermitState.ISSUED and (by := store.spent_by(p.id)) is not None
         )
         epoch = store.open_epoch(a.epoch)
         return _Found(runtime, kind, policy, problem, mark, secret, ledger, engine, store, epoch, unheard)
@@ -336,7 +336,8 @@ class _App:
         await self._tell_policy(policy)
         await self._tell_calendars()
         await self._tell(ClockChecked())
-        await self.gateway.refresh()
+        with self._noting():
+            await self.gateway.refresh()
         for p in state.permits.alive():
             if p.state in IN_FLIGHT and not p.executor:
                 self._resume(state, p)

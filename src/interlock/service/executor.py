@@ -19,6 +19,7 @@ but for openings in one symbol, which would set its leverage under each other's 
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from math import isfinite, nan
 from typing import Any, Final, NamedTuple
 
@@ -163,11 +164,22 @@ class Executor:
         self._disk.close()
         self._latch.close()
 
-    async def spend(self, permit: PermitIssued) -> bool:
-        """Whether the permit is now spent on disk, for the first time, by somebody else who executes it."""
-        if not await self._spend(permit, b""):
+    async def hand_over(self, permit: PermitIssued, by: str) -> bool:
+        """
+        Whether the permit is used by somebody else, who executes it: for the first time, and on disk.
+
+        One that reduces is handed over without the disk where that fails.
+        """
+        at_ns, patience = self._clock.wall_ns(), self._line.patience
+        timeout_s = patience.store_reducing_s if permit.reduce_only else patience.store_s
+        use = partial(self._store.hand_over, permit, by, at_ns)
+        try:
+            await self._disk.call(use, timeout_s=timeout_s, urgent=permit.reduce_only)
+        except (PermitSpent, PermitVoid):
             return False
-        await self._finish(permit.id)
+        except (SpentStoreError, TimeoutError) as error:
+            self._trouble(f"that permit {permit.id} was handed over was not recorded: {_words(error)}")
+            return permit.reduce_only
         return True
 
     async def close_directly(self, symbol: str | None, by: str, *, timeout_s: float = 30.0) -> DirectClose:

@@ -199,7 +199,7 @@ class Shell:
             EngineAway: nobody can tell; a reducing permit may be used all the same, and the engine learns of it.
         """
         if self._away:
-            self._owe(permit)
+            self._owe(permit, by)
             raise EngineAway(self._away)
         outcome = attempt(partial(self._gate.spend, permit, self._clock.wall_ns(), self._clock.mono_ns(), by=by))
         if isinstance(outcome, Handed):
@@ -208,7 +208,7 @@ class Shell:
         if isinstance(outcome, REFUSALS):
             raise outcome
         self._fall(outcome)
-        self._owe(permit)
+        self._owe(permit, by)
         raise EngineAway(self._away)
 
     def dry_run(self, intent: Intent) -> tuple[Decision, ...]:
@@ -451,9 +451,9 @@ class Shell:
 
     # ---------------------------------------------------------------- when the engine breaks
 
-    def _owe(self, permit: PermitIssued) -> None:
-        """The engine will learn that the permit was used, where that may be without it."""
-        if permit.reduce_only:
+    def _owe(self, permit: PermitIssued, by: str) -> None:
+        """The engine will learn that the executor used the permit, where that may be without it."""
+        if permit.reduce_only and not by:
             self._first.append(Entry(Spent(permit.id, permit.epoch), Priority.RESULT))
 
     def _fall(self, error: Exception, entry: Entry | None = None) -> None:

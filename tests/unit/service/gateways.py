@@ -1,6 +1,7 @@
 """A whole gateway in front of a paper venue that may misbehave, in a home as `interlock init` leaves it."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ class Premises:
     def __init__(self, path: Path) -> None:
         self.home = Home(path / "home")
         self.disk = Disk()
+        self.threads = set(threading.enumerate())
         self.policy = write_home(self.home, Choices(balance=100_000.0, style=Style.CAREFUL), datetime.now(UTC))
         PaperExchange.create(
             self.home.paper,

@@ -16,7 +16,7 @@ from interlock.ledger import Ledger
 from interlock.service.local_socket import SocketInUse, listen
 from interlock.service.spent import SpentStore
 from interlock.testing.unruly import Mischief
-from unit.service.gateways import Premises, bought, until, way_out, wish
+from unit.service.gateways import SOON_S, Premises, bought, until, way_out, wish
 
 
 def free(premises: Premises) -> None:
@@ -26,8 +26,10 @@ def free(premises: Premises) -> None:
     store = SpentStore(premises.home.spent)
     store.open_epoch(0)
     store.close()
-    held = [each.name for each in threading.enumerate() if each.name.startswith(("ledger", "interlock-"))]
-    assert held == []
+    for thread in set(threading.enumerate()) - premises.threads:
+        if thread.name.startswith(("ledger", "interlock-")):
+            thread.join(SOON_S)
+            assert not thread.is_alive(), thread.name
 
 
 def test_a_new_account_whose_venue_is_silent_is_not_opened_and_nothing_stays_open(tmp_path: Path) -> None:
