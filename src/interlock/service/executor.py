@@ -291,6 +291,8 @@ class Executor:
         """The reducing order was sent, or was given back for a reason that binds it."""
         if permit.id in self._tracker or permit.id in self._from_memory or permit.id in self._revoked:
             return
+        if rests(permit) and permit.symbol not in self._ticks:
+            await self._first_ticks()
         frozen = await self._is_frozen(permit)
         steps = await self._spend_reducing(permit, sealed)
         if steps is None:

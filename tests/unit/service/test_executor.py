@@ -4,6 +4,7 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from interlock.adapters.bus import PERMITS
@@ -892,5 +893,36 @@ def test_an_exit_that_was_permitted_before_the_stop_leaves_and_an_opening_does_n
             rig.issue(permit_of(1, symbol="ETH"), permit_of(2, reduce_only=True))
             rig.executor.stop()
         assert [each.symbol for each in rig.venue.placed] == ["BTC"]
+
+    asyncio.run(story())
+
+
+def test_a_stop_is_on_the_tick_although_the_venue_was_silent_at_the_start(tmp_path: Path) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.held["BTC"] = 10
+        rig.venue.mishaps["instruments"].append(VenueUnreachable("down"))
+        async with rig.running():
+            rig.issue(stop := msgspec.structs.replace(stop_of(1), trigger_price=97.03))
+            await rig.until(stop, WORKING)
+        assert [each.trigger_price for each in rig.venue.placed] == [97.1]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("nonsense", [-1, 2**70])
+def test_what_no_order_can_have_filled_is_not_believed_and_is_asked_again(tmp_path: Path, nonsense: int) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.held["BTC"] = 10
+        async with rig.running():
+            rig.issue(stop := stop_of(1))
+            await rig.until(stop, WORKING)
+            report = rig.venue.orders[rig.ids.of(stop.id)]
+            rig.venue.stream.put_nowait(msgspec.structs.replace(report, filled_steps=nonsense, state=FILLED))
+            await rig.hear()
+            assert isinstance(rig.told[-1], VenueError)
+            rig.venue.stream.put_nowait(rig.venue.fill(report.client_id))
+            assert (await rig.until(stop, FILLED)).filled_steps == 10
 
     asyncio.run(story())
