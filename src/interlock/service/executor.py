@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 from interlock.adapters.bus import PERMITS, RESULTS, Bus
 from interlock.adapters.venue import VenueOrder, VenueRejected, VenueUnreachable
 from interlock.core.authority import OPERATOR
-from interlock.core.codes import KillMode
+from interlock.core.codes import KillMode, PermitState
 from interlock.core.constants import NS_PER_S_FLOAT
 from interlock.core.errors import InterlockError
 from interlock.core.messages import (
@@ -456,8 +456,35 @@ class Executor:
             tasks.create_task(self._first_ticks())
             for flight in flights:
                 tasks.create_task(self._look_after(flight))
+        known = {flight.permit for flight in self._resumed}
         for flight in flights:
             self._spawn(self._tracker.follow(flight))
+            if flight.permit not in known:
+                self._spawn(self._retire(flight))
+
+    async def _retire(self, flight: Flight) -> None:
+        """
+        An order whose permit the engine does not hold for alive is over: a crash has lost its record.
+
+        One that rests to close goes only when another protects what is held, or nothing is.
+        """
+        while not flight.over and flight.reduce_only and not self._is_needless(flight):  # noqa: ASYNC110 (bounded by it)
+            await asyncio.sleep(self._line.patience.retry_first_s)
+        if not flight.over:
+            await self._tracker.cancel(flight.permit)
+
+    def _is_needless(self, flight: Flight) -> bool:
+        held = self._position(flight.symbol)
+        if held is None:
+            return False
+        return held * flight.side >= 0 or any(
+            each is not flight
+            and (each.symbol, each.side, each.resting) == (flight.symbol, flight.side, True)
+            and each.told is not None
+            and each.told.state == PermitState.WORKING
+            and each.open_steps >= abs(held)
+            for each in self._tracker.flights
+        )
 
     async def _recall(self) -> list[Flight]:
         """What the spent-set holds of orders that are not over."""

@@ -926,3 +926,42 @@ def test_what_no_order_can_have_filled_is_not_believed_and_is_asked_again(tmp_pa
             assert (await rig.until(stop, FILLED)).filled_steps == 10
 
     asyncio.run(story())
+
+
+def test_a_stop_that_the_engine_knows_nothing_of_goes_when_another_protects_the_position(tmp_path: Path) -> None:
+    async def story() -> None:
+        before = Rig(tmp_path / "spent.sqlite")
+        before.venue.held["BTC"] = 10
+        async with before.running():
+            before.issue(orphan := stop_of(1))
+            await before.until(orphan, WORKING)
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.held, rig.venue.orders = before.venue.held, before.venue.orders
+        rig.reconciled = {"BTC": 10}
+        async with rig.running():
+            await rig.until(orphan, WORKING)
+            await asyncio.sleep(0.05)
+            assert "cancel" not in rig.venue.calls
+            rig.issue(stop := stop_of(2))
+            await rig.until(orphan, CANCELLED)
+            assert rig.venue.orders[rig.ids.of(stop.id)].state == WORKING
+
+    asyncio.run(story())
+
+
+def test_one_that_protects_nothing_goes_at_once_and_so_does_an_opening(tmp_path: Path) -> None:
+    async def story() -> None:
+        before = Rig(tmp_path / "spent.sqlite")
+        before.venue.held["BTC"] = 10
+        before.venue.fills = False
+        async with before.running():
+            before.issue(orphan := stop_of(1), opening := permit_of(2, symbol="ETH"))
+            await before.until(orphan, WORKING)
+            await before.until(opening, WORKING)
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.orders, rig.reconciled = before.venue.orders, {}
+        async with rig.running():
+            await rig.until(orphan, CANCELLED)
+            await rig.until(opening, CANCELLED)
+
+    asyncio.run(story())
