@@ -12,7 +12,7 @@ from interlock.adapters.venue import AccountReport, VenueUnreachable
 from interlock.core.codes import Code
 from interlock.core.instrument import Instrument
 from interlock.core.messages import SCHEMA
-from interlock.ledger import Ledger
+from interlock.ledger import Ledger, LedgerUnwritable
 from interlock.service.local_socket import SocketInUse, listen
 from interlock.service.spent import SpentStore
 from interlock.testing.unruly import Mischief
@@ -144,6 +144,28 @@ def test_an_order_that_was_to_be_cancelled_when_the_process_ended_is_cancelled_b
             while (await premises.venue.truth.open_orders()).orders:  # noqa: ASYNC110 (the venue knows nothing of tests)
                 await asyncio.sleep(0.01)
             assert await premises.venue.truth.order(stop.symbol, stop.client_id) is not None
+
+    premises = Premises(tmp_path)
+    asyncio.run(story())
+
+
+def test_a_ledger_without_room_ends_no_gateway_and_stops_no_exit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise LedgerUnwritable("too much waits", "check the disk")
+
+    async def story() -> None:
+        async with premises.open() as gateway:
+            await bought(gateway)
+            with monkeypatch.context() as patch:
+                patch.setattr("interlock.service.gate.BACKLOG_MAX", 0)
+                patch.setattr(Ledger, "append", full)
+                text = premises.home.runtime.read_text()
+                premises.home.runtime.write_text(text.replace("rollout_percent = 0 ", "rollout_percent = 100 "))
+                await until(lambda: any("check the disk" in each for each in gateway.status().troubles))
+                assert (await gateway.submit(wish(), hand_over=False)).headline == Code.UNANSWERED
+                assert (await gateway.submit(way_out(), hand_over=False)).allowed
+                await until(lambda: not gateway.status().positions)
+            await bought(gateway)
 
     premises = Premises(tmp_path)
     asyncio.run(story())
