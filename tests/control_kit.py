@@ -12,7 +12,7 @@ from threading import Thread
 import msgspec
 
 from cli_story import START_NS, at_s, engine
-from interlock.core.codes import AccountKind, Code, KillMode, Scope
+from interlock.core.codes import AccountKind, Code, Scope
 from interlock.core.decide import decide
 from interlock.core.engine import Engine
 from interlock.core.errors import InputInvalid
@@ -241,8 +241,6 @@ def replaced(intent: Intent, **changes: object) -> Intent:
     """The intent with other fields."""
     return msgspec.structs.replace(intent, **changes)
 
-
-KILL_ALL = KillSet(KillMode.REDUCE_ONLY, Scope.ACCOUNT, "", "a test", "alice")
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

@@ -83,9 +83,13 @@ def requires() -> Requires:
     return _require
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(requires: Requires) -> Iterator["Browser"]:
-    """A headless Chromium, shared by the session; open a page of your own in it."""
+    """
+    A headless Chromium, shared by the module; open a page of your own in it.
+
+    It keeps an event loop running in this thread, in which no other test may then run one.
+    """
     requires("browser")
     from playwright.sync_api import sync_playwright  # noqa: PLC0415  # slow, needed by few tests
 

@@ -63,7 +63,7 @@ def opens(t: Traffic) -> Sent:
     """Opens, or adds to what is held."""
     symbol = t.symbol()
     side = 1 if t.held(symbol) > 0.0 else -1 if t.held(symbol) < 0.0 else t.chance.choice((1, -1))
-    return t.intent("open", symbol, side, notional=t.chance.choice((50.0, 200.0, 900.0, 20_000.0)))
+    return t.intent("open", symbol, side, notional=t.chance.choice((50.0, 200.0, 900.0, 5_000.0)))
 
 
 def opens_at_a_limit(t: Traffic) -> Sent:

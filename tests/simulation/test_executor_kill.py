@@ -11,7 +11,7 @@ from interlock.service.orderids import OrderIds
 from interlock.service.spent import SpentStore
 from unit.service.rig import REALM, permit_of
 
-PERMITS = 200
+PERMITS = 120
 """So many permits lie on a bus that delivers them anew to every executor."""
 
 EXECUTOR = """
@@ -64,7 +64,7 @@ IDS = OrderIds(REALM)
 
 def run(place: Path, when: str, after: int) -> int:
     command = [sys.executable, "-c", EXECUTOR, str(place), when, str(after), str(PERMITS)]
-    return subprocess.run(command, check=False, cwd=Path(__file__).parents[1], timeout=60).returncode
+    return subprocess.run(command, check=False, cwd=Path(__file__).parents[1], timeout=110).returncode
 
 
 def placed(place: Path) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from interlock.core.codes import KillMode, Scope
-from interlock.core.messages import SCHEMA, CashFlow, Heartbeat, KillSet, PermitIssued, Step
+from interlock.core.messages import SCHEMA, CashFlow, Heartbeat, KillSet, PermitIssued, Quote, Step
 from interlock.ledger import LedgerUnwritable, read
 from interlock.ledger.fold import fold
 from interlock.service import gate as gates
@@ -110,11 +110,13 @@ def test_when_memory_is_full_too_exits_and_what_has_happened_are_still_taken(
             monkeypatch.setattr(gates, "BACKLOG_MAX", 1)
             with pytest.raises(LedgerUnwritable):
                 await rig.shell.ask(Heartbeat("exit"))
+            rig.shell.quotes([Quote("ETH", 49.0, 51.0, 50.0, rig.bench.clock.true_ns + 1)])
             with pytest.raises(LedgerUnwritable):
                 await rig.shell.ask(rig.open("ETH"))
             rig.shell.tell(Heartbeat("exit"))
-            await until(lambda: rig.troubles)
-            assert "Heartbeat was refused" in rig.troubles[0]
+            await until(lambda: len(rig.troubles) == 2)
+            assert "MarketBatch was refused" in rig.troubles[0]
+            assert "Heartbeat was refused" in rig.troubles[1]
             assert len((await rig.shell.ask(rig.close())).permits) == 1
             await rig.shell.ask(CashFlow("deposit", 5.0, id="d"))
             await rig.shell.ask(KILL)

@@ -3,6 +3,7 @@
 from time import time_ns
 from typing import Annotated, NoReturn
 
+import msgspec
 import typer
 
 from interlock.cli.gateway import (
@@ -175,6 +176,7 @@ def _throw_on_disk(place: Home, ask: Kill, silence: Exception) -> NoReturn:
             f"THROWN ON THE DISK, in {' and '.join(thrown)}: a gateway of this home opens nothing, now or once started"
         )
         failed.append("NOT CONFIRMED by any gateway; resting orders are not cancelled")
+        failed.append("to reset it one day: start the gateway, remove KILL if it is there, interlock reset")
     else:
         failed.append("NOT KILLED: neither the gateway nor the disk took it")
     failed.append(f"to be out at the venue: interlock panic --home {place.path}")
@@ -183,9 +185,15 @@ def _throw_on_disk(place: Home, ask: Kill, silence: Exception) -> NoReturn:
 
 def _show_switch(switch: KillStatus, *, as_json: bool) -> None:
     if as_json:
-        show_json(switch)
+        show_json(switch_told(switch))
     else:
         typer.echo(f"Kill Switch: {switch_text(switch)}")
+
+
+def switch_told(switch: KillStatus) -> dict[str, object]:
+    """The switch for a program, with the mode by its name."""
+    mode = switch.mode.name.lower() if switch.mode is not None else None
+    return msgspec.structs.asdict(switch) | {"mode": mode}
 
 
 def switch_text(switch: KillStatus) -> str:

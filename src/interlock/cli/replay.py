@@ -8,7 +8,7 @@ from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 from zoneinfo import ZoneInfo
 
 import typer
@@ -89,8 +89,7 @@ def replay(
     Exit codes: 0 done, 1 the ledger was not proven, 2 bad input, 3 the ledger could not be written or read.
     """
     with failures():
-        clock = _zone(zone)
-        own = None if policy is None else load_policy(policy)
+        clock, own = _zone(zone), None if policy is None else load_policy(policy)
         currency = currency.upper() or ("" if own is None else own.leaves["account", "currency"].text)
         mark = "" if decimal is None else decimal.value
         history = read_history(trades, zone=clock, currency=currency, columns=_pairs("--map", columns), decimal=mark)
@@ -104,12 +103,7 @@ def replay(
             done = walk_again(past, began, plan, directory, bars=bars, marks=marks, told=told)
             sources = _sources(history, bars, equity, began, past)
             out_path.write_text(render(tale.report(done, sources)), encoding="utf-8")
-    proven = not done.comparison.proof.problems
-    if as_json:
-        typer.echo(json.dumps(_result(done, history, out_path, proven=proven), indent=2, allow_nan=False))
-    else:
-        _show(done, history, out_path, keep)
-    raise typer.Exit(OK if proven else PROBLEMS)
+    _end(done, history, out_path, keep, as_json=as_json)
 
 
 # ---------------------------------------------------------------- input
@@ -233,6 +227,15 @@ def _sources(
     found.append(("Balance at the beginning", f"{tale.money(began)} {past.currency}"))
     found += [(f"Prices {symbol}", str(each.gaps)) for symbol, each in bars.items()]
     return [*found, ("Equity marks", str(equity))] if equity is not None else found
+
+
+def _end(done: Replay, history: History, out_path: Path, keep: Path | None, *, as_json: bool) -> NoReturn:
+    proven = not done.comparison.proof.problems
+    if as_json:
+        typer.echo(json.dumps(_result(done, history, out_path, proven=proven), indent=2, allow_nan=False))
+    else:
+        _show(done, history, out_path, keep)
+    raise typer.Exit(OK if proven else PROBLEMS)
 
 
 def _show(done: Replay, history: History, out_path: Path, keep: Path | None) -> None:

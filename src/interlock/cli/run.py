@@ -17,7 +17,8 @@ from interlock.adapters.bars import Bars, read_bars
 from interlock.adapters.paper_exchange import PaperExchange
 from interlock.adapters.tape import Tape
 from interlock.cli.live import lines, page
-from interlock.cli.output import OK, failures, out
+from interlock.cli.output import OK, Mistake, failures, out
+from interlock.core.codes import AccountKind
 from interlock.core.instrument import Instrument
 from interlock.core.messages import BarClosed, Intent
 from interlock.demo.bot import QUICK, Bot
@@ -79,6 +80,7 @@ def run(
         bars = {
             symbol: read_bars(Path(str(files("interlock.demo") / f"data/{symbol.lower()}_1h.csv.gz"))) for symbol in BUNDLED
         }
+        _refuse_live(runtime)
         _prepare_paper(place, runtime, bars)
         setting = Setting.usual(means_mainnet=i_mean_mainnet)
         asyncio.run(
@@ -93,6 +95,11 @@ def run(
             )
         )
     raise typer.Exit(OK)
+
+
+def _refuse_live(runtime: Runtime) -> None:
+    if runtime.kind is AccountKind.LIVE:
+        raise Mistake('runtime.toml says mode = "live", and the paper venue holds no money: write "paper" or "shadow"')
 
 
 def _prepare_paper(home: Home, runtime: Runtime, bars: dict[str, Bars]) -> None:

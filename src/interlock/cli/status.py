@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from interlock.cli.gateway import UNREACHABLE, HomeOption, asking, found, operator
-from interlock.cli.kill import JsonOption, switch_text
+from interlock.cli.kill import JsonOption, switch_text, switch_told
 from interlock.cli.live import page
 from interlock.cli.output import out, show_json, utc
 from interlock.client import GatewayUnreachable
@@ -70,7 +70,7 @@ def _show_unknown(place: Home, silence: GatewayUnreachable, *, as_json: bool) ->
     """UNKNOWN for everything, and what the disk says of the kill switch meanwhile."""
     on_disk = KillLatch(place).state()
     if as_json:
-        disk = {"switch": on_disk.switch.value, "entries": on_disk.entries}
+        disk = {"switch": on_disk.switch.value, "entries": [switch_told(entry) for entry in on_disk.entries]}
         show_json({"kill_switch": "UNKNOWN", "circuit_breaker": "UNKNOWN", "why": str(silence), "on_disk": disk})
         return
     typer.echo("Kill Switch: UNKNOWN")
@@ -117,7 +117,7 @@ def _safety_told(told: Status) -> dict[str, object]:
         "kill_switch": "ACTIVE" if any(switch.active for switch in told.kill) else "INACTIVE",
         "circuit_breaker": "OPEN" if told.breaker else "CLOSED",
         "trading_state": told.trading_state.name,
-        "kill": told.kill,
+        "kill": [switch_told(switch) for switch in told.kill],
         "breaker": told.breaker,
         "limits": told.limits,
     }

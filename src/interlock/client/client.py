@@ -22,6 +22,7 @@ from interlock.service.desk import Beat, Desk, DryRun, GetPolicy, GetStatus, Pol
 from interlock.service.wire import SOCKET_NAME, read_key
 
 TIMEOUT_S: Final = 5.0
+TIMEOUT_S_MAX: Final = 3600.0
 
 
 class Wish(TypedDict, total=False):
@@ -41,6 +42,8 @@ class Client:
     """One source's way to a running gateway; any number of threads may share it."""
 
     def __init__(self, way: Way, source: str, timeout_s: float = TIMEOUT_S) -> None:
+        if not 0.0 < timeout_s <= TIMEOUT_S_MAX:
+            raise ValueError(f"timeout_s is a number of seconds, more than 0 and at most {TIMEOUT_S_MAX:g}")
         self.source = source
         self._way = way
         self._timeout_s = timeout_s

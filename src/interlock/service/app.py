@@ -219,7 +219,8 @@ class _App:
             trouble=self._say,
         )
         latch = KillLatch(home)
-        conditions = LiveConditions(home, runtime, found.kind, Tightening.of(setting.environ))
+        tightening = Tightening.of(setting.environ)
+        conditions = LiveConditions(home, runtime, found.kind, tightening)
         self._lookout = Lookout(latch, conditions, self._universe)
         line = Line(venue, Budget(setting.rates, setting.clock.mono_ns), setting.patience)
         self._executor = Executor(
@@ -244,6 +245,7 @@ class _App:
             setting.clock,
             environment=runtime.environment,
             venue=venue.name,
+            environment_kill=tightening.kill,
             troubles=self._troubles,
             ledger=self._ledger_status,
         )

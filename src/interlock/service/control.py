@@ -202,7 +202,8 @@ class ControlServer:
         key = await self._keys.current(proof.source)
         expected = client_mac(key or secrets.token_bytes(NONCE_BYTES), challenge, proof.source, proof.nonce)
         if not hmac.compare_digest(expected, proof.mac) or key is None:
-            self._trouble(f"somebody tried to be {proof.source!r} on the control socket without its key")
+            whom = repr(proof.source) if key is not None else "a source that has no key"
+            self._trouble(f"somebody tried to be {whom} on the control socket, and did not prove it")
             return "", Welcome()
         return proof.source, Welcome(server_mac(key, challenge, proof.source, proof.nonce))
 

@@ -117,7 +117,7 @@ class Executor:
         self._lanes: dict[str, asyncio.Lock] = {}
         self._ticks: dict[str, float] = {}
         self._revoked: dict[int, None] = {}
-        self._from_memory: set[int] = set()
+        self._reducing: set[int] = set()
         self._stopping = asyncio.Event()
 
     @property
@@ -229,6 +229,7 @@ class Executor:
             self._revoke(message.permit)
         elif isinstance(message, CancelOrders):
             for permit in message.permits:
+                self._revoke(permit)
                 self._spawn(self._tracker.cancel(permit))
 
     def _revoke(self, permit: int) -> None:
@@ -242,18 +243,17 @@ class Executor:
         """The opening was sent once, or was given back."""
         async with self._lanes.setdefault(permit.symbol, asyncio.Lock()):
             refusal = await self._objection(permit)
-            if permit.id in self._revoked or not await self._spend(permit, sealed):
+            if not await self._spend(permit, sealed):
                 return
             flight = self._flight(permit)
-            if refusal is None and not self._authorized(flight, permit):
-                return
+            refusal = refusal or await self._kill_refusal(permit)
             if refusal is not None:
                 self._give_back(flight, refusal)
-                return
-            await self._send(flight, order_of(permit, flight.client_id, permit.steps, self._tick(permit.symbol)))
+            elif self._authorized(flight, permit):
+                await self._send(flight, order_of(permit, flight.client_id, permit.steps, self._tick(permit.symbol)))
 
     async def _objection(self, permit: PermitIssued) -> _Refusal | None:
-        """What speaks against the opening, as far as the executor can see; None where all is proven."""
+        """What at the venue speaks against the opening; None where all is as it should be."""
         left_s = (permit.expires_ns - self._clock.wall_ns()) / NS_PER_S_FLOAT - self._line.patience.store_s
         moving = any(each.symbol == permit.symbol and not each.reduce_only for each in self._tracker.flights)
         try:
@@ -270,6 +270,9 @@ class Executor:
             return _Refusal(str(error))
         if not (isfinite(permit.limit_price) and isfinite(self._tick(permit.symbol))):
             return _Refusal(f"no worst price on a tick that {self._line.venue.name} is known to have for {permit.symbol}")
+        return None
+
+    async def _kill_refusal(self, permit: PermitIssued) -> _Refusal | None:
         mode = await self._read_kill(permit, self._line.patience.store_s)
         return _Refusal(f"the kill switch is on: {mode.name.lower()}") if mode else None
 
@@ -282,6 +285,7 @@ class Executor:
             return False
         except (SpentStoreError, TimeoutError) as error:
             self._trouble(f"permit {permit.id} was not sent, the spent-set failed: {_words(error)}")
+            self._spawn(self._finish(permit.id))
             return False
         return True
 
@@ -289,14 +293,17 @@ class Executor:
 
     async def _reduce(self, permit: PermitIssued, sealed: bytes) -> None:
         """The reducing order was sent, or was given back for a reason that binds it."""
-        if permit.id in self._tracker or permit.id in self._from_memory or permit.id in self._revoked:
+        if permit.id in self._tracker or permit.id in self._reducing:
             return
+        self._reducing.add(permit.id)
         if rests(permit) and permit.symbol not in self._ticks:
             await self._first_ticks()
-        frozen = await self._is_frozen(permit)
-        steps = await self._spend_reducing(permit, sealed)
-        if steps is None:
-            return
+        frozen, steps = await asyncio.gather(self._is_frozen(permit), self._spend_reducing(permit, sealed))
+        if steps is not None:
+            await self._send_reducing(permit, steps, frozen=frozen)
+        self._reducing.discard(permit.id)
+
+    async def _send_reducing(self, permit: PermitIssued, steps: int, *, frozen: bool) -> None:
         flight = self._flight(permit)
         if frozen:
             self._give_back(flight, _Refusal("exits are frozen by an operator"))
@@ -324,10 +331,7 @@ class Executor:
         except (PermitSpent, PermitVoid):
             return None
         except (SpentStoreError, TimeoutError) as error:
-            if permit.id in self._from_memory:
-                return None
-            self._from_memory.add(permit.id)
-            self._spawn(self._record(permit, sealed, at_ns))
+            self._spawn(self._keep(lambda: self._store.record(permit, sealed, at_ns)))
             self._trouble(f"permit {permit.id} reduces and leaves although the spent-set failed: {_words(error)}")
             return self._reducible(permit)
         return permit.steps
@@ -340,19 +344,20 @@ class Executor:
         closing = 0 if rests(permit) else self._tracker.closing_steps(permit.symbol)
         return min(permit.steps, abs(held) - closing) if held * permit.side < 0 else 0
 
-    async def _record(self, permit: PermitIssued, sealed: bytes, at_ns: int) -> None:
-        """What was spent from memory is on the disk."""
+    async def _finish(self, permit: int) -> None:
+        """Of the permit, whose order is over or was never sent, the spent-set keeps the number alone."""
+        await self._keep(lambda: self._store.finish(permit))
+
+    async def _keep(self, change: Callable[[], object]) -> None:
+        """The spent-set has taken the change, however long its disk needs."""
         pause_s = self._line.patience.retry_first_s
         while True:
             try:
-                await self._disk.call(
-                    lambda: self._store.record(permit, sealed, at_ns), timeout_s=self._line.patience.store_s
-                )
-            except (SpentStoreError, TimeoutError):
+                await self._disk.call(change, timeout_s=None)
+            except SpentStoreError:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2.0 * pause_s, self._line.patience.retry_last_s)
             else:
-                self._from_memory.discard(permit.id)
                 return
 
     # ---------------------------------------------------------------- both
@@ -363,6 +368,9 @@ class Executor:
 
         Where it does not, the order is not sent. An engine that is away stops openings only.
         """
+        if permit.id in self._revoked:
+            self._give_back(flight, _Refusal("it was revoked or cancelled before it was sent"))
+            return False
         try:
             self._authorize(permit)
         except EngineAway as error:
@@ -381,6 +389,7 @@ class Executor:
 
     async def _send(self, flight: Flight, order: VenueOrder) -> None:
         """The order was sent, and its fate is told or followed."""
+        flight.since_ns = self._clock.mono_ns()
         self._tracker.begin(flight)
         weight = WEIGHT_ORDER if order.reduce_only else 0  # an opening was counted when it waited for room
         try:
@@ -430,13 +439,6 @@ class Executor:
     async def _learn_ticks(self) -> None:
         instruments = await self._line.ask(self._line.venue.instruments(), WEIGHT_QUERY)
         self._ticks.update((instrument.symbol, instrument.tick) for instrument in instruments)
-
-    async def _finish(self, permit: int) -> None:
-        """The spent-set keeps the permit's number alone; where it cannot say so, the next start asks once more."""
-        try:
-            await self._disk.call(lambda: self._store.finish(permit), timeout_s=self._line.patience.store_s)
-        except (SpentStoreError, TimeoutError) as error:
-            self._trouble(f"the end of permit {permit} was not recorded: {_words(error)}")
 
     def _tell(self, message: Message) -> None:
         self._bus.publish(RESULTS, self._sealer.seal(message))

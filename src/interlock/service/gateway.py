@@ -80,6 +80,7 @@ class Gateway:
         *,
         environment: str,
         venue: str,
+        environment_kill: str | None,
         troubles: Callable[[], Iterable[str]],
         ledger: Callable[[], tuple[int, int, str]],
     ) -> None:
@@ -94,6 +95,7 @@ class Gateway:
             clock: of this machine.
             environment: testnet or mainnet.
             venue: its name.
+            environment_kill: what in the process's environment throws the kill switch, None where nothing does.
             troubles: what is wrong now, beyond what is told here.
             ledger: the last record, the last durable one, what keeps records from being written.
         """
@@ -104,6 +106,7 @@ class Gateway:
         self._clock = clock
         self._environment = environment
         self._venue = venue
+        self._environment_kill = () if environment_kill is None else (_by_environment(environment_kill),)
         self._more_troubles = troubles
         self._ledger = ledger
         self._latch_disk = Worker("interlock-kill")
@@ -190,8 +193,10 @@ class Gateway:
             return False
         try:
             self._shell.authorize(permit, source)
-        except (PermitSpent, PermitVoid, EngineAway):
+        except (PermitSpent, PermitVoid):
             return False
+        except EngineAway:
+            return permit.reduce_only  # and the engine will learn of it
         return True
 
     async def report(self, source: str, executed: Executed) -> None:
@@ -358,7 +363,7 @@ class Gateway:
             Around(
                 environment=self._environment,
                 venue=self._venue,
-                kill=sight.kill.entries,
+                kill=(*self._environment_kill, *sight.kill.entries),
                 reasons=self._reasons,
                 stops=stops_of(self._shell.state),
                 decisions=tuple(self._last_decisions()),
@@ -443,6 +448,11 @@ def _answer(intent: Intent, decisions: tuple[Decision, ...]) -> Answer:
 def _same(one: ModeSet, other: ModeSet) -> bool:
     """Whether both say the same of what may open; the reason is for people."""
     return repr(msgspec.structs.replace(one, reason="")) == repr(msgspec.structs.replace(other, reason=""))
+
+
+def _by_environment(reason: str) -> KillStatus:
+    """It gates openings as long as the process lives, and leaves nothing to reset."""
+    return KillStatus(active=True, mode=KillMode.REDUCE_ONLY, reason=reason, by="the environment")
 
 
 def _kill_set(entry: KillStatus) -> KillSet:

@@ -59,7 +59,8 @@ def order_of(permit: PermitIssued, client_id: str, steps: int, tick: float) -> V
     """
     The permit's order for so many steps, its prices on the venue's tick; a tick of NaN leaves them as they are.
 
-    A limit is rounded so that it never gets worse than permitted, a stop so that it never fires later.
+    A limit is rounded so that it never gets worse than permitted, a stop away from the market, so that the venue never acts
+    before the engine would.
     """
     limit = nan if is_stop(permit) else permit.limit_price
     return VenueOrder(
@@ -68,7 +69,7 @@ def order_of(permit: PermitIssued, client_id: str, steps: int, tick: float) -> V
         permit.side,
         steps,
         on_tick(limit, tick, up=permit.side < 0),
-        on_tick(permit.trigger_price, tick, up=permit.side < 0),
+        on_tick(permit.trigger_price, tick, up=permit.side > 0),
         permit.reduce_only,
         immediate=not rests(permit),
     )

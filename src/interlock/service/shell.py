@@ -244,7 +244,7 @@ class Shell:
                 if self._away:
                     await self._rebuild()
                 self._turn()
-                if self._stopping and not (len(self._inbox) or self._first or self._away):
+                if self._stopping and not (len(self._inbox) or self._away):
                     return
                 await self._pause()
         finally:
@@ -300,7 +300,7 @@ class Shell:
     async def _pause(self) -> None:
         """Others had their turn, and there is something to do."""
         self._bell.clear()
-        delay_s = 0.0 if len(self._inbox) or self._first or self._away else self._idle_s()
+        delay_s = 0.0 if len(self._inbox) or self._away else self._idle_s()
         if delay_s <= 0.0:
             await asyncio.sleep(0)
             return
@@ -310,8 +310,6 @@ class Shell:
 
     def _next(self) -> Entry | None:
         """What is most urgent, which then waits no longer: time and prices come after what only reduces."""
-        if self._first:
-            return self._first.popleft()
         urgent = self._inbox.take(Priority.REDUCING)
         if urgent is not None:
             return urgent
@@ -455,9 +453,9 @@ class Shell:
     # ---------------------------------------------------------------- when the engine breaks
 
     def _owe(self, permit: PermitIssued, by: str) -> None:
-        """The engine will learn that the executor used the permit, where that may be without it."""
-        if permit.reduce_only and not by:
-            self._first.append(Entry(Spent(permit.id, permit.epoch), Priority.RESULT))
+        """The engine will learn that the permit was used, where that may be without it."""
+        if permit.reduce_only:
+            self._first.append(Entry(Spent(permit.id, permit.epoch, by), Priority.RESULT))
 
     def _fall(self, error: Exception, entry: Entry | None = None) -> None:
         """The engine is away, and the input that broke it will be told to the next one as quarantined."""

@@ -57,7 +57,8 @@ class Tracker:
         self._cancelling: set[int] = set()
 
     def __contains__(self, permit: int) -> bool:
-        return permit in self._flights
+        """Whether the permit's order is in flight or was until lately."""
+        return permit in self._flights or permit in self._ended
 
     @property
     def flights(self) -> tuple[Flight, ...]:

@@ -136,9 +136,12 @@ def frame(message: object, bytes_max: int) -> bytes:
     The message as it travels.
 
     Raises:
-        FrameInvalid: it is longer than the other side takes.
+        FrameInvalid: it is longer than the other side takes, or holds what cannot travel.
     """
-    body = msgspec.msgpack.encode(message)
+    try:
+        body = msgspec.msgpack.encode(message)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FrameInvalid(f"the message cannot be written: {error}") from error
     if len(body) > bytes_max:
         raise FrameInvalid(f"a message of {len(body)} bytes, at most {bytes_max} are taken")
     return HEADER.pack(VERSION, len(body)) + body

@@ -28,9 +28,9 @@ class Worker:
         self._ended = False
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    async def call(self, work: Callable[[], _T], *, timeout_s: float, urgent: bool = False) -> _T:
+    async def call(self, work: Callable[[], _T], *, timeout_s: float | None, urgent: bool = False) -> _T:
         """
-        What the work returned, or raised.
+        What the work returned, or raised; None waits for however long it needs.
 
         Raises:
             TimeoutError: it has not ended in time; if it has begun it may still be done.

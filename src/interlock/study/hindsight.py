@@ -244,7 +244,7 @@ class Gated(Free):
     def meet(self, order: Order) -> None:
         """The order was asked for, and what the gate permitted of it was executed."""
         self.advance(order.at_ns)
-        self.books.ticks[order.symbol] = order.pieces[0].ticks
+        self.books.ticks[order.symbol] = order.worst_ticks if order.opens else order.pieces[0].ticks
         if order.opens:
             self._want_in(order)
         else:
@@ -256,7 +256,6 @@ class Gated(Free):
         if self.gate.engine.state.account.exit_owner != "any":
             self._submit(order.at_ns, Heartbeat(self._parties.closer))
         contract = self.past.contracts[order.symbol]
-        ticks = [piece.ticks for piece in order.pieces]
         self._ask(
             order,
             order.pieces,
@@ -267,7 +266,7 @@ class Gated(Free):
                 order.symbol,
                 order.side,
                 quantity=contract.instrument.quantity(order.steps),
-                limit_price=contract.price(max(ticks) if order.side > 0 else min(ticks)),
+                limit_price=contract.price(order.worst_ticks),
                 stop_price=order.stop,
                 partial=Partial.SCALE,
                 created_at_ns=order.at_ns,

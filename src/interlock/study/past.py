@@ -14,7 +14,7 @@ from math import nan
 from operator import itemgetter
 from typing import Final
 
-from interlock.adapters.history import BUY, DEFAULT_CURRENCY, ZERO, History, HistoryInvalid, HistoryTrade
+from interlock.adapters.history import BUY, DEFAULT_CURRENCY, SELL, ZERO, History, HistoryInvalid, HistoryTrade
 from interlock.adapters.problems import Problems
 from interlock.core.constants import MAX_STEPS, NS_PER_S
 from interlock.core.instrument import Instrument
@@ -72,6 +72,12 @@ class Order:
     def steps(self) -> int:
         """All that was wanted."""
         return sum(piece.steps for piece in self.pieces)
+
+    @property
+    def worst_ticks(self) -> int:
+        """The worst price that was paid or got: what the order was ready to accept."""
+        ticks = [piece.ticks for piece in self.pieces]
+        return max(ticks) if self.side > 0 else min(ticks)
 
 
 @dataclass(slots=True)
@@ -140,6 +146,12 @@ def past(history: History, multipliers: Mapping[str, Decimal], currency: str) ->
         raise HistoryInvalid(history.path, problems.found, problems.count)
     if netted:
         notes.append(f"{', '.join(sorted(netted))}: held on both sides at once; counted net, a trade is from flat to flat")
+    first = {fill.symbol: fill.side for fill in reversed(history.fills)}
+    notes += [
+        f"{symbol}: begins with a sale, taken as a short position (were they held before, earlier fills are missing)"
+        for symbol, side in first.items()
+        if side == SELL
+    ]
     for symbol, contract in contracts.items():
         worth = f", {multipliers[symbol]:f} {currency} per point and unit" if symbol in multipliers else ""
         notes.append(f"{symbol}: steps of {contract.step:f}, ticks of {contract.tick:f} (as in the file){worth}")

@@ -19,13 +19,14 @@ TOLD_EVERY: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A history walked twice, and what came of it."""
+    """A history walked twice, and what came of it; ``priced`` symbols had price bars between their fills."""
 
     past: Past
     plan: Plan
     free: Free
     gated: Gated
     marks: Marks | None
+    priced: frozenset[str]
     comparison: Comparison
 
 
@@ -67,6 +68,9 @@ def replay(
         if done % TOLD_EVERY == 0 or done == total:
             told("with the gate", done, total)
     gate.close()
+    if marks is not None and marks.at_ns[-1] > past.orders[-1].at_ns:
+        free.look(marks.at_ns[-1])
+        gated.look(marks.at_ns[-1])
     steps = gate.engine.state.account.seq
 
     def proved(done: int) -> None:
@@ -75,7 +79,7 @@ def replay(
 
     proof = prove(directory, plan.name, key.public_key(), steps, proved)
     found = compare(free, gated, plan, directory / plan.name, proof, marks)
-    return Replay(past, plan, free, gated, marks, found)
+    return Replay(past, plan, free, gated, marks, frozenset(bars or ()), found)
 
 
 def _prices(past: Past, bars: Mapping[str, Bars] | None) -> list[Iterator[Price]]:

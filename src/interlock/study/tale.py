@@ -26,7 +26,7 @@ Nobody trades differently here because an earlier wish was denied. In life one d
 know how.
 
 Prices are known where the file has them. In between, a position is valued at the last known price: drawdowns inside a
-trade are invisible unless price bars are given, and neither is a limit that they would have broken.
+trade are invisible, and so is any limit that they would have broken, unless price bars are given.
 
 Where the gate itself closes a position, it is closed at the last known price of its symbol, without costs.
 
@@ -99,6 +99,12 @@ def remarks(replay: Replay) -> list[str]:
     past, found = replay.past, replay.comparison
     told = list(past.notes)
     told.append(_stops(replay))
+    unpriced = [symbol for symbol in past.contracts if symbol not in replay.priced]
+    if unpriced:
+        told.append(
+            f"Between fills {', '.join(unpriced)} is valued at the last known price: drawdowns inside a trade are not seen "
+            "(--prices gives bars)"
+        )
     if min(replay.free.journal.equity) <= 0.0:
         told.append("The history's own equity falls to zero or below: is the balance right, or are deposits missing?")
     still = [trade.symbol for trade in past.trades if not trade.closed_ns]
@@ -171,8 +177,8 @@ def report(replay: Replay, sources: Sequence[tuple[str, str]]) -> Report:
     first, last = (date(at_ns) for at_ns in (past.orders[0].at_ns, past.orders[-1].at_ns))
     subtitle = (
         f"{', '.join(past.contracts)}, {first} to {last}, {count(found.trades)} trades. As it was, the account ends at "
-        f"{percent(was.return_frac)} and falls {percent(-was.worst_drawdown_frac, '')} below its peak; behind "
-        f"{replay.plan.name} it ends at {percent(became.return_frac)} and falls "
+        f"{percent(was.return_frac)} and falls {percent(-was.worst_drawdown_frac, '')} below its peak; behind the gate "
+        f"it ends at {percent(became.return_frac)} and falls "
         f"{percent(-became.worst_drawdown_frac, '')} at worst."
     )
     policy = replay.plan.policy

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -241,7 +241,8 @@ class Unruly:
                 except StopAsyncIteration:
                     return
             finally:
-                await _over(following, turned)
+                following.cancel()
+                turned.cancel()
             yield item
 
     # ---------------------------------------------------------------- what goes wrong
@@ -319,13 +320,3 @@ class Unruly:
 
 def _one_more(position: PositionAt) -> PositionAt:
     return PositionAt(position.symbol, position.steps + (1 if position.steps > 0 else -1), position.entry)
-
-
-async def _over(*tasks: asyncio.Future[Any]) -> None:
-    """The tasks have ended; what they raised was looked at, or nobody waits for it any more."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()

@@ -60,7 +60,7 @@ def test_fills_are_read_exactly(tmp_path: Path) -> None:
     assert (first.at_ns, first.side, first.quantity, first.price) == (NOON_NS, BUY, Decimal("0.5"), Decimal(40000))
     assert (first.fee, first.order, first.stop) == (Decimal("0.01"), "o1", None)
     assert (second.at_ns, second.side, second.price) == (NOON_NS + 60 * S, SELL, Decimal("40100.5"))
-    assert (second.line, second.fee) == (3, 0)
+    assert (second.line, second.fee) == (3, Decimal(0))
     assert dict(history.columns)["order"] == "order id"
     assert history.symbols == ("BTCUSDT",)
     assert history.trades == ()

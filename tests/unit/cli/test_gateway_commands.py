@@ -146,7 +146,8 @@ def test_kill_and_reset_arrive_with_who_and_why(live: Running) -> None:
 
 
 def test_a_bare_kill_is_enough_and_an_endless_reason_is_cut(live: Running) -> None:
-    assert told(live.home, "kill", "--reason", "x" * 10_000)["active"] is True
+    switch = told(live.home, "kill", "--reason", "x" * 10_000)
+    assert (switch["active"], switch["mode"]) == (True, "reduce_only")
     (kill,) = live.desk.acts
     assert isinstance(kill, KillSet)
     assert (kill.by, len(kill.reason), kill.scope) == (getpass.getuser(), 500, Scope.ACCOUNT)

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from cli_story import START_NS, opening
-from control_kit import KEYS, Running, make_home, running
+from control_kit import KEYS, Running, make_home, replaced, running
 from interlock.client import Answer, Client, CommandRefused, GatewayUnreachable, Intent, KeyUnreadable
 from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.messages import BUY, SELL, Executed
@@ -157,6 +159,32 @@ def test_what_the_desk_refuses_is_said(gateway: Running) -> None:
         assert "128 characters" in answer.note
         assert "at most" in client.submit(opening(number="x" * 100_000)).note
         assert client.submit(opening()).allowed
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"id": "\udcff"},
+        {"symbol": object()},
+        {"created_at_ns": 1 << 70},
+        {"quantity": Decimal("0.5")},
+        {"side": "buy"},
+        {"stop_price": None},
+    ],
+    ids=lambda odd: next(iter(odd)),
+)
+def test_an_intent_that_cannot_travel_is_a_no(gateway: Running, connect: Connect, odd: dict[str, Any]) -> None:
+    client = connect(gateway.home)
+    answer = client.submit(replaced(opening(), **odd))
+    assert (answer.headline, answer.allowed) == (Code.UNANSWERED, False)
+    assert gateway.desk.submitted == []
+    assert client.submit(opening()).allowed
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_client_waits_some_time_and_not_for_ever(home: Path, timeout_s: float) -> None:
+    with pytest.raises(ValueError, match="seconds"):
+        Client.connect(home, source="bot", timeout_s=timeout_s)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,16 @@ def test_backlogs_larger_than_a_group_are_written_whole(shelf: Shelf) -> None:
     assert shelf.verify().problems == ()
 
 
+def test_the_writer_tells_each_time_more_is_durable(shelf: Shelf) -> None:
+    told: list[int] = []
+    with shelf.open() as ledger:
+        ledger.on_durable(lambda: told.append(ledger.durable_seq))
+        for i in range(1, 4):
+            ledger.append(START_NS, 1, b"%d" % i)
+            assert ledger.wait(i, 10.0)
+    assert told == [1, 2, 3]
+
+
 def test_waiting_ends_at_the_timeout_and_at_the_close(shelf: Shelf) -> None:
     ledger = shelf.open()
     assert not ledger.wait(1, 0.01)

@@ -23,7 +23,7 @@ from unit.service.scripted import ScriptedVenue
 SECRET = bytes(range(32))
 REALM = Realm("testnet", "main", "scripted")
 NOW_NS = 1_800_000_000 * NS_PER_S
-SOON_S = 30.0
+SOON_S = 100.0
 """How long a test waits for what must come; it never waits that long."""
 
 EAGER = Patience(answer_s=5.0, arrival_s=5.0, store_s=5.0, store_reducing_s=5.0, retry_first_s=0.005, retry_last_s=0.02)

@@ -80,9 +80,7 @@ def test_our_openings_are_cancelled_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("call", ["positions", "open_orders", "place", "cancel"])
 @pytest.mark.parametrize(
-    "mishap",
-    [VenueUnreachable("down"), VenueRejected("no"), KeyError("x"), Hang()],
-    ids=lambda mishap: type(mishap).__name__,
+    "mishap", [VenueUnreachable("down"), VenueRejected("no"), KeyError("x"), Hang()], ids=lambda each: type(each).__name__
 )
 def test_it_is_tried_again_until_the_venue_is_flat(call: str, mishap: Exception | Hang) -> None:
     if isinstance(mishap, VenueRejected) and call in ("positions", "open_orders"):

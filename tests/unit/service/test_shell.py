@@ -29,7 +29,7 @@ from interlock.service import shell as shells
 from interlock.service.clock import SystemClock
 from interlock.service.gate import PermitSpent, PermitVoid
 from interlock.service.inbox import Busy, Inbox, Priority
-from interlock.service.shell import Unanswered, symbols_of
+from interlock.service.shell import Shell, Unanswered, symbols_of
 from interlock.service.watch import Missed
 from interlock.testing.bench import picture
 from lawkit import bench_under, decision
@@ -318,9 +318,10 @@ def test_prices_are_told_once_a_second(tmp_path: Path) -> None:
 def test_a_symbol_is_forgotten_a_minute_after_somebody_asked(tmp_path: Path) -> None:
     async def story() -> None:
         async with running(tmp_path, bench_under()) as rig:
-            intent = rig.open("SOL", source="nobody")
-            assert isinstance(intent, Intent)
-            rig.shell.dry_run(intent)
+            for symbol in ("SOL", "NOPE"):
+                intent = rig.open(symbol, source="nobody")
+                assert isinstance(intent, Intent)
+                rig.shell.dry_run(intent)
             assert rig.shell._is_wanted("SOL")
             rig.bench.clock.advance(61.0)
             assert not rig.shell._is_wanted("SOL")
@@ -474,5 +475,17 @@ def test_a_stop_before_a_disk_that_fails_says_what_is_lost(tmp_path: Path) -> No
             problem = await rig.shell.stop()
             assert problem is not None
             assert "not durable" in str(problem)
+
+    go(story())
+
+
+def test_a_shell_that_never_ran_can_be_stopped(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path, held_bench()) as rig:
+            shell = Shell(rig.gate, rig.shell._clock, publish=print, on_away=print, trouble=print)
+            shell.tell(KILL)
+            shell._trouble = rig.troubles.append
+            assert await shell.stop() is None
+            assert rig.troubles == ["1 inputs had no turn before the stop"]
 
     go(story())

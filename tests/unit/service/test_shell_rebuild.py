@@ -323,8 +323,14 @@ def test_prices_that_are_told_before_what_asked_for_them_break_it_too(tmp_path: 
             await until(lambda: rig.aways[-1:] == [""])
             rig.shell.quotes([Quote("SOL", 19.0, 21.0, 20.0, rig.bench.clock.true_ns + 1)])
             trap(MarketBatch)
+            with pytest.raises(EngineAway):
+                await rig.shell.ask(rig.open("SOL"))
+            await until(lambda: rig.aways[-1:] == [""])
+            rig.bench.clock.advance(61.0)
+            rig.shell.quotes([Quote("SOL", 19.0, 21.0, 20.0, rig.bench.clock.true_ns + 1)])
+            trap(MarketBatch)
             handed = await rig.shell.ask(rig.open("SOL"), Priority.OPERATOR)
-            assert decision(handed.step).intent_id == "intent-2"
+            assert decision(handed.step).intent_id == "intent-3"
 
     go(story())
 

@@ -130,6 +130,11 @@ def test_the_worth_of_a_point_settles_the_currency(tmp_path: Path) -> None:
     assert of.contracts["USDJPY"].instrument.multiplier == 0.0067
 
 
+def test_a_history_that_begins_with_a_sale_says_how_it_is_taken(tmp_path: Path) -> None:
+    of = past(tmp_path, FILLS, "1709294400,A,sell,1,10", "1709294401,A,buy,1,10", "1709294402,B,buy,1,10")
+    assert [note[0] for note in of.notes if "begins with a sale" in note] == ["A"]
+
+
 def test_a_stablecoin_is_taken_as_a_dollar_and_told(tmp_path: Path) -> None:
     assert "one USDT is taken as one USD" in past(tmp_path, FILLS, "1709294400,BTCUSDT,buy,1,150").notes
 

@@ -1,0 +1,141 @@
+"""
+The way out in every fault: whatever is broken, a close by somebody entitled reaches the venue while it is broken.
+
+Where no order can reach the venue, it leaves as soon as one can, without anybody asking again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from drillkit import Rig, drilled
+from interlock.core.codes import KillMode, Scope
+from interlock.core.messages import KillSet, Quarantined
+from interlock.testing.unruly import Mischief
+
+M = Mischief
+PATIENCE_S = 1.2
+"""Longer than a drill's policy lets a silent close hold up the next one."""
+
+
+def mischief(*kinds: Mischief) -> Callable[[Rig], None]:
+    return lambda rig: rig.venue.begin(*kinds)
+
+
+def slow_disk(rig: Rig) -> None:
+    rig.disk.hang()
+
+
+def full_disk(rig: Rig) -> None:
+    rig.disk.fill_up()
+
+
+def clock_forward(rig: Rig) -> None:
+    rig.clock.step(7_200.0)
+
+
+def clock_back(rig: Rig) -> None:
+    rig.clock.step(-7_200.0)
+
+
+def killed(rig: Rig) -> None:
+    rig.gateway._shell.tell(KillSet(KillMode.REDUCE_ONLY, Scope.ACCOUNT, "", "drill", "alice"))
+
+
+def positions_in_doubt(rig: Rig) -> None:
+    rig.gateway._shell.tell(Quarantined("Executed", "it does not decode", b"\xff", "BTC"))
+
+
+PASSABLE: dict[str, Callable[[Rig], None]] = {
+    "answers lost": mischief(M.ANSWER_LOST),
+    "answers hang": mischief(M.ANSWER_HANGS),
+    "slow": mischief(M.SLOW),
+    "positions wrong": mischief(M.POSITIONS_WRONG),
+    "orders missing": mischief(M.ORDERS_MISSING),
+    "order unknown": mischief(M.ORDER_UNKNOWN),
+    "nothing known": mischief(M.ORDER_UNKNOWN, M.ORDERS_MISSING, M.REPORTS_LOST),
+    "equity zero": mischief(M.EQUITY_ZERO),
+    "equity tenfold": mischief(M.EQUITY_TENFOLD),
+    "reports twice and swapped": mischief(M.REPORTS_TWICE, M.REPORTS_SWAPPED),
+    "reports lost": mischief(M.REPORTS_LOST),
+    "streams dropped": mischief(M.STREAMS_DROPPED),
+    "stops rejected": mischief(M.STOPS_REJECTED),
+    "cancels rejected": mischief(M.CANCELS_REJECTED),
+    "disk hangs": slow_disk,
+    "disk full": full_disk,
+    "clock two hours ahead": clock_forward,
+    "clock two hours behind": clock_back,
+    "killed": killed,
+    "positions in doubt": positions_in_doubt,
+}
+
+FLAT_SAYS_THE_VENUE: dict[str, Callable[[Rig], None]] = {
+    "stale": mischief(M.STALE),
+    "positions empty": mischief(M.POSITIONS_EMPTY),
+    "everything forgotten": mischief(M.POSITIONS_EMPTY, M.ORDER_UNKNOWN, M.ORDERS_MISSING, M.REPORTS_LOST),
+}
+
+IMPASSABLE: dict[str, Callable[[Rig], None]] = {
+    "down": mischief(M.DOWN),
+    "hangs": mischief(M.HANGS),
+    "orders rejected": mischief(M.ORDERS_REJECTED),
+}
+
+
+@pytest.mark.parametrize("source", ["operator", "bot"])
+@pytest.mark.parametrize("fault", PASSABLE)
+def test_a_close_reaches_the_venue_in(fault: str, source: str, tmp_path: Path) -> None:
+    async def play(rig: Rig) -> None:
+        await rig.opened()
+        PASSABLE[fault](rig)
+        await asyncio.sleep(0.3)
+        await rig.gateway.submit(rig.closing("BTC", source=source), hand_over=False)
+        await rig.until(lambda: "BTC" not in rig.truth(), f"closed though {fault}")
+
+    drilled(tmp_path, play)
+
+
+def test_a_close_that_was_filled_in_part_and_is_then_silent_holds_up_no_other(tmp_path: Path) -> None:
+    async def play(rig: Rig) -> None:
+        await rig.opened()
+        whole = rig.truth()["BTC"]
+        rig.venue.begin(Mischief.PARTIAL_THEN_SILENT)
+        await rig.gateway.submit(rig.closing("BTC", source="bot"), hand_over=False)
+        await rig.until(lambda: rig.truth()["BTC"] < whole, "some of it is closed")
+        await asyncio.sleep(PATIENCE_S)
+        half = rig.truth()["BTC"]
+        await rig.gateway.submit(rig.closing("BTC", source="bot"), hand_over=False)
+        await rig.until(lambda: rig.truth()["BTC"] < half, "some more of it is closed")
+
+    drilled(tmp_path, play)
+
+
+@pytest.mark.parametrize("fault", IMPASSABLE)
+def test_a_flatten_reaches_the_venue_after(fault: str, tmp_path: Path) -> None:
+    async def play(rig: Rig) -> None:
+        await rig.opened()
+        IMPASSABLE[fault](rig)
+        await asyncio.sleep(0.3)
+        rig.gateway._shell.tell(KillSet(KillMode.FLATTEN, Scope.ACCOUNT, "", "drill", "alice"))
+        await asyncio.sleep(1.0)
+        assert rig.truth()["BTC"]
+        rig.venue.end()
+        await rig.until(lambda: "BTC" not in rig.truth(), f"closed after {fault}")
+
+    drilled(tmp_path, play)
+
+
+@pytest.mark.parametrize("fault", FLAT_SAYS_THE_VENUE)
+def test_a_position_that_the_venue_denied_is_closed_when_it_admits_it(fault: str, tmp_path: Path) -> None:
+    async def play(rig: Rig) -> None:
+        await rig.opened()
+        FLAT_SAYS_THE_VENUE[fault](rig)
+        await asyncio.sleep(0.5)
+        rig.venue.end()
+        await rig.until(lambda: rig.held("BTC") > 0.0, "the engine has the position again")
+        await rig.gateway.submit(rig.closing("BTC"), hand_over=False)
+        await rig.until(lambda: "BTC" not in rig.truth(), f"closed after {fault}")
+
+    drilled(tmp_path, play)
