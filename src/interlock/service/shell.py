@@ -72,6 +72,9 @@ CALM_NS: Final = 60 * NS_PER_S
 REFUSALS: Final = (InputInvalid, LedgerError, PermitSpent, PermitVoid)
 """Errors that are answers: nothing has changed."""
 
+TRANSIENT: Final = (LedgerUnwritable, OSError, MemoryError)
+"""Failures of a fold that say nothing about the ledger."""
+
 
 class Unanswered(InterlockError):
     """No answer came in time: that means no, and nothing may be assumed to have been sent."""
@@ -502,7 +505,7 @@ class Shell:
                     self._catch_up()
                     continue
                 outcome = failure
-            if not isinstance(outcome, LedgerUnwritable):
+            if not isinstance(outcome, TRANSIENT):
                 self._set_away(f"the ledger cannot be folded: {outcome}; close positions, then restore it")
                 await asyncio.Event().wait()
             self._failures += 1
