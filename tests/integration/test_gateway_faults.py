@@ -139,3 +139,23 @@ def test_a_position_that_the_venue_denied_is_closed_when_it_admits_it(fault: str
         await rig.until(lambda: "BTC" not in rig.truth(), f"closed after {fault}")
 
     drilled(tmp_path, play)
+
+
+def test_what_could_not_be_cancelled_before_a_restart_is_cancelled_after_it(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+
+    async def cannot_cancel() -> None:
+        async with rig.running():
+            await rig.opened()
+            rig.venue.begin(Mischief.CANCELS_REJECTED)
+            await rig.gateway.close("BTC", "alice", "")
+            await rig.until(lambda: any(p.cancelling for p in rig.permits("BTC")), "the stop is to go")
+
+    async def cancels() -> None:
+        async with rig.running():
+            await rig.rest()
+            assert (await rig.exchange.open_orders()).orders == ()
+
+    asyncio.run(cannot_cancel())
+    asyncio.run(cancels())
+    assert rig.audited() == ()
