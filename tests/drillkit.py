@@ -32,7 +32,7 @@ from interlock.testing import journal, make_instrument, make_policy
 from interlock.testing.auditor import Evidence, audit
 from interlock.testing.builders import PRICES
 from interlock.testing.disk import Disk
-from interlock.testing.unruly import Arrival, Unruly
+from interlock.testing.unruly import Arrival, Mischief, Unruly
 
 IDS = OrderIds(Realm("testnet", "main", "paper"))
 UNBOUNDED = RateLimits(10**9, 10**9, 10**9)
@@ -98,6 +98,7 @@ class Rig:
         self.spent: set[int] = set()
         self.away: list[tuple[int, int]] = []
         self.arrivals: list[Arrival] = []
+        self.at_first: tuple[Mischief, ...] = ()
         if not self.paper.exists():
             now_ns = self.clock.wall_ns()
             write_home(self.home, Choices(balance=BALANCE), datetime.now(UTC))
@@ -117,12 +118,14 @@ class Rig:
             self.spent |= spent_in(self.home.spent)  # what is over goes at a start
         self.exchange = PaperExchange.open(self.paper)
         self.venue = Unruly(self.exchange, seed=self.chance.randrange(1 << 30), witness=self.durable_seq)
+        self.venue.begin(*self.at_first)
         self.prices |= {symbol: round(ticks * TICK, 2) for symbol, ticks in journal.marks(self.paper).items()}
         await self.exchange.feed(self.quotes())
         market = asyncio.create_task(self._market())
         try:
             async with running(self.home, self.venue, self.setting) as self.gateway:
-                await self.until(self.is_informed, "the account is reconciled and prices have been heard")
+                if not self.at_first:
+                    await self.until(self.is_informed, "the account is reconciled and prices have been heard")
                 try:
                     yield self
                 finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from drillkit import Rig, drilled
+from interlock.adapters.venue import VenueUnreachable
 from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import KillSet, Quarantined
 from interlock.testing.unruly import Mischief
@@ -139,3 +140,70 @@ def test_a_position_that_the_venue_denied_is_closed_when_it_admits_it(fault: str
         await rig.until(lambda: "BTC" not in rig.truth(), f"closed after {fault}")
 
     drilled(tmp_path, play)
+
+
+def test_what_could_not_be_cancelled_before_a_restart_is_cancelled_after_it(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+
+    async def cannot_cancel() -> None:
+        async with rig.running():
+            await rig.opened()
+            rig.venue.begin(Mischief.CANCELS_REJECTED)
+            await rig.gateway.close("BTC", "alice", "")
+            await rig.until(lambda: any(p.cancelling for p in rig.permits("BTC")), "the stop is to go")
+
+    async def cancels() -> None:
+        async with rig.running():
+            await rig.rest()
+            assert (await rig.exchange.open_orders()).orders == ()
+
+    asyncio.run(cannot_cancel())
+    asyncio.run(cancels())
+    assert rig.audited() == ()
+
+
+def test_a_new_account_does_not_start_while_its_venue_is_down(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.at_first = (Mischief.DOWN,)
+
+    async def starts() -> None:
+        async with rig.running():
+            raise AssertionError("it runs")
+
+    with pytest.raises(VenueUnreachable):
+        asyncio.run(starts())
+    rig.at_first = ()
+
+    async def starts_later() -> None:
+        async with rig.running():
+            await rig.opened()
+            await rig.rest()
+
+    asyncio.run(starts_later())
+    assert rig.audited() == ()
+
+
+def test_a_known_account_starts_while_its_venue_is_down_and_opens_when_it_is_back(tmp_path: Path) -> None:
+    rig = drilled(tmp_path, opens)
+    rig.at_first = (Mischief.DOWN,)
+
+    async def starts() -> None:
+        async with rig.running():
+            assert rig.state.account.reconciled != 1.0 or rig.gateway.status().troubles
+            assert not (await rig.gateway.submit(rig.intent("ETH", 1, notional=500.0), hand_over=False)).allowed
+            await rig.gateway.flatten(None, "leaving", "alice")
+            await asyncio.sleep(0.5)
+            assert rig.truth() != {}
+            rig.venue.end()
+            await rig.until(lambda: not rig.truth(), "flat as soon as the venue is back")
+            await rig.rest()
+            await rig.until(rig.is_informed, "the venue has told everything")
+            await rig.opened("ETH")
+            await rig.rest()
+
+    asyncio.run(starts())
+    assert rig.audited() == ()
+
+
+async def opens(rig: Rig) -> None:
+    await rig.opened()
