@@ -98,6 +98,8 @@ class Rig:
         self.spent: set[int] = set()
         self.away: list[tuple[int, int]] = []
         self.arrivals: list[Arrival] = []
+        self.silent = False
+        self.mended: Callable[[], object] = list
         self.at_first: tuple[Mischief, ...] = ()
         if not self.paper.exists():
             now_ns = self.clock.wall_ns()
@@ -141,7 +143,8 @@ class Rig:
         while True:
             for symbol, price in self.prices.items():
                 self.prices[symbol] = round(price * (1.0 + self.chance.gauss(0.0, 0.0004)), 2)
-            await self.exchange.feed(self.quotes())
+            if not self.silent:
+                await self.exchange.feed(self.quotes())
             await asyncio.sleep(0.02)
 
     def quotes(self) -> tuple[Quote, ...]:
@@ -219,6 +222,7 @@ class Rig:
     async def rest(self) -> None:
         """Faults are over, everything that was begun has come to its end."""
         self.venue.end()
+        self.mended()
         self.disk.heal()
         self.clock.skew_ns = 0
         await self.until(lambda: all(self.is_quiet(symbol) for symbol in PRICES), "the account comes to rest")
@@ -275,5 +279,6 @@ def drilled(place: Path, play: Callable[[Rig], Awaitable[None]], **options: Any)
             await rig.rest()
 
     asyncio.run(run())
-    assert rig.audited() == ()
+    found = rig.audited()
+    assert not found, "\n".join(found[:20])
     return rig

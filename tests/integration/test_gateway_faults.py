@@ -5,15 +5,18 @@ Where no order can reach the venue, it leaves as soon as one can, without anybod
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from drillkit import Rig, drilled
+from interlock.adapters.bus import PERMITS, RESULTS
 from interlock.adapters.venue import VenueUnreachable
+from interlock.core import engine as engines
 from interlock.core.codes import KillMode, Scope
-from interlock.core.messages import KillSet, Quarantined
+from interlock.core.messages import KillSet, Quarantined, Tick
 from interlock.testing.unruly import Mischief
 
 M = Mischief
@@ -49,6 +52,49 @@ def positions_in_doubt(rig: Rig) -> None:
     rig.gateway._shell.tell(Quarantined("Executed", "it does not decode", b"\xff", "BTC"))
 
 
+def spent_set_is_locked(rig: Rig) -> None:
+    """Another program has the executor's file and keeps it."""
+    thief = sqlite3.connect(rig.home.spent, isolation_level=None, timeout=10.0)
+    thief.execute("BEGIN IMMEDIATE")
+    rig.mended = thief.close
+
+
+def latch_is_gone(rig: Rig) -> None:
+    rig.home.latch.rename(rig.home.path / "stolen")
+
+
+def files_are_garbage(rig: Rig) -> None:
+    for path in (rig.home.policy, rig.home.runtime, rig.home.latch / "account.json", rig.home.sentinel):
+        path.write_bytes(b"\xff\x00 neither this nor that")
+
+
+def no_prices(rig: Rig) -> None:
+    rig.silent = True
+
+
+def garbage_in_the_streams(rig: Rig) -> None:
+    for stream in (PERMITS, RESULTS):
+        for _ in range(1_000):
+            rig.gateway._executor._bus.publish(stream, b"garbage")
+
+
+def a_flood_of_intents(rig: Rig) -> None:
+    for number in range(10_000):
+        rig.gateway._shell.tell(rig.intent("ETH", 1, notional=50.0, id=f"flood-{number}"))
+
+
+def a_poisoned_step(rig: Rig) -> None:
+    """A step breaks half-way, and the engine is built anew."""
+    whole = vars(engines)["apply"]
+
+    def breaks(*_: object) -> None:
+        setattr(engines, "apply", whole)  # noqa: B010 (a name of that module, for one step)
+        raise ZeroDivisionError("a drill")
+
+    setattr(engines, "apply", breaks)  # noqa: B010
+    rig.gateway._shell.tell(Tick())
+
+
 PASSABLE: dict[str, Callable[[Rig], None]] = {
     "answers lost": mischief(M.ANSWER_LOST),
     "answers hang": mischief(M.ANSWER_HANGS),
@@ -70,6 +116,13 @@ PASSABLE: dict[str, Callable[[Rig], None]] = {
     "clock two hours behind": clock_back,
     "killed": killed,
     "positions in doubt": positions_in_doubt,
+    "spent-set locked": spent_set_is_locked,
+    "latch gone": latch_is_gone,
+    "files of garbage": files_are_garbage,
+    "no prices": no_prices,
+    "garbage in the streams": garbage_in_the_streams,
+    "flood": a_flood_of_intents,
+    "poison": a_poisoned_step,
 }
 
 FLAT_SAYS_THE_VENUE: dict[str, Callable[[Rig], None]] = {

@@ -31,6 +31,7 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
+from interlock.core.permit import RESTING
 from interlock.core.positions import close_row, open_row
 from interlock.core.state import (
     ACCOUNT_LOCKS,
@@ -41,8 +42,9 @@ from interlock.core.state import (
     PermitRow,
     SeenIntent,
     State,
+    is_stop,
 )
-from interlock.core.transitions import core_time, on_order, on_time, reserve
+from interlock.core.transitions import core_time, on_order, on_time, patience_ends_ns, reserve
 
 ROLLED: Final = ("exact", "pending")
 """How a baseline is set by the roll of a calendar, which comes before anything else in a step."""
@@ -287,6 +289,9 @@ def schedule(state: State) -> None:
 
 
 def _permit_wake(state: State, p: PermitRow) -> int:
+    if is_stop(p) and p.state not in RESTING:
+        due_ns = patience_ends_ns(p.issued_ns, state.limits(state.symbols[p.symbol]).close_patience_s) + 1
+        return due_ns if due_ns > state.account.now_ns else OPERATOR_NS
     if p.reduce_only:
         return OPERATOR_NS
     if p.state == PermitState.ISSUED:

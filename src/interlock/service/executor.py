@@ -50,6 +50,9 @@ from interlock.service.spent import Alive, SpentStore, SpentStoreError
 from interlock.service.tracker import Tracker
 from interlock.service.worker import Worker
 
+TAKEN_PER_TURN: Final = 256
+"""Messages taken between two looks at the event loop; the gate makes far fewer steps in that time."""
+
 REVOKED_KEPT: Final = 4096
 """Revocations remembered, for the case that the engine cannot be asked."""
 
@@ -200,8 +203,10 @@ class Executor:
     # ---------------------------------------------------------------- what the gate says
 
     async def _take_all(self) -> None:
+        """Everything that waits is taken in one turn: what reduces must not wait behind thousands that open."""
         while True:
-            self._take(await self._bus.take(PERMITS))
+            for _ in range(TAKEN_PER_TURN):
+                self._take(await self._bus.take(PERMITS))
             await asyncio.sleep(0)
 
     async def _take_rest(self) -> None:
@@ -242,7 +247,8 @@ class Executor:
     async def _open(self, permit: PermitIssued, sealed: bytes) -> None:
         """The opening was sent once, or was given back."""
         async with self._lanes.setdefault(permit.symbol, asyncio.Lock()):
-            refusal = await self._objection(permit)
+            revoked = permit.id in self._revoked
+            refusal = _Refusal("the engine has revoked it") if revoked else await self._objection(permit)
             if not await self._spend(permit, sealed):
                 return
             flight = self._flight(permit)
