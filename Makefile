@@ -19,7 +19,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test test-long test-versions check lint types contracts tests bench sim format generate docs constraints clean
+.PHONY: help demo run test test-long test-versions check lint types contracts tests bench search sim format generate docs constraints clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +66,9 @@ tests: $(DEV)  ## Run the fast tests
 
 bench: $(DEV)  ## Measure side by side and print ratios
 	$(BIN)/python -m benchmarks
+
+search: $(DEV)  ## Let the property tests look for other examples than the ones they always try
+	HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -n auto --maxprocesses 8 tests/laws tests/guards tests/unit
 
 sim: $(DEV)  ## Run one simulated history with faults, every law checked: make sim seed=7
 	$(BIN)/python -m interlock.testing --seed $(seed)
