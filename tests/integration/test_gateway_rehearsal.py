@@ -140,3 +140,61 @@ def rehearsed(rig: Rig, play: Callable[[Rig], Awaitable[None]], environ: dict[st
 
     asyncio.run(run())
     assert rig.audited() == ()
+
+
+async def panics(rig: Rig) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "interlock", "panic", "--home", str(rig.home.path)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return said.decode()
+
+
+def test_panic_beside_a_running_gateway(tmp_path: Path) -> None:
+    """The account is flat, the gateway learns of it and opens nothing until somebody has reset the switch."""
+
+    async def play(rig: Rig) -> None:
+        await rig.opened()
+        await rig.opened("ETH", -1)
+        await panics(rig)
+        assert rig.truth() == {}
+        await rig.until(lambda: all(rig.is_quiet(symbol) for symbol in ("BTC", "ETH")), "the engine knows that it is flat")
+        assert not (await open_more(rig)).allowed
+        rig.home.sentinel.unlink()
+        await command(rig, "reset", "--by", "alice")
+        await opens_again(rig)
+
+    rehearsed(in_its_home(tmp_path), play)
+
+
+def test_panic_with_everything_else_dead(tmp_path: Path) -> None:
+    async def opens(rig: Rig) -> None:
+        await rig.opened()
+
+    async def is_known(rig: Rig) -> None:
+        await rig.until(lambda: rig.is_quiet("BTC") and rig.held("BTC") == 0.0, "the engine knows that it is flat")
+
+    rig = in_its_home(tmp_path)
+    rehearsed(rig, opens)
+    for path in (rig.home.policy, rig.home.spent):
+        path.rename(path.with_suffix(".aside"))
+        path.write_bytes(b"\xff garbage")
+    ledger = rig.home.ledger.rename(rig.home.path / "away")
+    asyncio.run(panics(rig))
+    assert rig.truth() == {}
+    ledger.rename(rig.home.ledger)
+    for path in (rig.home.policy, rig.home.spent):
+        path.with_suffix(".aside").replace(path)
+    rehearsed(rig, is_known)
+
+
+def in_its_home(place: Path) -> Rig:
+    """A gateway whose paper venue lies where `interlock panic` looks for it."""
+    rig = Rig(place)
+    for path in place.glob("paper.sqlite*"):
+        path.rename(rig.home.path / path.name)
+    rig.paper = rig.home.paper
+    return rig

@@ -48,7 +48,7 @@ from interlock.service.budget import Budget, RateLimits
 from interlock.service.clock import Clock, SystemClock
 from interlock.service.conditions import LiveConditions, Tightening
 from interlock.service.control import ControlServer
-from interlock.service.environment import require_environment, require_mainnet_meant
+from interlock.service.environment import require_environment, require_mainnet_meant, require_venue
 from interlock.service.executor import Executor
 from interlock.service.feeds import AccountUnfit, Feeds, Rhythm, instruments_set
 from interlock.service.gate import Gate
@@ -162,6 +162,7 @@ def _find(home: Home, venue: Venue, setting: Setting) -> _Found:
         engine = fold(home.ledger, public_key=key.public_key())
         a = engine.state.account
         kind = settled_kind(a.kind if a.opened else None, runtime)
+        require_venue(runtime, kind, venue.name)
         if policy is None and not a.opened:
             raise PolicyInvalid((problem,))
         store = SpentStore(home.spent)
