@@ -1,4 +1,4 @@
-"""A million intents leave a gateway as large as it was after the first tenth of them."""
+"""Many intents leave a gateway as large as it was after the first fifth of them."""
 
 import asyncio
 import os
@@ -18,10 +18,11 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3_600)
-def test_memory_is_flat_over_a_million_intents(tmp_path: Path) -> None:
-    count = 1_000_000
+@pytest.mark.parametrize(
+    "count", [pytest.param(30_000, marks=pytest.mark.long), pytest.param(1_000_000, marks=pytest.mark.soak)]
+)
+@pytest.mark.timeout(7_200)
+def test_memory_is_flat(count: int, tmp_path: Path) -> None:
     seen: list[float] = []
 
     async def play(rig: Rig) -> None:
@@ -38,4 +39,4 @@ def test_memory_is_flat_over_a_million_intents(tmp_path: Path) -> None:
                 seen.append(resident_mb())
 
     drilled(tmp_path, play)
-    assert seen[-1] < seen[1] * GROWTH_MAX, seen
+    assert seen[-1] < seen[2] * GROWTH_MAX, seen

@@ -151,7 +151,7 @@ async def least_held() -> int:
     return min(readings)
 
 
-@pytest.mark.parametrize("inputs", [4_000, pytest.param(100_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("inputs", [4_000, pytest.param(100_000, marks=pytest.mark.soak)])
 @pytest.mark.timeout(3_600)
 def test_memory_is_flat(inputs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interlock.core.state.INTENT_WINDOW", WINDOW)
