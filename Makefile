@@ -19,7 +19,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test test-long test-versions check lint types contracts tests bench sim format generate docs constraints clean
+.PHONY: help demo run test test-long test-versions check lint types contracts tests bench search soak sim format generate docs constraints clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,7 +37,7 @@ test: $(DEV) lint types contracts  ## Run every check and test but the long suit
 	$(BIN)/coverage report --omit '*/interlock/core/*' --fail-under 90
 
 test-long:  ## The same with the long suites
-	PYTEST_ADDOPTS="-m 'long or not long'" $(MAKE) test
+	PYTEST_ADDOPTS="-m 'not soak'" $(MAKE) test
 
 test-versions:  ## Run the fast tests on CPython 3.12 and 3.13, where found, each in its own environment
 	@for version in 3.12 3.13; do \
@@ -66,6 +66,12 @@ tests: $(DEV)  ## Run the fast tests
 
 bench: $(DEV)  ## Measure side by side and print ratios
 	$(BIN)/python -m benchmarks
+
+search: $(DEV)  ## Let the property tests look for other examples than the ones they always try
+	HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -n auto --maxprocesses 8 tests/laws tests/guards tests/unit
+
+soak: $(DEV)  ## Run for an hour what grows only slowly: a million intents through the gateway
+	$(BIN)/python -m pytest -n 2 -m soak
 
 sim: $(DEV)  ## Run one simulated history with faults, every law checked: make sim seed=7
 	$(BIN)/python -m interlock.testing --seed $(seed)

@@ -5,14 +5,18 @@ Where no order can reach the venue, it leaves as soon as one can, without anybod
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from drillkit import Rig, drilled
+from interlock.adapters.bus import PERMITS, RESULTS
+from interlock.adapters.venue import VenueUnreachable
+from interlock.core import engine as engines
 from interlock.core.codes import KillMode, Scope
-from interlock.core.messages import KillSet, Quarantined
+from interlock.core.messages import KillSet, Quarantined, Tick
 from interlock.testing.unruly import Mischief
 
 M = Mischief
@@ -48,6 +52,49 @@ def positions_in_doubt(rig: Rig) -> None:
     rig.gateway._shell.tell(Quarantined("Executed", "it does not decode", b"\xff", "BTC"))
 
 
+def spent_set_is_locked(rig: Rig) -> None:
+    """Another program has the executor's file and keeps it."""
+    thief = sqlite3.connect(rig.home.spent, isolation_level=None, timeout=10.0)
+    thief.execute("BEGIN IMMEDIATE")
+    rig.mended = thief.close
+
+
+def latch_is_gone(rig: Rig) -> None:
+    rig.home.latch.rename(rig.home.path / "stolen")
+
+
+def files_are_garbage(rig: Rig) -> None:
+    for path in (rig.home.policy, rig.home.runtime, rig.home.latch / "account.json", rig.home.sentinel):
+        path.write_bytes(b"\xff\x00 neither this nor that")
+
+
+def no_prices(rig: Rig) -> None:
+    rig.silent = True
+
+
+def garbage_in_the_streams(rig: Rig) -> None:
+    for stream in (PERMITS, RESULTS):
+        for _ in range(1_000):
+            rig.gateway._executor._bus.publish(stream, b"garbage")
+
+
+def a_flood_of_intents(rig: Rig) -> None:
+    for number in range(10_000):
+        rig.gateway._shell.tell(rig.intent("ETH", 1, notional=50.0, id=f"flood-{number}"))
+
+
+def a_poisoned_step(rig: Rig) -> None:
+    """A step breaks half-way, and the engine is built anew."""
+    whole = vars(engines)["apply"]
+
+    def breaks(*_: object) -> None:
+        setattr(engines, "apply", whole)  # noqa: B010 (a name of that module, for one step)
+        raise ZeroDivisionError("a drill")
+
+    setattr(engines, "apply", breaks)  # noqa: B010
+    rig.gateway._shell.tell(Tick())
+
+
 PASSABLE: dict[str, Callable[[Rig], None]] = {
     "answers lost": mischief(M.ANSWER_LOST),
     "answers hang": mischief(M.ANSWER_HANGS),
@@ -69,6 +116,13 @@ PASSABLE: dict[str, Callable[[Rig], None]] = {
     "clock two hours behind": clock_back,
     "killed": killed,
     "positions in doubt": positions_in_doubt,
+    "spent-set locked": spent_set_is_locked,
+    "latch gone": latch_is_gone,
+    "files of garbage": files_are_garbage,
+    "no prices": no_prices,
+    "garbage in the streams": garbage_in_the_streams,
+    "flood": a_flood_of_intents,
+    "poison": a_poisoned_step,
 }
 
 FLAT_SAYS_THE_VENUE: dict[str, Callable[[Rig], None]] = {
@@ -139,3 +193,70 @@ def test_a_position_that_the_venue_denied_is_closed_when_it_admits_it(fault: str
         await rig.until(lambda: "BTC" not in rig.truth(), f"closed after {fault}")
 
     drilled(tmp_path, play)
+
+
+def test_what_could_not_be_cancelled_before_a_restart_is_cancelled_after_it(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+
+    async def cannot_cancel() -> None:
+        async with rig.running():
+            await rig.opened()
+            rig.venue.begin(Mischief.CANCELS_REJECTED)
+            await rig.gateway.close("BTC", "alice", "")
+            await rig.until(lambda: any(p.cancelling for p in rig.permits("BTC")), "the stop is to go")
+
+    async def cancels() -> None:
+        async with rig.running():
+            await rig.rest()
+            assert (await rig.exchange.open_orders()).orders == ()
+
+    asyncio.run(cannot_cancel())
+    asyncio.run(cancels())
+    assert rig.audited() == ()
+
+
+def test_a_new_account_does_not_start_while_its_venue_is_down(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.at_first = (Mischief.DOWN,)
+
+    async def starts() -> None:
+        async with rig.running():
+            raise AssertionError("it runs")
+
+    with pytest.raises(VenueUnreachable):
+        asyncio.run(starts())
+    rig.at_first = ()
+
+    async def starts_later() -> None:
+        async with rig.running():
+            await rig.opened()
+            await rig.rest()
+
+    asyncio.run(starts_later())
+    assert rig.audited() == ()
+
+
+def test_a_known_account_starts_while_its_venue_is_down_and_opens_when_it_is_back(tmp_path: Path) -> None:
+    rig = drilled(tmp_path, opens)
+    rig.at_first = (Mischief.DOWN,)
+
+    async def starts() -> None:
+        async with rig.running():
+            assert rig.state.account.reconciled != 1.0 or rig.gateway.status().troubles
+            assert not (await rig.gateway.submit(rig.intent("ETH", 1, notional=500.0), hand_over=False)).allowed
+            await rig.gateway.flatten(None, "leaving", "alice")
+            await asyncio.sleep(0.5)
+            assert rig.truth() != {}
+            rig.venue.end()
+            await rig.until(lambda: not rig.truth(), "flat as soon as the venue is back")
+            await rig.rest()
+            await rig.until(rig.is_informed, "the venue has told everything")
+            await rig.opened("ETH")
+            await rig.rest()
+
+    asyncio.run(starts())
+    assert rig.audited() == ()
+
+
+async def opens(rig: Rig) -> None:
+    await rig.opened()

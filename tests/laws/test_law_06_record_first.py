@@ -5,11 +5,13 @@ The real gate and the real ledger, on a disk that hangs or fails: an opening per
 disk is back it leaves once, unless a lock, its end or a crash came first.
 """
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from interlock.core.codes import KillMode, Scope
+from drillkit import Rig, drilled
+from interlock.core.codes import Code, KillMode, Scope
 from interlock.core.messages import KillSet, Tick
 from interlock.service.gate import Gate, PermitSpent, PermitVoid
 from interlock.testing import Bench
@@ -81,3 +83,21 @@ def test_control_a_gate_that_does_not_wait_is_found_out(tmp_path: Path) -> None:
         patch.setattr(type(gate.ledger), "durable_seq", property(lambda ledger: ledger.last_seq))
         disk.hang()
         assert opening(gate, bench).permits != ()
+
+
+# ---------------------------------------------------------------- the gateway as it runs
+
+
+@pytest.mark.parametrize("fault", [Disk.hang, Disk.fill_up])
+def test_no_opening_order_arrives_before_its_record_is_durable(fault: object, tmp_path: Path) -> None:
+    async def play(rig: Rig) -> None:
+        fault(rig.disk)  # type: ignore[operator]
+        opening = asyncio.create_task(rig.gateway.submit(rig.intent("BTC", 1, notional=500.0), hand_over=False))
+        await rig.until(lambda: rig.state.permits.live, "a permit waits for the disk")
+        await asyncio.sleep(0.3)
+        assert rig.venue.arrivals == []
+        rig.disk.heal()
+        assert (await opening).headline == Code.ALLOWED
+        await rig.until(lambda: rig.venue.arrivals, "the order has left")
+
+    drilled(tmp_path, play)

@@ -5,11 +5,13 @@ The bound is structural: `DISK_CALLS_BEFORE_A_REDUCING_PERMIT` is 0. The disk is
 so nothing on the way to it can have waited for the disk.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from drillkit import Rig, drilled
 from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import SCHEMA, Input, KillSet, Tick
 from interlock.ledger import LedgerUnwritable, read
@@ -137,3 +139,21 @@ def test_control_a_gate_that_writes_first_is_found_out(tmp_path: Path) -> None:
         disk.hang()
         with pytest.raises(TimeoutError):
             close(gate, bench)
+
+
+# ---------------------------------------------------------------- the gateway as it runs
+
+
+@pytest.mark.parametrize("fault", [Disk.hang, Disk.fill_up, Disk.die])
+def test_a_close_arrives_before_anything_of_it_is_recorded(fault: object, tmp_path: Path) -> None:
+    async def play(rig: Rig) -> None:
+        await rig.opened()
+        fault(rig.disk)  # type: ignore[operator]
+        await asyncio.sleep(0.1)
+        before = rig.durable_seq()
+        assert (await rig.gateway.submit(rig.closing("BTC"), hand_over=False)).allowed
+        await rig.until(lambda: "BTC" not in rig.truth(), "the close has arrived and filled")
+        assert rig.durable_seq() - before <= DISK_CALLS_BEFORE_A_REDUCING_PERMIT
+        rig.disk.heal()
+
+    drilled(tmp_path, play)

@@ -4,12 +4,15 @@ Law 8, once: an opening permit is spent at most once, and no result of a reducin
 Here as far as one process goes: through the gate, across repeats, ends, locks and restarts.
 """
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drillkit import Rig, drilled
+from interlock.adapters.bus import PERMITS
 from interlock.core.codes import AccountKind, KillMode, PermitState, Scope
 from interlock.core.messages import AccountOpened, Executed, Input, KillSet, OrderAt, OrdersReported, PermitIssued, Tick
 from interlock.service.gate import Gate, PermitSpent, PermitVoid
@@ -116,3 +119,61 @@ def test_control_a_gate_that_forgets_what_was_spent_is_found_out(tmp_path: Path)
         assert spent(gate, bench, permit) == 1
         gate.engine.state.permits.edit(permit.id).state = PermitState.ISSUED
         assert spent(gate, bench, permit) == 1
+
+
+# ---------------------------------------------------------------- the gateway as it runs
+
+
+def overheard(rig: Rig) -> list[bytes]:
+    """Every sealed message to the executor from now on, as somebody who listens has it."""
+    bus, heard = rig.gateway._executor._bus, []
+    publish = bus.publish
+
+    def listens(stream: str, body: bytes) -> None:
+        if stream == PERMITS:
+            heard.append(body)
+        publish(stream, body)
+
+    bus.publish = listens  # type: ignore[method-assign]
+    return heard
+
+
+def test_what_was_overheard_and_is_said_again_sends_nothing(tmp_path: Path) -> None:
+    async def play(rig: Rig) -> None:
+        heard = overheard(rig)
+        await rig.opened()
+        await rig.gateway.submit(rig.closing("BTC"), hand_over=False)
+        await rig.until(lambda: rig.is_quiet("BTC") and "BTC" not in rig.truth(), "opened and closed")
+        arrived = len(rig.venue.arrivals)
+        for body in [*heard, *heard]:
+            rig.gateway._executor._bus.publish(PERMITS, body)
+        await asyncio.sleep(0.3)
+        assert len(rig.venue.arrivals) == arrived
+
+    drilled(tmp_path, play)
+
+
+def test_nor_does_it_after_a_restart(tmp_path: Path) -> None:
+    rig, heard = Rig(tmp_path), list[bytes]()
+
+    async def first() -> None:
+        async with rig.running():
+            heard.extend(overheard(rig))
+            sealed = overheard(rig)
+            await rig.opened()
+            heard.extend(sealed)
+            await rig.rest()
+
+    async def second() -> None:
+        async with rig.running():
+            for body in heard:
+                rig.gateway._executor._bus.publish(PERMITS, body)
+            await asyncio.sleep(0.3)
+            assert rig.venue.arrivals == []
+            await rig.rest()
+
+    asyncio.run(first())
+    assert rig.audited() == ()
+    assert len(heard) >= 2
+    asyncio.run(second())
+    assert rig.audited() == ()

@@ -6,16 +6,21 @@ Results come in any order, any number of times, late, of orders believed over, w
 
 from dataclasses import dataclass
 from math import nan
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drillkit import Rig, drilled
 from interlock.core import fills, snapshot
 from interlock.core.codes import KillMode, PermitState, Scope
 from interlock.core.messages import Executed, Input, KillReset, KillSet, OrderAt, OrdersReported, Spent, Tick
+from interlock.core.state import is_stop
 from interlock.testing import Bench
+from interlock.testing.builders import PRICES
 from interlock.testing.laws import Look, steps_are_conserved
+from interlock.testing.unruly import Mischief
 from lawkit import bench_under, permits
 
 RESULTS = tuple(state for state in PermitState if state not in (PermitState.ISSUED, PermitState.SPENT))
@@ -112,3 +117,23 @@ def test_control_an_end_that_forgets_to_release_is_found_out() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fills, "release", lambda *_: None)
         assert "pending" in unbalanced(story)
+
+
+# ---------------------------------------------------------------- the gateway as it runs
+
+
+def test_after_faults_every_step_that_was_issued_is_settled_or_released(tmp_path: Path) -> None:
+    async def play(rig: Rig) -> None:
+        for mischief in (Mischief.ANSWER_LOST, Mischief.PARTIAL_THEN_SILENT, Mischief.ORDERS_REJECTED, Mischief.DOWN):
+            rig.venue.begin(mischief)
+            await rig.gateway.submit(rig.intent("BTC", 1, notional=500.0), hand_over=False)
+            await rig.gateway.submit(rig.closing("BTC"), hand_over=False)
+            rig.venue.end()
+        await rig.rest()
+        for symbol in PRICES:
+            r = rig.row(symbol)
+            assert all(is_stop(p) for p in rig.permits(symbol))
+            assert r.issued == r.settled + r.released
+            assert r.pending_buy_reserved == r.pending_sell_reserved == 0
+
+    drilled(tmp_path, play)

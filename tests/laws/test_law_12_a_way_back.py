@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from interlock.core.codes import Code, KillMode, PermitState, Scope
@@ -175,6 +175,7 @@ def way_back(bench: Bench) -> str:
 
 
 @settings(max_examples=40)
+@example(trouble=[unreadable_flow, deposit, bad_equity], rebase=0.0)
 @given(trouble=st.lists(st.sampled_from(TROUBLE), min_size=1, max_size=6), rebase=st.sampled_from((0.0, 1.0)))
 def test_opening_becomes_possible_again(trouble: list[Callable[[Bench], None]], rebase: float) -> None:
     bench = bench_under(limits_of_everything(drawdown_rebase=rebase, order_interval_s=0.01))

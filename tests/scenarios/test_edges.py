@@ -19,6 +19,7 @@ from interlock.core.messages import (
     Decision,
     EquityMarked,
     Executed,
+    FlattenSet,
     Input,
     InstrumentSet,
     KillReset,
@@ -87,6 +88,7 @@ def refusals(bench: Bench) -> dict[str, Input]:
         "side must be": LockSet(Scope.ACCOUNT, "", 2, now_ns + NS_PER_S, "why", "alice"),
         "names who resets": KillReset(Scope.ACCOUNT, "", ""),
         "names who rebases": Rebased("", "why"),
+        "names who wants it": FlattenSet("", "why", ""),
         "names who releases": LockReleased(Scope.ACCOUNT, "", Code.DAILY_LOSS, ""),
     }
 

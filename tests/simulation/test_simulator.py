@@ -173,7 +173,7 @@ def test_control_a_stop_that_is_given_up_unasked(tmp_path: Path, monkeypatch: py
 
 
 def test_a_history_with_stops_has_them_fire_and_be_refused(tmp_path: Path) -> None:
-    sim = Simulation(1, tmp_path)
+    sim = Simulation(3, tmp_path)
     try:
         sim.run(1_000)
     finally:

@@ -41,8 +41,8 @@ def page(status: Status, currency: str, width: int, note: str = "") -> Renderabl
 
 def line(status: Status, currency: str) -> str:
     """The same in one line, for a log."""
-    held = ", ".join(f"{p.side * p.quantity:+g} {p.symbol}" for p in status.positions) or "flat"
-    return f"{utc(status.at_ns)}  {status.trading_state.name}  equity {money(status.equity, currency)}  {held}"
+    held = ", ".join(f"{_unknown_or(p.quantity, f'{p.side * p.quantity:+g}')} {p.symbol}" for p in status.positions)
+    return f"{utc(status.at_ns)}  {status.trading_state.name}  equity {money(status.equity, currency)}  {held or 'flat'}"
 
 
 def decision_line(decision: DecisionStatus) -> str:

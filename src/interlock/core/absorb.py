@@ -86,7 +86,9 @@ def _account_opened(state: State, event: AccountOpened) -> None:
         a.initial_balance = event.initial_balance + event.nominal_base
         a.balance = micros(event.initial_balance)
         a.balance_known = 1.0
-        measure(state)
+    else:
+        a.reconciled = 0.0  # what the venue did meanwhile nobody saw
+    measure(state)
     a.epoch = event.epoch
     a.stops_at_venue = event.stops_at_venue
     a.next_id = (event.epoch << EPOCH_BITS) + 1

@@ -32,6 +32,7 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
+from interlock.core.permit import RESTING
 from interlock.core.positions import close_row, open_row
 from interlock.core.state import (
     ACCOUNT_LOCKS,
@@ -43,8 +44,9 @@ from interlock.core.state import (
     PermitRow,
     SeenIntent,
     State,
+    is_stop,
 )
-from interlock.core.transitions import core_time, on_exit_sent, on_order, on_time, reserve
+from interlock.core.transitions import core_time, on_exit_sent, on_order, on_time, patience_ends_ns, reserve
 
 EXIT_NAME: Final = "exit:"
 """What the names of orders of the way out begin with."""
@@ -317,6 +319,9 @@ def schedule(state: State) -> None:
 
 
 def _permit_wake(state: State, p: PermitRow) -> int:
+    if is_stop(p) and p.state not in RESTING:
+        due_ns = patience_ends_ns(p.issued_ns, state.limits(state.symbols[p.symbol]).close_patience_s) + 1
+        return due_ns if due_ns > state.account.now_ns else OPERATOR_NS
     if p.reduce_only:
         return OPERATOR_NS
     if p.state == PermitState.ISSUED:

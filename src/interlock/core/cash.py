@@ -50,10 +50,16 @@ def plausible_equity(state: State) -> float:
 
 
 def on_equity(state: State, *, counts: bool) -> None:
-    """Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss."""
+    """
+    Peak and drawdown reference follow a plausible new high; accepted marks count towards proof of a loss.
+
+    Flows told while equity was unknown move the references once it is more than nothing: a balance of 0 that is believed
+    for a moment must not wipe them out.
+    """
     a = state.account
-    if a.unscaled != 0 and a.own_equity == a.own_equity:
-        _scale(state, a.own_equity - money(a.unscaled), a.own_equity)
+    before = a.own_equity - money(a.unscaled)
+    if a.unscaled != 0 and before > 0.0 and a.own_equity > 0.0:
+        _scale(state, before, a.own_equity)
         a.unscaled = 0
     equity = plausible_equity(state)
     if equity > 0.0:

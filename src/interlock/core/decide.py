@@ -398,11 +398,18 @@ def _equity_marked(agenda: Agenda, _event: EquityMarked, _before: _Before) -> No
 
 
 def _account_opened(agenda: Agenda, _event: AccountOpened, _before: _Before) -> None:
-    """A new engine has taken over: permits of the old one that nobody used are void, and flattening goes on at once."""
+    """
+    A new engine has taken over: permits of the old one that nobody used are void, and flattening goes on at once.
+
+    What the old one wanted cancelled is to be cancelled still: nobody knows how far that has come.
+    """
     state = agenda.state
     unused = [p for p in state.permits.alive() if p.state == PermitState.ISSUED]
     for p in unused:
         agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, Code.RESTARTED))
+    cancelling = tuple(p.id for p in state.permits.alive() if p.cancelling)
+    if cancelling:
+        agenda.emit(CancelOrders(cancelling, Code.RESTARTED))
     for p in unused:
         r = state.symbols[p.symbol]
         if r.goal and p.goal == _flatten_name(state, p.symbol):

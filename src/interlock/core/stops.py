@@ -3,8 +3,10 @@ Protection: every position that was opened through the gate has its stop as an o
 
 A stop is a reducing permit with a trigger price, so its fills are booked like any other. Where a position or its stop
 price has changed, a new permit is issued, and the old order is cancelled only when the venue reports that the new one
-works: both are reduce-only, so the overlap closes no more than is held. A refused stop is sent again after a growing
-pause; past the policy's patience the position is closed instead, and only then: silence is no proof that it is naked.
+works: both are reduce-only, so the overlap closes no more than is held. While one is on its way to the venue, no other is
+sent after it within the policy's patience: a position that changes faster than stops arrive would never have one. A
+refused stop is sent again after a growing pause; past the policy's patience the position is closed instead, and only then:
+silence is no proof that it is naked.
 
 Stops are no exits that somebody asked for. They wait for nobody, no lock, fence, kill switch or freeze touches them,
 and they never count as closes under way.
@@ -21,7 +23,7 @@ from interlock.core.locks import account_lock
 from interlock.core.messages import Alert, CancelOrders, FlattenGoal, Intent, PermitRevoked, RiskEvent
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
-from interlock.core.transitions import is_fresh
+from interlock.core.transitions import is_fresh, patience_ends_ns
 
 STOP_NAME: Final = "stop:"
 """What the ids of stops begin with."""
@@ -93,8 +95,17 @@ def _renew(agenda: Agenda, index: int, closing: list[PermitRow], since_ns: int) 
     naked = all(p.state in RESTING and not protects(p, r) for p in closing)
     if naked and r.stop_close_ns and _is_due(agenda, since_ns, r.stop_close_ns):
         _close(agenda, index, Code.STOP_REFUSED, float(r.stop_refusals), 0.0)
+    if any(_is_on_its_way(agenda, p) for p in closing):
+        return
     if not r.stop_refusals or _is_due(agenda, since_ns, r.stop_next_ns):
         _place(agenda, index)
+
+
+def _is_on_its_way(agenda: Agenda, p: PermitRow) -> bool:
+    """Whether the stop may arrive at any moment: nobody has heard of it yet, and not for too long."""
+    patience = agenda.state.limits(agenda.state.symbols[p.symbol]).close_patience_s
+    waits = p.issued_ns <= agenda.at_ns <= patience_ends_ns(p.issued_ns, patience)
+    return waits and not p.cancelling and p.state not in RESTING
 
 
 def _is_due(agenda: Agenda, since_ns: int, due_ns: int) -> bool:

@@ -124,6 +124,11 @@ def patience_s(close_patience_s: float) -> float:
     return close_patience_s if 0.0 <= close_patience_s <= CLOSE_PATIENCE_S_MAX else CLOSE_PATIENCE_S_MAX
 
 
+def patience_ends_ns(issued_ns: int, close_patience_s: float) -> int:
+    """When an order of which nothing was heard since its permit has been silent for too long."""
+    return issued_ns + int(patience_s(close_patience_s) * NS_PER_S_FLOAT)
+
+
 def backoff_s(attempts: int, shortest_s: float, longest_s: float, salt: int) -> float:
     """The pause before the next attempt: doubled with each from the shortest to the longest, spread by up to half."""
     shortest = shortest_s if shortest_s > 0.0 else 1.0

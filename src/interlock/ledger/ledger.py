@@ -324,6 +324,7 @@ class Ledger:
             else:
                 self._closing.wait(pause_s)
                 pause_s = min(2.0 * pause_s, _BACKOFF_LAST_S)
+        entries.clear()
         return True
 
     def _commit(self, group: list[Entry]) -> int:

@@ -192,12 +192,22 @@ class Segment:
     def heads(self, account: str) -> list[Head]:
         """The heads stored in this segment, oldest first."""
         rows = self._all("SELECT seq, at_ns, hash, signature FROM heads ORDER BY seq")
-        return [Head(account, *cast(tuple[int, int, bytes, bytes], row)) for row in rows]
+        return [self._head(account, row) for row in rows]
 
     def last_head(self, account: str) -> Head | None:
         """The newest head stored in this segment."""
         rows = self._all("SELECT seq, at_ns, hash, signature FROM heads ORDER BY seq DESC LIMIT 1")
-        return Head(account, *cast(tuple[int, int, bytes, bytes], rows[0])) if rows else None
+        return self._head(account, rows[0]) if rows else None
+
+    def _head(self, account: str, row: tuple[object, ...]) -> Head:
+        return Head(account, *cast(tuple[int, int, bytes, bytes], self._sound(row, (int, int, bytes, bytes))))
+
+    def _sound(self, row: tuple[object, ...], kinds: tuple[type, ...]) -> tuple[object, ...]:
+        """The row, whose values are of the kinds that were written: SQLite keeps any in any column. Raises LedgerBroken."""
+        if tuple(map(type, row)) != kinds:
+            seq = row[0] if isinstance(row[0], int) else 0
+            raise LedgerBroken(seq, f"{self.path.name} holds values of another kind than were written")
+        return row
 
     def snapshots(self) -> Iterator[StoredSnapshot]:
         """The snapshots stored in this segment, newest first, one in memory at a time."""
@@ -205,12 +215,14 @@ class Segment:
             for row in self._all(
                 "SELECT seq, schema, payload, digest, signature FROM snapshots WHERE seq = ?", cast(int, seq)
             ):
-                yield StoredSnapshot(*cast(tuple[int, int, bytes, bytes, bytes], row))
+                sound = self._sound(row, (int, int, bytes, bytes, bytes))
+                yield StoredSnapshot(*cast(tuple[int, int, bytes, bytes, bytes], sound))
 
     def retention(self) -> dict[int, tuple[int, bytes]]:
         """By kind: payloads older than which time were emptied, and the signature that allowed it."""
         rows = self._all("SELECT kind, before_ns, signature FROM retention")
-        return {kind: (before_ns, mark) for kind, before_ns, mark in cast(list[tuple[int, int, bytes]], rows)}
+        sound = [self._sound(row, (int, int, bytes)) for row in rows]
+        return {kind: (before_ns, mark) for kind, before_ns, mark in cast(list[tuple[int, int, bytes]], sound)}
 
     def begin(self, info: Info) -> None:
         """The segment says where it belongs; what a crash left unfinished is replaced."""

@@ -11,21 +11,23 @@ writes everything down.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 import msgspec
 
 from interlock.adapters.bus import PERMITS, RESULTS, InProcessBus
 from interlock.adapters.venue import Venue, VenueUnreachable
-from interlock.core.codes import AccountKind, PermitState
+from interlock.core.codes import AccountKind, Code, PermitState
 from interlock.core.constants import NS_PER_S
 from interlock.core.engine import Engine
-from interlock.core.errors import InterlockError, PolicyInvalid
+from interlock.core.errors import InputInvalid, InterlockError, PolicyInvalid
 from interlock.core.messages import (
     SCHEMA,
     AccountOpened,
+    CancelOrders,
     ClockChecked,
     Input,
     Message,
@@ -37,7 +39,7 @@ from interlock.core.messages import (
 )
 from interlock.core.permit import IN_FLIGHT
 from interlock.core.state import PermitRow, State, is_stop
-from interlock.ledger import Ledger
+from interlock.ledger import Ledger, LedgerError
 from interlock.ledger.fold import fold
 from interlock.ledger.writer import Writer
 from interlock.policy import Policy, load_policy
@@ -46,9 +48,9 @@ from interlock.service.budget import Budget, RateLimits
 from interlock.service.clock import Clock, SystemClock
 from interlock.service.conditions import LiveConditions, Tightening
 from interlock.service.control import ControlServer
-from interlock.service.environment import require_environment, require_mainnet_meant
+from interlock.service.environment import require_environment, require_mainnet_meant, require_venue
 from interlock.service.executor import Executor
-from interlock.service.feeds import Feeds, Rhythm, instruments_set
+from interlock.service.feeds import AccountUnfit, Feeds, Rhythm, instruments_set
 from interlock.service.gate import Gate
 from interlock.service.gateway import Gateway
 from interlock.service.home import Home
@@ -59,11 +61,12 @@ from interlock.service.line import Line, Patience
 from interlock.service.lookout import Lookout
 from interlock.service.orderids import OrderIds
 from interlock.service.runtime import Runtime, read_runtime, settled_kind
-from interlock.service.shell import Shell
+from interlock.service.shell import Shell, Unanswered
 from interlock.service.signing import MessageForged, Opener, Realm, Role, Sealer, SealUnreadable
 from interlock.service.sources import SourceKeys
 from interlock.service.spent import SpentStore
 from interlock.service.watchdog import Watchdog
+from interlock.service.worker import Worker
 
 DAY_NS: Final = 86_400 * NS_PER_S
 CALENDAR_PAST_NS: Final = 8 * DAY_NS
@@ -72,6 +75,8 @@ LOOK_S: Final = 0.5
 """How often switch, conditions and policy are looked at when nobody asks for anything."""
 RECONCILE_S_MIN: Final = 0.5
 RECONCILE_S_MAX: Final = 10.0
+POLICY_S_MAX: Final = 30.0
+"""How long the policy's disk may take."""
 CLOSE_S_MAX: Final = 5.0
 """How long the spent-set's disk is waited for at the end; what was said to be spent is on it by then."""
 STEPPING_NS: Final = 10 * NS_PER_S
@@ -104,6 +109,7 @@ class _Found:
     kind: AccountKind
     policy: Policy | None
     policy_problem: str
+    policy_mark: tuple[int, ...]
     secret: bytes
     ledger: Ledger
     engine: Engine
@@ -147,7 +153,7 @@ def _find(home: Home, venue: Venue, setting: Setting) -> _Found:
     require_environment(runtime, venue.environment, setting.environ)
     require_mainnet_meant(home, runtime, said=setting.means_mainnet)
     secret, key = read_secret(home), read_ledger_key(home)
-    policy, problem = _policy(home)
+    mark, (policy, problem) = _mark(home), _policy(home)
     ledger = Ledger.open(
         home.ledger, account=runtime.account, schema=SCHEMA, key=key, anchor=home.anchor, disk=setting.disk
     )
@@ -156,15 +162,17 @@ def _find(home: Home, venue: Venue, setting: Setting) -> _Found:
         engine = fold(home.ledger, public_key=key.public_key())
         a = engine.state.account
         kind = settled_kind(a.kind if a.opened else None, runtime)
+        require_venue(runtime, kind, venue.name)
         if policy is None and not a.opened:
             raise PolicyInvalid((problem,))
         store = SpentStore(home.spent)
         unheard = tuple(
-            Spent(p.id, a.epoch)
+            Spent(p.id, a.epoch, by)
             for p in engine.state.permits.alive()
-            if p.state == PermitState.ISSUED and store.is_spent(p.id)
+            if p.state == PermitState.ISSUED and (by := store.spent_by(p.id)) is not None
         )
-        return _Found(runtime, kind, policy, problem, secret, ledger, engine, store, store.open_epoch(a.epoch), unheard)
+        epoch = store.open_epoch(a.epoch)
+        return _Found(runtime, kind, policy, problem, mark, secret, ledger, engine, store, epoch, unheard)
     except BaseException:
         if store is not None:
             store.close()
@@ -179,6 +187,15 @@ def _policy(home: Home) -> tuple[Policy | None, str]:
         return None, f"{home.policy} is refused: {error}"
     except OSError as error:
         return None, f"{home.policy} cannot be read: {error.strerror or error}"
+
+
+def _mark(home: Home) -> tuple[int, ...]:
+    """What changes when the policy file does."""
+    try:
+        stat = home.policy.stat()
+    except OSError:
+        return (0,)
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 class _App:
@@ -235,8 +252,9 @@ class _App:
         )
         self._watchdog = Watchdog(setting.environ)
         self._policy_problem = found.policy_problem
-        self._policy_mark: tuple[int, ...] = ()
+        self._policy_disk = Worker("interlock-policy")
         self._calendars_ns = 0
+        self._met = False
         self._unreconciled = "positions and orders have not been read yet"
 
     # ------------------------------------------------------------ start and stop
@@ -283,6 +301,7 @@ class _App:
         problem = await self._shell.stop()
         self._executor.close()
         self.gateway.end()
+        self._policy_disk.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S_MAX):
                 await attempt_on_thread(self._found.store.close)
@@ -293,6 +312,7 @@ class _App:
         yield "results", self._take_results()
         yield "feeds", self._feed()
         yield "lookout", self._watch()
+        yield "policy", self._watch_policy()
         yield "watchdog", self._watchdog.watch(self._is_alive)
 
     # ------------------------------------------------------------ the account
@@ -312,20 +332,38 @@ class _App:
         await self._tell(
             AccountOpened(runtime.account, found.kind, currency, balance, epoch=found.epoch, stops_at_venue=True)
         )
-        symbols = set(policy.symbols if policy else ()) | set(state.names.symbols)
         try:
-            await self._feeds.check_account(currency, runtime.environment)
-            for event in instruments_set(await self._feeds.instruments(symbols)):
-                await self._tell(event)
+            await self._meet_venue()
         except VenueUnreachable as error:
-            self.gateway.trouble(f"the venue does not answer at the start: {error}")
+            self._unreconciled = f"the venue does not answer at the start: {error}"
         await self._tell_policy(policy)
         await self._tell_calendars()
         await self._tell(ClockChecked())
-        await self.gateway.refresh()
+        with self._noting():
+            await self.gateway.refresh()
         for p in state.permits.alive():
             if p.state in IN_FLIGHT and not p.executor:
                 self._resume(state, p)
+                if p.cancelling:
+                    self._publish(CancelOrders((p.id,), Code.RESTARTED))
+
+    async def _meet_venue(self) -> None:
+        """
+        The venue's account is one that can be guarded, and its instruments are known.
+
+        Raises:
+            AccountUnfit: it is none.
+            VenueUnreachable: it did not say.
+        """
+        policy, state = self._found.policy, self._shell.state
+        await self._feeds.check_account(state.account.currency, self._found.runtime.environment)
+        symbols = set(policy.symbols if policy else ()) | set(state.names.symbols)
+        for event in instruments_set(await self._feeds.instruments(symbols)):
+            try:
+                await self._tell(event)
+            except InputInvalid as error:
+                self.gateway.trouble(str(error))
+        self._met = True
 
     def _resume(self, state: State, p: PermitRow) -> None:
         resting = is_stop(p) or (p.reduce_only and p.limit_price == p.limit_price)
@@ -337,7 +375,7 @@ class _App:
 
     async def _tell_policy(self, policy: Policy | None) -> None:
         """The policy is in force; one that cannot be used closes openings and leaves the rights to close as they were."""
-        known = self._shell.state.policy
+        known = self._known_policy()
         now_ns = self._clock.wall_ns()
         try:
             compiled = policy.compile(now_ns) if policy is not None else None
@@ -347,6 +385,13 @@ class _App:
             compiled = msgspec.structs.replace(known, verified=False)
         if compiled is not None and (known is None or _differ(known, compiled)):
             await self._tell(compiled)
+
+    def _known_policy(self) -> PolicySet | None:
+        """The policy as the engine holds it: not verified where the last one that it was told of was not."""
+        state = self._shell.state
+        if state.policy is None:
+            return None
+        return msgspec.structs.replace(state.policy, verified=state.account.policy_verified == 1.0)
 
     async def _tell_calendars(self) -> None:
         now_ns = self._clock.wall_ns()
@@ -376,43 +421,49 @@ class _App:
         pause_s = RECONCILE_S_MIN
         while self._unreconciled:
             try:
+                if not self._met:
+                    await self._meet_venue()
                 await self._feeds.reconcile()
                 self._unreconciled = ""
-            except VenueUnreachable as error:
+            except (VenueUnreachable, AccountUnfit, Unanswered, LedgerError) as error:
                 self._unreconciled = f"nothing opens until the venue has told positions and orders: {error}"
                 await asyncio.sleep(pause_s)
                 pause_s = min(2.0 * pause_s, RECONCILE_S_MAX)
         await self._feeds.run()
 
     async def _watch(self) -> None:
-        """Switch, conditions and policy are looked at again and again."""
+        """Switch and conditions are looked at again and again."""
         while True:
-            await self.gateway.refresh()
-            await self._watch_policy()
-            if self._clock.wall_ns() - self._calendars_ns > DAY_NS:
-                with suppress(InterlockError):
+            with self._noting():
+                await self.gateway.refresh()
+                if self._clock.wall_ns() - self._calendars_ns > DAY_NS:
                     await self._tell_calendars()
             await asyncio.sleep(LOOK_S)
 
     async def _watch_policy(self) -> None:
         """A policy file that has changed is in force, or closes openings where it cannot be used."""
-        with suppress(TimeoutError, InterlockError):
-            async with asyncio.timeout(LOOK_S):
-                mark = await asyncio.to_thread(self._mark_policy)
-            if mark == self._policy_mark:
-                return
-            first = not self._policy_mark
-            self._policy_mark = mark
-            if not first:
-                policy, self._policy_problem = await asyncio.to_thread(_policy, self._home)
-                await self._tell_policy(policy)
+        mark = self._found.policy_mark
+        while True:
+            await asyncio.sleep(LOOK_S)
+            with self._noting():
+                found = await self._policy_disk.call(partial(self._read_policy, mark), timeout_s=POLICY_S_MAX)
+                if found is not None:
+                    now, policy, self._policy_problem = found
+                    await self._tell_policy(policy)
+                    mark = now
 
-    def _mark_policy(self) -> tuple[int, ...]:
+    def _read_policy(self, mark: tuple[int, ...]) -> tuple[tuple[int, ...], Policy | None, str] | None:
+        """The policy file, where it is not the one with that mark."""
+        now = _mark(self._home)
+        return None if now == mark else (now, *_policy(self._home))
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """What fails meanwhile is told, and tried again later."""
         try:
-            stat = self._home.policy.stat()
-        except OSError:
-            return (0,)
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+            yield
+        except (InterlockError, LedgerError, TimeoutError) as error:
+            self.gateway.trouble(str(error) or "the disk does not answer")
 
     # ------------------------------------------------------------ what the parts ask of each other
 

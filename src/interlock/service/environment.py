@@ -8,16 +8,22 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from interlock.core.codes import AccountKind
 from interlock.core.errors import InterlockError
 from interlock.service.home import Home
 from interlock.service.private import read_plain, write_private
 from interlock.service.runtime import Runtime
 
 MAINNET: Final = "mainnet"
+PAPER: Final = "paper"
 
 
 class EnvironmentMismatch(InterlockError):
     """Two sides mean different environments; correct the one that is wrong before anything starts."""
+
+
+class VenueMismatch(InterlockError):
+    """The gateway was put in front of another venue than its account is for; correct runtime.toml or the start."""
 
 
 class MainnetNotMeant(InterlockError):
@@ -45,6 +51,19 @@ def require_environment(runtime: Runtime, venue_environment: str, environ: Mappi
         raise EnvironmentMismatch(
             f"the venue is on {venue_environment}, runtime.toml says {ours}: use credentials of {ours}, or another home"
         )
+
+
+def require_venue(runtime: Runtime, kind: AccountKind, venue_name: str) -> None:
+    """
+    The venue is the one that runtime.toml names, and only a live account is in front of one where orders are real.
+
+    Raises:
+        VenueMismatch: it is not.
+    """
+    if venue_name != runtime.venue:
+        raise VenueMismatch(f"the venue is {venue_name}, runtime.toml says {runtime.venue}: correct one of them")
+    if kind is not AccountKind.LIVE and venue_name != PAPER:
+        raise VenueMismatch(f"a {kind} account keeps its book at the venue {PAPER}, not at {venue_name}: name that one")
 
 
 def require_mainnet_meant(home: Home, runtime: Runtime, *, said: bool) -> None:

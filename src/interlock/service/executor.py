@@ -18,13 +18,15 @@ but for openings in one symbol, which would set its leverage under each other's 
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
 from math import isfinite, nan
 from typing import Any, Final, NamedTuple
 
 from interlock.adapters.bus import PERMITS, RESULTS, Bus
 from interlock.adapters.venue import VenueOrder, VenueRejected, VenueUnreachable
 from interlock.core.authority import OPERATOR
-from interlock.core.codes import KillMode
+from interlock.core.codes import KillMode, PermitState
 from interlock.core.constants import NS_PER_S_FLOAT
 from interlock.core.errors import InterlockError
 from interlock.core.messages import (
@@ -47,6 +49,9 @@ from interlock.service.signing import MessageForged, Opener, Sealer, SealUnreada
 from interlock.service.spent import Alive, SpentStore, SpentStoreError
 from interlock.service.tracker import Tracker
 from interlock.service.worker import Worker
+
+TAKEN_PER_TURN: Final = 256
+"""Messages taken between two looks at the event loop; the gate makes far fewer steps in that time."""
 
 REVOKED_KEPT: Final = 4096
 """Revocations remembered, for the case that the engine cannot be asked."""
@@ -146,6 +151,7 @@ class Executor:
                 taking = self._tasks.create_task(self._take_all())
                 await self._stopping.wait()
                 taking.cancel()
+                await self._take_rest()
                 if self._sending:
                     await asyncio.wait(self._sending, timeout=self._line.patience.answer_s)
                 raise _Stopped
@@ -161,11 +167,22 @@ class Executor:
         self._disk.close()
         self._latch.close()
 
-    async def spend(self, permit: PermitIssued) -> bool:
-        """Whether the permit is now spent on disk, for the first time, by somebody else who executes it."""
-        if not await self._spend(permit, b""):
+    async def hand_over(self, permit: PermitIssued, by: str) -> bool:
+        """
+        Whether the permit is used by somebody else, who executes it: for the first time, and on disk.
+
+        One that reduces is handed over without the disk where that fails.
+        """
+        at_ns, patience = self._clock.wall_ns(), self._line.patience
+        timeout_s = patience.store_reducing_s if permit.reduce_only else patience.store_s
+        use = partial(self._store.hand_over, permit, by, at_ns)
+        try:
+            await self._disk.call(use, timeout_s=timeout_s, urgent=permit.reduce_only)
+        except (PermitSpent, PermitVoid):
             return False
-        await self._finish(permit.id)
+        except (SpentStoreError, TimeoutError) as error:
+            self._trouble(f"that permit {permit.id} was handed over was not recorded: {_words(error)}")
+            return permit.reduce_only
         return True
 
     async def close_directly(self, symbol: str | None, by: str, *, timeout_s: float = 30.0) -> DirectClose:
@@ -186,9 +203,18 @@ class Executor:
     # ---------------------------------------------------------------- what the gate says
 
     async def _take_all(self) -> None:
+        """Everything that waits is taken in one turn: what reduces must not wait behind thousands that open."""
         while True:
-            self._take(await self._bus.take(PERMITS))
+            for _ in range(TAKEN_PER_TURN):
+                self._take(await self._bus.take(PERMITS))
             await asyncio.sleep(0)
+
+    async def _take_rest(self) -> None:
+        """What was said before the stop is under way too, but for openings."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.0):
+                while True:
+                    self._take(await self._bus.take(PERMITS))
 
     def _take(self, sealed: bytes) -> None:
         """What was sealed is under way; what nobody entitled has sealed is a dead letter."""
@@ -198,6 +224,8 @@ class Executor:
             self._trouble(f"a message to the executor was not believed: {error}")
             return
         if isinstance(message, PermitIssued):
+            if self._stopping.is_set() and not message.reduce_only:
+                return
             carry_out = self._reduce if message.reduce_only else self._open
             task = self._spawn(carry_out(message, sealed))
             self._sending.add(task)
@@ -219,7 +247,8 @@ class Executor:
     async def _open(self, permit: PermitIssued, sealed: bytes) -> None:
         """The opening was sent once, or was given back."""
         async with self._lanes.setdefault(permit.symbol, asyncio.Lock()):
-            refusal = await self._objection(permit)
+            revoked = permit.id in self._revoked
+            refusal = _Refusal("the engine has revoked it") if revoked else await self._objection(permit)
             if not await self._spend(permit, sealed):
                 return
             flight = self._flight(permit)
@@ -273,6 +302,8 @@ class Executor:
         if permit.id in self._tracker or permit.id in self._reducing:
             return
         self._reducing.add(permit.id)
+        if rests(permit) and permit.symbol not in self._ticks:
+            await self._first_ticks()
         frozen, steps = await asyncio.gather(self._is_frozen(permit), self._spend_reducing(permit, sealed))
         if steps is not None:
             await self._send_reducing(permit, steps, frozen=frozen)
@@ -433,8 +464,35 @@ class Executor:
             tasks.create_task(self._first_ticks())
             for flight in flights:
                 tasks.create_task(self._look_after(flight))
+        known = {flight.permit for flight in self._resumed}
         for flight in flights:
             self._spawn(self._tracker.follow(flight))
+            if flight.permit not in known:
+                self._spawn(self._retire(flight))
+
+    async def _retire(self, flight: Flight) -> None:
+        """
+        An order whose permit the engine does not hold for alive is over: a crash has lost its record.
+
+        One that rests to close goes only when another protects what is held, or nothing is.
+        """
+        while not flight.over and flight.reduce_only and not self._is_needless(flight):  # noqa: ASYNC110 (bounded by it)
+            await asyncio.sleep(self._line.patience.retry_first_s)
+        if not flight.over:
+            await self._tracker.cancel(flight.permit)
+
+    def _is_needless(self, flight: Flight) -> bool:
+        held = self._position(flight.symbol)
+        if held is None:
+            return False
+        return held * flight.side >= 0 or any(
+            each is not flight
+            and (each.symbol, each.side, each.resting) == (flight.symbol, flight.side, True)
+            and each.told is not None
+            and each.told.state == PermitState.WORKING
+            and each.open_steps >= abs(held)
+            for each in self._tracker.flights
+        )
 
     async def _recall(self) -> list[Flight]:
         """What the spent-set holds of orders that are not over."""

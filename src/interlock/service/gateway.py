@@ -47,7 +47,7 @@ from interlock.service.executor import Executor
 from interlock.service.gate import EngineAway, Handed, PermitSpent, PermitVoid
 from interlock.service.inbox import Busy
 from interlock.service.latch import SENTINEL, UNREADABLE, KillLatch, LatchUnwritable
-from interlock.service.lookout import Lookout, Sight
+from interlock.service.lookout import Lookout
 from interlock.service.shell import Shell, Unanswered
 from interlock.service.status import Around, status_of
 from interlock.service.worker import Worker
@@ -62,6 +62,10 @@ LATCH_S_MAX: Final = 2.0
 
 class NotHandedOver(InterlockError):
     """The permit was not handed over to this source, so nothing it says of it counts; ask for the status."""
+
+
+class Unreconciled(InterlockError):
+    """The venue has not told what is held; a close goes by what it says now."""
 
 
 class Gateway:
@@ -107,12 +111,14 @@ class Gateway:
         self._more_troubles = troubles
         self._ledger = ledger
         self._latch_disk = Worker("interlock-kill")
-        self._handing_over: dict[str, list[PermitIssued]] = {}
+        self._handing_over: dict[tuple[str, str], list[PermitIssued]] = {}
+        self._withheld: set[int] = set()
         self._decisions: deque[tuple[int, Decision]] = deque(maxlen=DECISIONS_KEPT)
         self._explained: dict[int, DecisionStatus] = {}
         self._reasons: dict[tuple[Scope, str, Code], str] = {}
         self._told: dict[str, int] = {}
         self._mode: ModeSet | None = None
+        self._resets = 0
         self._obeyed: dict[tuple[Scope, str], KillMode | None] = {}
         self.stopping = False
 
@@ -124,11 +130,14 @@ class Gateway:
 
     async def submit(self, intent: Intent, hand_over: bool) -> Answer:
         """The intent is decided, and what was granted is on its way; handed over, the caller executes it."""
-        if not intent.reduce_only:
-            await self.refresh()
+        key = intent.source, intent.id
+        if key in self._handing_over:
+            return Answer(intent.id, Code.BUSY, note="this very intent is being decided and handed over")
         if hand_over:
-            self._handing_over[intent.id] = []
+            self._handing_over[key] = []
         try:
+            if not intent.reduce_only:
+                await self.refresh()
             handed = await self._shell.ask(intent)
             answer = answer_of(intent, handed)
             return await self._hand_over(intent, answer, handed) if hand_over else answer
@@ -139,15 +148,16 @@ class Gateway:
         except InputInvalid as error:
             return Answer(intent.id, Code.MALFORMED, note=str(error))
         finally:
-            self._handing_over.pop(intent.id, None)
+            if hand_over:
+                del self._handing_over[key]
 
     async def dry_run(self, intent: Intent) -> Answer:
         """What the answer would be now; nothing is consumed or recorded."""
-        if not intent.reduce_only:
-            await self.refresh()
         try:
+            if not intent.reduce_only:
+                await self.refresh()
             return _answer(intent, self._shell.dry_run(intent))
-        except EngineAway as error:
+        except (Unanswered, EngineAway, LedgerError) as error:
             return Answer(intent.id, Code.UNANSWERED, note=str(error))
         except InputInvalid as error:
             return Answer(intent.id, Code.MALFORMED, note=str(error))
@@ -156,28 +166,38 @@ class Gateway:
         """Whether the permit goes to whoever asked for it and not to the executor."""
         if not isinstance(output, PermitIssued):
             return False
-        waiting = self._handing_over.get(output.intent_id)
+        if output.id in self._withheld:
+            self._withheld.discard(output.id)
+            return True
+        waiting = self._handing_over.get((output.source, output.intent_id))
         if waiting is None:
             return False
         waiting.append(output)
         return True
 
     async def _hand_over(self, intent: Intent, answer: Answer, handed: Handed) -> Answer:
-        """Every permit is the caller's: spent durably, and UNKNOWN until the caller reports."""
-        kept = [permit for permit in self._handing_over[intent.id] if permit in handed.permits]
+        """
+        Every permit is the caller's: spent durably, and UNKNOWN until the caller reports.
+
+        One that the disk has not taken yet comes too late for the caller, who was told so, and for everybody.
+        """
+        self._withheld.update(permit.id for permit in handed.waiting)
+        kept = [permit for permit in self._handing_over[intent.source, intent.id] if permit in handed.permits]
         permits = [permit for permit in kept if await self._spend_for(intent.source, permit)]
         granted = sum(permit.steps for permit in permits)
         headline = answer.headline if permits else Code.UNANSWERED if kept else answer.headline
         return msgspec.structs.replace(answer, headline=headline, granted_steps=granted, permits=tuple(permits))
 
     async def _spend_for(self, source: str, permit: PermitIssued) -> bool:
-        """Whether the permit is used up, durably, by the source that will execute it."""
-        if not await self._executor.spend(permit):
+        """Whether the permit is used up by the source that will execute it: durably, where it may open."""
+        if not await self._executor.hand_over(permit, source):
             return False
         try:
             self._shell.authorize(permit, source)
-        except (PermitSpent, PermitVoid, EngineAway):
+        except (PermitSpent, PermitVoid):
             return False
+        except EngineAway:
+            return permit.reduce_only  # and the engine will learn of it
         return True
 
     async def report(self, source: str, executed: Executed) -> None:
@@ -225,6 +245,7 @@ class Gateway:
             await self._latch_disk.call(lambda: self._latch.reset(reset), timeout_s=LATCH_S_MAX)
         except TimeoutError:
             raise LatchUnwritable("the disk does not answer, and the switch stays on: check the disk") from None
+        self._resets += 1
         await self._shell.ask(reset)
         self._obeyed.pop((reset.scope, reset.scope_key), None)
         return await self._switch(reset.scope, reset.scope_key)
@@ -237,7 +258,7 @@ class Gateway:
         """The position, or every position, is being closed until the venue confirms that it is flat."""
         try:
             handed = await self._shell.ask(FlattenSet(symbol or "", reason, by))
-        except (EngineAway, Unanswered) as error:
+        except (EngineAway, Unanswered, LedgerError) as error:
             return await self._direct(symbol, by, error)
         goals = (output.symbol for output in handed.step.outputs if isinstance(output, FlattenGoal))
         return Started(tuple(dict.fromkeys(goals)))
@@ -251,6 +272,8 @@ class Gateway:
         r, instrument = state.symbols[index], state.instruments[index]
         if self._shell.engine_away or instrument is None:
             return await self._direct(symbol, by, EngineAway(self._shell.engine_away))
+        if r.known != 1.0:
+            return await self._direct(symbol, by, Unreconciled(f"the position in {symbol} is not known"))
         if r.position == 0:
             return Started((), note=f"{symbol} is flat")
         now_ns = self._clock.wall_ns()
@@ -273,7 +296,7 @@ class Gateway:
         """Present equity is the reference for drawdown and peak."""
         await self._shell.ask(Rebased(by, reason))
 
-    async def _direct(self, symbol: str | None, by: str, why: InterlockError) -> Started:
+    async def _direct(self, symbol: str | None, by: str, why: InterlockError | LedgerError) -> Started:
         """The way out past an engine that is away."""
         self.trouble(f"{by} closes past the engine: {why}")
         came = await self._executor.close_directly(symbol, by)
@@ -283,27 +306,40 @@ class Gateway:
 
     # ------------------------------------------------------------ the kill switch and the conditions
 
-    async def refresh(self) -> Sight:
-        """The engine knows switch and conditions as the disk has them now, or that the disk does not answer."""
+    async def refresh(self) -> None:
+        """
+        The engine knows switch and conditions as the disk has them now, or that the disk does not answer.
+
+        Raises:
+            Unanswered, EngineAway, LedgerError: it could not be told; nothing may be opened on what it knew before.
+        """
+        resets = self._resets
         sight = await self._lookout.look()
-        await self.obey(sight)
-        return sight
+        for entry in () if sight.blind else sight.kill.entries:
+            with suppress(InputInvalid):  # of a strategy or symbol that the engine has never heard of
+                await self._obey_kill(entry, resets)
+        await self._obey_mode(sight.conditions.told)
 
-    async def obey(self, sight: Sight) -> None:
-        """The engine knows what was seen, where that is news to it."""
-        with suppress(EngineAway, Unanswered, InputInvalid):
-            if self._mode is None or not _same(self._mode, sight.conditions.told):
-                await self._shell.ask(sight.conditions.told)
-                self._mode = sight.conditions.told
-            if not sight.blind:
-                for entry in sight.kill.entries:
-                    await self._obey_kill(entry)
+    async def _obey_mode(self, told: ModeSet) -> None:
+        """The engine knows the conditions; where it is being told of others just now, it is told of these behind them."""
+        if self._mode is not None and _same(self._mode, told):
+            return
+        self._mode = told
+        try:
+            await self._shell.ask(told)
+        except BaseException:
+            self._mode = None
+            raise
 
-    async def _obey_kill(self, entry: KillStatus) -> None:
-        """The engine knows of the kill, where it was told of none as severe or has forgotten it."""
+    async def _obey_kill(self, entry: KillStatus, resets: int) -> None:
+        """
+        The engine knows of the kill, where it was told of none as severe or has forgotten it.
+
+        What was seen before a reset, of which there were so many, may have been what was reset.
+        """
         where = entry.scope, entry.scope_key
         held = kill_severity(self._shell.state, entry.scope, entry.scope_key)
-        if self._obeyed.get(where) != entry.mode or held == TradingState.ACTIVE:
+        if resets == self._resets and (self._obeyed.get(where) != entry.mode or held == TradingState.ACTIVE):
             await self._shell.ask(_kill_set(entry))
             self._obeyed[where] = entry.mode
 

@@ -34,7 +34,7 @@ def _number(text: str) -> int | None:
     if not text or not all(digit in _DIGITS for digit in text):
         return None
     number = int(text, len(_DIGITS))
-    return number if _text(number) == text else None
+    return number if number < 1 << 64 and _text(number) == text else None
 
 
 class OrderIds:

@@ -72,6 +72,9 @@ CALM_NS: Final = 60 * NS_PER_S
 REFUSALS: Final = (InputInvalid, LedgerError, PermitSpent, PermitVoid)
 """Errors that are answers: nothing has changed."""
 
+TRANSIENT: Final = (LedgerUnwritable, OSError, MemoryError)
+"""Failures of a fold that say nothing about the ledger."""
+
 
 class Unanswered(InterlockError):
     """No answer came in time: that means no, and nothing may be assumed to have been sent."""
@@ -342,7 +345,7 @@ class Shell:
     # ---------------------------------------------------------------- one step
 
     def _enter(self, event: Input, priority: Priority | None, answer: asyncio.Future[Handed] | None) -> Entry:
-        priority = priority_of(event) if priority is None else priority
+        priority = self._priority_of(event) if priority is None else priority
         if self._ended.is_set() or (self._stopping and priority is Priority.OTHER):
             raise Busy("the gateway stops")
         if self._away and priority is Priority.OTHER:
@@ -351,6 +354,21 @@ class Shell:
         entry = self._inbox.put(event, priority, answer)
         self._bell.set()
         return entry
+
+    def _priority_of(self, event: Input) -> Priority:
+        """How urgent the input is; an order within the opposite position only reduces, whether it says so or not."""
+        priority = priority_of(event)
+        if priority is not Priority.OTHER or not isinstance(event, Intent):
+            return priority
+        index = self.state.names.symbol_index.get(event.symbol)
+        instrument = self.state.instruments[index] if index is not None else None
+        if index is None or instrument is None:
+            return priority
+        r = self.state.symbols[index]
+        if r.known != 1.0 or r.position * event.side >= 0:
+            return priority
+        reduces = 0 < instrument.steps_down(event.quantity) <= abs(r.position)
+        return Priority.REDUCING if reduces else priority
 
     def _work(self, entry: Entry) -> None:
         """The entry has had its turn, and whoever asked is answered, now or when it is durable."""
@@ -487,7 +505,7 @@ class Shell:
                     self._catch_up()
                     continue
                 outcome = failure
-            if not isinstance(outcome, LedgerUnwritable):
+            if not isinstance(outcome, TRANSIENT):
                 self._set_away(f"the ledger cannot be folded: {outcome}; close positions, then restore it")
                 await asyncio.Event().wait()
             self._failures += 1

@@ -6,7 +6,7 @@ twice: what is spent here stays spent, and an epoch that was fenced off stays so
 disk.
 
 It keeps the whole sealed permit while its order may still be alive, and of one that is over the number alone: some 15
-bytes an order. The numbers of older epochs go at the next start, since nothing of an older epoch is ever spent again.
+bytes an order. The numbers of older epochs go at a later start, when the ledger is known to have them.
 Threads take turns.
 """
 
@@ -33,7 +33,9 @@ _TABLES: Final = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS fences (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL, fence INTEGER NOT NULL);
 INSERT OR IGNORE INTO fences VALUES (1, 0, 0);
-CREATE TABLE IF NOT EXISTS spent (permit INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, at_ns INTEGER, sealed BLOB);
+CREATE TABLE IF NOT EXISTS spent (
+    permit INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, at_ns INTEGER, sealed BLOB, executor TEXT
+);
 CREATE INDEX IF NOT EXISTS alive ON spent (permit) WHERE sealed IS NOT NULL;
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {FORMAT};
@@ -96,10 +98,15 @@ class SpentStore:
         return self._fences()[0]
 
     def open_epoch(self, ledger_epoch: int) -> int:
-        """A new epoch, higher than any before it here or in the ledger; from now on nothing older is spent."""
+        """
+        A new epoch, higher than any before it here or in the ledger; from now on nothing older is spent.
+
+        Finished numbers from before the ledger's own epoch go: its record of that begins with what was spent before.
+        """
 
         def take() -> int:
             epoch = max(ledger_epoch, self._fences()[0]) + 1
+            self._db.execute("DELETE FROM spent WHERE epoch < ? AND sealed IS NULL", (ledger_epoch,))
             self._raise_fences(epoch, 0)
             return epoch
 
@@ -110,12 +117,24 @@ class SpentStore:
         The permit is used, for good.
 
         Raises:
+            PermitSpent, PermitOutdated, PermitVoid, SpentStoreError: as `hand_over` does.
+        """
+        self._use(permit, now_ns, lambda: self._insert(permit, sealed, now_ns))
+
+    def hand_over(self, permit: PermitIssued, by: str, now_ns: int) -> None:
+        """
+        The permit is used, for good, by a source that executes it itself.
+
+        Raises:
             PermitSpent: it was used before.
             PermitOutdated: it is of an older epoch.
             PermitVoid: it would open, and was issued before a lock or has expired.
             SpentStoreError: nothing was recorded.
         """
+        row = (permit.id, permit.epoch, by)
+        self._use(permit, now_ns, lambda: self._db.execute("INSERT INTO spent VALUES (?, ?, NULL, NULL, ?)", row))
 
+    def _use(self, permit: PermitIssued, now_ns: int, insert: Callable[[], object]) -> None:
         def use() -> None:
             if self._db.execute("SELECT 1 FROM spent WHERE permit = ?", (permit.id,)).fetchone():
                 raise PermitSpent(f"permit {permit.id} was used before")
@@ -128,7 +147,7 @@ class SpentStore:
                 if now_ns > permit.expires_ns:
                     raise PermitVoid(f"permit {permit.id} has expired")
             self._raise_fences(permit.epoch, permit.fence)
-            self._insert(permit, sealed, now_ns)
+            insert()
 
         self._at_once(use)
 
@@ -149,10 +168,16 @@ class SpentStore:
         )
         return tuple(Alive(*row) for row in rows)
 
+    def spent_by(self, permit: int) -> str | None:
+        """The source that the permit was handed over to, empty where it was used here; None where it was not used."""
+        row = self._named(
+            lambda: self._db.execute("SELECT coalesce(executor, '') FROM spent WHERE permit = ?", (permit,)).fetchone()
+        )
+        return None if row is None else row[0]
+
     def is_spent(self, permit: int) -> bool:
-        """Whether the permit, of this epoch or still alive, was used."""
-        found = self._named(lambda: self._db.execute("SELECT 1 FROM spent WHERE permit = ?", (permit,)).fetchone())
-        return found is not None
+        """Whether the permit, of an epoch that matters or still alive, was used."""
+        return self.spent_by(permit) is not None
 
     def close(self) -> None:
         """The file is closed; where the disk hangs it is left as it is, and nothing is lost that was said to be done."""
@@ -189,17 +214,15 @@ class SpentStore:
         return row
 
     def _raise_fences(self, epoch: int, fence: int) -> None:
-        """Nothing before this epoch, or in it before this fence, is spent; the finished numbers of older epochs go."""
+        """Nothing before this epoch, or in it before this fence, is spent."""
         old_epoch, old_fence = self._fences()
-        if epoch > old_epoch:
-            self._db.execute("DELETE FROM spent WHERE epoch < ? AND sealed IS NULL", (epoch,))
-        elif fence <= old_fence:
+        if epoch == old_epoch and fence <= old_fence:
             return
         self._db.execute("UPDATE fences SET epoch = ?, fence = ?", (epoch, fence))
 
     def _insert(self, permit: PermitIssued, sealed: bytes, at_ns: int) -> None:
         row = (permit.id, permit.epoch, at_ns, sealed)
-        self._db.execute("INSERT OR IGNORE INTO spent VALUES (?, ?, ?, ?)", row)
+        self._db.execute("INSERT OR IGNORE INTO spent VALUES (?, ?, ?, ?, NULL)", row)
 
     def _at_once(self, change: Callable[[], _T]) -> _T:
         """What the change does is done whole and on the disk, or not at all."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from interlock.adapters.venue import OrderReport, VenueRejected, VenueUnreachable
 from interlock.core.codes import PermitState
-from interlock.core.constants import NS_PER_S, NS_PER_S_FLOAT
+from interlock.core.constants import MAX_STEPS, NS_PER_S, NS_PER_S_FLOAT
 from interlock.core.messages import Executed, Message, VenueError
 from interlock.core.permit import ENDED
 from interlock.service.budget import WEIGHT_CANCEL, WEIGHT_FILLS, WEIGHT_OPEN_ORDERS, WEIGHT_QUERY
@@ -85,6 +85,9 @@ class Tracker:
         """
         permit = self._ids.permit_in(report.client_id)
         if permit is None:
+            return
+        if not 0 <= report.filled_steps <= MAX_STEPS:
+            self._tell(VenueError(f"order {report.client_id} is told to have filled {report.filled_steps} steps", True))
             return
         flight = self._flights.get(permit) or self._ended.get(permit)
         if flight is None or (flight.absent and report.state not in ENDED):

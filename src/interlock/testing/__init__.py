@@ -2,7 +2,9 @@
 The public test kit: everything a user needs to try a policy or a strategy against the real engine.
 
 `clock` is time that tests move, `builders` gives a healthy engine in one call, `bench` holds it together with the venue's
-side of the story, `scenario` runs stories written as text. Nothing here replaces a part of the engine.
+side of the story, `scenario` runs stories written as text. For a whole gateway: `unruly` is a venue that misbehaves, `disk`
+a disk that does as it is told, `journal` what a paper venue's file remembers, and `auditor` compares venue, spent-set and
+ledger. Nothing here replaces a part of the engine.
 """
 
 from interlock.testing.bench import Bench

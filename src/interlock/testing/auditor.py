@@ -187,19 +187,20 @@ def nothing_void_is_spent(e: Evidence) -> Iterator[str]:
 
 
 def positions_have_stops(e: Evidence) -> Iterator[str]:
-    """No position that was opened with a stop is without one at the venue for longer than the bound."""
+    """Whatever was opened with a stop is covered by one at the venue within the bound, also while the position grows."""
     managed = {each.permit.symbol for each in issues(e.steps).values() if each.permit.stop_price > 0.0} - e.by_hand.keys()
     for symbol in sorted(managed):
-        since_ns, missing = 0, ""
+        needed, side, since_ns = 0, 1, 0
         for glance in e.glances:
-            if missing and (naked_s := _awake_ns(e, since_ns, glance.at_ns) / 1e9) > e.naked_s_max:
-                yield f"{symbol}: {missing} for {naked_s:.1f} s"
+            if needed and (naked_s := _awake_ns(e, since_ns, glance.at_ns) / 1e9) > e.naked_s_max:
+                yield f"{symbol}: {needed} steps were held for {naked_s:.1f} s without a stop for them"
                 break
-            held, stop = glance.positions.get(symbol, 0), glance.stops.get(symbol, 0)
-            if abs(held) <= max(-stop if held > 0 else stop, 0):
-                missing = ""
-            elif not missing:
-                since_ns, missing = glance.at_ns, f"{held} steps were held with a stop for {stop}"
+            held = glance.positions.get(symbol, 0)
+            covered = max(-glance.stops.get(symbol, 0) * (1 if held > 0 else -1), 0)
+            if held * side > 0 and min(needed, abs(held)) > covered:
+                needed = min(needed, abs(held))
+            else:
+                needed, side, since_ns = max(abs(held) - covered, 0) and abs(held), held, glance.at_ns
 
 
 def _awake_ns(e: Evidence, since_ns: int, until_ns: int) -> int:

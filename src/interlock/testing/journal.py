@@ -78,6 +78,12 @@ def positions(path: Path) -> dict[str, int]:
         return dict(connection.execute("SELECT symbol, position FROM books WHERE position != 0").fetchall())
 
 
+def marks(path: Path) -> dict[str, int]:
+    """Where the market is at the venue, in ticks; symbols without a quote are left out."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return dict(connection.execute("SELECT symbol, mark FROM books WHERE quoted").fetchall())
+
+
 def fills(lines: Iterable[Line]) -> Iterator[Fill]:
     """Every fill, in order."""
     filled: Counter[int] = Counter()

@@ -31,8 +31,9 @@ from interlock.core.messages import (
     RiskEvent,
     Step,
 )
-from interlock.core.permit import IN_FLIGHT
+from interlock.core.permit import IN_FLIGHT, RESTING
 from interlock.core.state import LOSS_TRIGGERS, State, is_stop
+from interlock.core.transitions import patience_ends_ns
 from interlock.ledger.steps import encode
 
 CLOSING_ANSWERS: Final = frozenset(
@@ -309,7 +310,8 @@ def a_managed_position_has_its_stop(look: Look) -> str:
     """
     Where stops rest at the venue, a position with a stop has exactly that one, working or on its way.
 
-    But for the pause after a refusal, or while it is closed instead. A stop for anything else is on its way out.
+    But for the pause after a refusal, while it is closed instead, and while an earlier one is still on its way, for no
+    longer than the patience. A stop for anything else is on its way out.
     """
     state = look.state
     a = state.account
@@ -323,7 +325,13 @@ def a_managed_position_has_its_stop(look: Look) -> str:
             return f"{state.names.symbols[index]}: {r.position} steps are held, and stops {adding} would close none of them"
         needs = r.known == 1.0 and r.position != 0 and r.owner >= 0 and r.stop_price > 0.0
         pausing = r.stop_refusals > 0 and a.now_ns < r.stop_next_ns
-        if not needs or r.goal or pausing:
+        patience_s = state.limits(r).close_patience_s
+        coming = any(
+            p.issued_ns <= a.now_ns <= patience_ends_ns(p.issued_ns, patience_s) and not p.cancelling
+            for p in stops
+            if p.state not in RESTING
+        )
+        if not needs or r.goal or pausing or coming:
             continue
         if not any((p.steps - p.filled) * p.side == -r.position and p.trigger_price == r.stop_price for p in stops):
             return f"{state.names.symbols[index]}: {r.position} steps have no stop at {r.stop_price}"

@@ -322,6 +322,17 @@ def test_any_change_of_one_byte_in_any_column_is_found(sound: Shelf, data: st.Da
     assert sound.found() == []
 
 
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [("heads", "seq, 'x' AS at_ns, hash, signature"), ("snapshots", "seq, 'x' AS schema, payload, digest, signature")],
+)
+def test_a_value_of_another_kind_is_found_and_not_read(sound: Shelf, table: str, columns: str) -> None:
+    with closing(sqlite3.connect(sound.segments()[-1])) as database, database:
+        database.execute(f"ALTER TABLE {table} RENAME TO was")
+        database.execute(f"CREATE TABLE {table} AS SELECT {columns} FROM was")
+    assert sound.found()
+
+
 @given(st.integers(0), st.integers(1, 255))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_flipped_byte_of_a_file_changes_what_is_read_in_silence(sound: Shelf, at: int, flip: int) -> None:

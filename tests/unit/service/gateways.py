@@ -1,6 +1,7 @@
 """A whole gateway in front of a paper venue that may misbehave, in a home as `interlock init` leaves it."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ PRICES = {GOLD: 4000.0, "EURUSD": 1.1}
 SOON_S = 30.0
 """How long a test waits for what must come; it never waits that long."""
 
+_COUNT = count()
 HASTY = Patience(answer_s=0.5, arrival_s=0.3, store_s=0.5, store_reducing_s=0.1, retry_first_s=0.02, retry_last_s=0.1)
 
 
@@ -37,6 +39,7 @@ class Premises:
     def __init__(self, path: Path) -> None:
         self.home = Home(path / "home")
         self.disk = Disk()
+        self.threads = set(threading.enumerate())
         self.policy = write_home(self.home, Choices(balance=100_000.0, style=Style.CAREFUL), datetime.now(UTC))
         PaperExchange.create(
             self.home.paper,
@@ -104,27 +107,26 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
-def wish(number: int = 1, side: int = 1, **changes: Any) -> Intent:
-    """The strategy's wish to hold a little gold."""
+def wish(side: int = 1, **changes: Any) -> Intent:
+    """The strategy's wish to hold a little gold, unlike any before."""
     fields: dict[str, Any] = {
         "quantity": 1.0,
         "stop_price": PRICES[GOLD] * (1 - 0.02 * side),
         "limit_price": nan,
         "created_at_ns": SystemClock().wall_ns(),
     }
-    return Intent(f"wish-{number}", STRATEGY, STRATEGY, GOLD, side, **{**fields, **changes})
+    name = changes.pop("id", f"wish-{next(_COUNT)}")
+    return Intent(name, STRATEGY, STRATEGY, GOLD, side, **{**fields, **changes})
 
 
-def way_out(number: int = 1, **changes: Any) -> Intent:
+def way_out(**changes: Any) -> Intent:
     """The strategy's wish to be out of its gold."""
-    return wish(number, -1, **{"stop_price": nan, "reduce_only": True, **changes})
+    return wish(-1, **{"stop_price": nan, "reduce_only": True, **changes})
 
 
 async def bought(gateway: Gateway) -> None:
     """The strategy holds gold, and its stop works at the venue."""
     async with asyncio.timeout(SOON_S):
-        for number in count(1):
-            if (await gateway.submit(wish(number), hand_over=False)).allowed:
-                break
+        while not (await gateway.submit(wish(), hand_over=False)).allowed:  # noqa: ASYNC110 (it asks)
             await asyncio.sleep(0.02)
     await until(lambda: [each.stop_state for each in gateway.status().positions] == ["working"])

@@ -2,13 +2,16 @@ from pathlib import Path
 
 import pytest
 
+from interlock.core.codes import AccountKind
 from interlock.service.environment import (
     EnvironmentMismatch,
     MainnetNotMeant,
     SafetyModeRefused,
+    VenueMismatch,
     require_environment,
     require_mainnet_meant,
     require_safety_mode,
+    require_venue,
 )
 from interlock.service.home import Home
 from interlock.service.runtime import parse
@@ -29,6 +32,19 @@ def test_w66_nothing_starts_on_the_other_side(runtime: object) -> None:
     for word in (other, "", ours.upper(), f" {ours}"):
         with pytest.raises(EnvironmentMismatch, match="INTERLOCK_ENVIRONMENT says"):
             require_environment(said, ours, {"INTERLOCK_ENVIRONMENT": word})
+
+
+@pytest.mark.parametrize("kind", AccountKind)
+def test_only_a_live_account_is_in_front_of_real_orders(kind: AccountKind) -> None:
+    require_venue(TESTNET, kind, "paper")
+    with pytest.raises(VenueMismatch, match=r"runtime\.toml says paper"):
+        require_venue(TESTNET, kind, "binance")
+    elsewhere = TESTNET.model_copy(update={"venue": "binance"})
+    if kind is AccountKind.LIVE:
+        require_venue(elsewhere, kind, "binance")
+    else:
+        with pytest.raises(VenueMismatch, match="keeps its book at the venue paper"):
+            require_venue(elsewhere, kind, "binance")
 
 
 def test_mainnet_is_meant_once_for_one_account_in_one_home(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from interlock.adapters.bus import PERMITS
@@ -857,7 +858,7 @@ def test_a_stop_lets_orders_under_way_be_answered_and_leaves_what_rests(tmp_path
             rig.issue(close := close_of(2))
             await rig.see(lambda: rig.venue.calls.count("place") == 2)
             rig.executor.stop()
-            rig.issue(late := close_of(3))
+            rig.issue(late := permit_of(3, symbol="ETH"))
             await asyncio.sleep(0.01)
             stuck.gate.set()
             await rig.until(close, FILLED)
@@ -888,5 +889,87 @@ def test_a_direct_close_needs_neither_engine_nor_spent_set_nor_latch(tmp_path: P
             rig.venue.mishaps["positions"].extend([None, None, VenueUnreachable("down")])
             assert (await rig.executor.close_directly(None, "alice")).flat
             assert isinstance(await rig.hear(), VenueError)
+
+    asyncio.run(story())
+
+
+def test_an_exit_that_was_permitted_before_the_stop_leaves_and_an_opening_does_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.held["BTC"] = 10
+        async with rig.running():
+            rig.issue(permit_of(1, symbol="ETH"), permit_of(2, reduce_only=True))
+            rig.executor.stop()
+        assert [each.symbol for each in rig.venue.placed] == ["BTC"]
+
+    asyncio.run(story())
+
+
+def test_a_stop_is_on_the_tick_although_the_venue_was_silent_at_the_start(tmp_path: Path) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.held["BTC"] = 10
+        rig.venue.mishaps["instruments"].append(VenueUnreachable("down"))
+        async with rig.running():
+            rig.issue(stop := msgspec.structs.replace(stop_of(1), trigger_price=97.03))
+            await rig.until(stop, WORKING)
+        assert [each.trigger_price for each in rig.venue.placed] == [97.0]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("nonsense", [-1, 2**70])
+def test_what_no_order_can_have_filled_is_not_believed_and_is_asked_again(tmp_path: Path, nonsense: int) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.held["BTC"] = 10
+        async with rig.running():
+            rig.issue(stop := stop_of(1))
+            await rig.until(stop, WORKING)
+            report = rig.venue.orders[rig.ids.of(stop.id)]
+            rig.venue.stream.put_nowait(msgspec.structs.replace(report, filled_steps=nonsense, state=FILLED))
+            await rig.hear()
+            assert isinstance(rig.told[-1], VenueError)
+            rig.venue.stream.put_nowait(rig.venue.fill(report.client_id))
+            assert (await rig.until(stop, FILLED)).filled_steps == 10
+
+    asyncio.run(story())
+
+
+def test_a_stop_that_the_engine_knows_nothing_of_goes_when_another_protects_the_position(tmp_path: Path) -> None:
+    async def story() -> None:
+        before = Rig(tmp_path / "spent.sqlite")
+        before.venue.held["BTC"] = 10
+        async with before.running():
+            before.issue(orphan := stop_of(1))
+            await before.until(orphan, WORKING)
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.held, rig.venue.orders = before.venue.held, before.venue.orders
+        rig.reconciled = {"BTC": 10}
+        async with rig.running():
+            await rig.until(orphan, WORKING)
+            await asyncio.sleep(0.05)
+            assert "cancel" not in rig.venue.calls
+            rig.issue(stop := stop_of(2))
+            await rig.until(orphan, CANCELLED)
+            assert rig.venue.orders[rig.ids.of(stop.id)].state == WORKING
+
+    asyncio.run(story())
+
+
+def test_one_that_protects_nothing_goes_at_once_and_so_does_an_opening(tmp_path: Path) -> None:
+    async def story() -> None:
+        before = Rig(tmp_path / "spent.sqlite")
+        before.venue.held["BTC"] = 10
+        before.venue.fills = False
+        async with before.running():
+            before.issue(orphan := stop_of(1), opening := permit_of(2, symbol="ETH"))
+            await before.until(orphan, WORKING)
+            await before.until(opening, WORKING)
+        rig = Rig(tmp_path / "spent.sqlite")
+        rig.venue.orders, rig.reconciled = before.venue.orders, {}
+        async with rig.running():
+            await rig.until(orphan, CANCELLED)
+            await rig.until(opening, CANCELLED)
 
     asyncio.run(story())

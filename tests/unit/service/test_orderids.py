@@ -51,3 +51,10 @@ def test_names_that_we_would_not_write_are_not_ours(text: str) -> None:
 @pytest.mark.parametrize("tail", ["", "00", "07", "A", " 7", "7 ", "-7", "+7", "1_0", "٣"])
 def test_odd_spellings_of_a_number_are_no_permit(tail: str) -> None:
     assert IDS.permit_in(IDS.of(0)[:-1] + tail) is None
+
+
+def test_a_number_that_no_permit_has_is_nobodys() -> None:
+    head = IDS.of(0)[:-1]
+    assert IDS.permit_in(IDS.of(2**64 - 1)) == 2**64 - 1
+    assert IDS.permit_in(head + "3w5e11264sgsg") is None  # 2**64
+    assert IDS.permit_in(head + "z" * 14) is None

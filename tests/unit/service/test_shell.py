@@ -125,6 +125,25 @@ def test_an_overflow_of_openings_is_refused_and_nothing_of_it_is_recorded(tmp_pa
     go(story())
 
 
+def test_a_close_that_does_not_say_so_is_not_refused_for_load_either(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path, held_bench(), inbox=Inbox(others_max=0)) as rig:
+            held = rig.shell.state.symbols[0].position * 0.0001
+            for quantity in (held / 2, held / 2):
+                close = rig.bench.intent("BTC", -1, quantity=quantity, source="exit")
+                assert (await rig.shell.ask(close)).permits[0].reduce_only
+            for opening in (
+                rig.bench.intent("BTC", -1, quantity=held * 2, source="exit"),
+                rig.bench.intent("BTC", -1, notional=10.0, source="exit"),
+                rig.bench.intent("DOGE", -1, quantity=held, source="exit"),
+                rig.open(),
+            ):
+                with pytest.raises(Busy):
+                    await rig.shell.ask(opening)
+
+    go(story())
+
+
 # ---------------------------------------------------------------- askers who go away
 
 

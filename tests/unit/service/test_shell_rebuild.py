@@ -355,8 +355,9 @@ def test_an_engine_that_breaks_again_and_again_stays_away_and_comes_back_when_it
     go(story())
 
 
+@pytest.mark.parametrize("error", [LedgerUnwritable("the disk is gone", "put it back"), OSError(24, "too many files")])
 def test_a_disk_that_cannot_be_read_for_a_while_is_read_again(
-    tmp_path: Path, trap: Callable[..., Trap], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, trap: Callable[..., Trap], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     left = 3
 
@@ -364,7 +365,7 @@ def test_a_disk_that_cannot_be_read_for_a_while_is_read_again(
         nonlocal left
         left -= 1
         if left:
-            raise LedgerUnwritable("the disk is gone", "put it back")
+            raise error
         return fold(directory)
 
     async def story() -> None:

@@ -139,6 +139,8 @@ def test_growth_is_bounded_by_what_the_epoch_has_spent(store: SpentStore, path: 
         if number:
             store.finish(permit_of(number).id)
     store.open_epoch(1)
+    assert store.is_spent(permit_of(299).id)  # for the ledger may never have heard of it
+    store.open_epoch(2)
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT permit FROM spent").fetchall() == [(living.id,)]
     db.close()
@@ -264,3 +266,14 @@ def test_closing_does_not_wait_for_a_disk_that_hangs(store: SpentStore, monkeypa
 def test_everything_said_to_be_done_is_synced(store: SpentStore) -> None:
     assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_permit_that_was_handed_over_is_spent_and_nobodys_here_to_follow(store: SpentStore, path: Path) -> None:
+    store.hand_over(permit_of(1), "bot", NOW_NS)
+    store.spend(permit_of(2), SEALED, NOW_NS)
+    again = SpentStore(path)
+    assert [again.spent_by(permit_of(number).id) for number in (1, 2, 3)] == ["bot", "", None]
+    assert [each.permit for each in again.alive()] == [permit_of(2).id]
+    with pytest.raises(PermitSpent):
+        again.hand_over(permit_of(2), "bot", NOW_NS)
+    again.close()

@@ -50,6 +50,7 @@ def test_fills_come_in_their_order(tmp_path: Path) -> None:
         Fill("s", "BTC", -1, 6_000, reduce_only=True),
     ]
     assert journal.positions(path) == {}
+    assert journal.marks(path) == {"BTC": 9_400}
 
 
 def test_a_glance_follows_every_change(tmp_path: Path) -> None:
