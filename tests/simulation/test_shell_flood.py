@@ -132,6 +132,7 @@ async def fed(rig: Rig, numbers: range) -> None:
         rig.published.clear()
     await until(lambda: not any(map(rig.shell.waiting, Priority)))
     await until(lambda: rig.gate.ledger.durable_seq == rig.gate.ledger.last_seq)
+    rig.gate.due()
     rig.steps.clear()
     rig.published.clear()
 

@@ -117,7 +117,7 @@ class Gate:
     def due(self) -> tuple[PermitIssued, ...]:
         """Opening permits whose step has become durable since the last call; each is returned once."""
         self.drain()
-        durable = self.ledger.durable_seq
+        durable = self._forget_durable()
         ready = [permit for seq, permit in self._waiting.values() if seq <= durable]
         for permit in ready:
             del self._waiting[permit.id]
@@ -196,9 +196,14 @@ class Gate:
         self._backlog.append((step.seq, step.at_ns, kind_of(step), encode(step)))
         self._in_memory.append(step)
         self.drain()
-        durable = self.ledger.durable_seq
-        while self._in_memory and self._in_memory[0].seq <= durable:
-            self._in_memory.popleft()
+        self._forget_durable()
         if step.seq % self._snapshot_every == 0:
             with suppress(LedgerUnwritable):  # without it a restart folds more; what the step handed out must leave
                 self.snapshot()
+
+    def _forget_durable(self) -> int:
+        """What can be read back from the disk is kept in memory no longer; returns the last such step's number."""
+        durable = self.ledger.durable_seq
+        while self._in_memory and self._in_memory[0].seq <= durable:
+            self._in_memory.popleft()
+        return durable
