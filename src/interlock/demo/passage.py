@@ -42,7 +42,7 @@ from interlock.demo.market import DAY_NS, MILLISECOND_NS, Market, Moment, Tape
 from interlock.demo.plans import Plan
 from interlock.demo.strategy import FLAT, Wish
 from interlock.policy.calendar import day_calendar, week_calendar
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 from interlock.study.journal import Journal
 from interlock.study.parties import Parties
 
