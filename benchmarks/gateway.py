@@ -23,12 +23,12 @@ from interlock.adapters.paper_exchange import PaperExchange
 from interlock.core.codes import PermitState
 from interlock.core.messages import Intent, Quote
 from interlock.service.app import Setting, running
-from interlock.service.budget import RateLimits
+from interlock.service.execution.budget import RateLimits
 from interlock.service.gateway import Gateway
-from interlock.service.home import Home
+from interlock.service.home.home import Home
+from interlock.service.home.starter import Choices, write_home
 from interlock.service.private import write_private
-from interlock.service.shell import Shell
-from interlock.service.starter import Choices, write_home
+from interlock.service.shell.shell import Shell
 from interlock.testing import make_instrument, make_policy
 
 T = TypeVar("T")

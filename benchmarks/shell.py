@@ -18,9 +18,9 @@ from benchmarks.measure import Measure
 from interlock.core.engine import Engine
 from interlock.core.messages import SCHEMA, EquityMarked, Heartbeat, Input
 from interlock.ledger import Ledger
-from interlock.service.gate import Gate
-from interlock.service.inbox import Priority
-from interlock.service.shell import Shell
+from interlock.service.shell.gate import Gate
+from interlock.service.shell.inbox import Priority
+from interlock.service.shell.shell import Shell
 from interlock.testing import Bench, make_policy, open_bench
 
 GROUP = 1_000

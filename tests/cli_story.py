@@ -23,7 +23,7 @@ from interlock.core.messages import (
 from interlock.ledger import Ledger
 from interlock.policy import load_policy
 from interlock.policy.calendar import day_calendar, week_calendar
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 
 DAY_NS = 86_400 * NS_PER_S
 START_NS = 20_600 * DAY_NS + 36_000 * NS_PER_S

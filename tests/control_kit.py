@@ -38,9 +38,9 @@ from interlock.service.api import (
     PositionStatus,
     Status,
 )
-from interlock.service.control import ControlServer
-from interlock.service.desk import PolicyView, Started, policy_view
-from interlock.service.sources import SourceKeys
+from interlock.service.desk.control import ControlServer
+from interlock.service.desk.desk import PolicyView, Started, policy_view
+from interlock.service.desk.sources import SourceKeys
 
 KEYS = {"bot": b"b" * 32, "operator": b"o" * 32, "rival": b"r" * 32}
 

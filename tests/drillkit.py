@@ -18,16 +18,16 @@ from interlock.ledger.fold import fold
 from interlock.ledger.steps import read_steps
 from interlock.policy import Policy
 from interlock.service.app import Setting, running
-from interlock.service.budget import RateLimits
 from interlock.service.clock import SystemClock
+from interlock.service.execution.budget import RateLimits
+from interlock.service.execution.line import Patience
+from interlock.service.execution.orderids import OrderIds
+from interlock.service.execution.signing import Realm
 from interlock.service.feeds import Rhythm
 from interlock.service.gateway import Gateway
-from interlock.service.home import Home
-from interlock.service.line import Patience
-from interlock.service.orderids import OrderIds
+from interlock.service.home.home import Home
+from interlock.service.home.starter import Choices, write_home
 from interlock.service.private import write_private
-from interlock.service.signing import Realm
-from interlock.service.starter import Choices, write_home
 from interlock.testing import journal, make_instrument, make_policy
 from interlock.testing.auditor import Evidence, audit
 from interlock.testing.builders import PRICES

@@ -12,7 +12,7 @@ from interlock.core.engine import Engine
 from interlock.core.limits import Limits
 from interlock.core.messages import SCHEMA, Decision, FlattenGoal, LockChanged, PermitIssued, PolicySet, Step
 from interlock.ledger import Ledger, LedgerError
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 from interlock.testing import Bench, make_policy, open_bench
 from interlock.testing.bench import FEEDS
 from interlock.testing.builders import START_NS

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from interlock.core.engine import Engine
 from interlock.core.messages import SCHEMA, Input, MarketBatch, Output, PermitIssued, Step, Tick
 from interlock.ledger import Ledger, LedgerError
-from interlock.service.gate import Gate
-from interlock.service.inbox import Inbox
-from interlock.service.shell import Shell
+from interlock.service.shell.gate import Gate
+from interlock.service.shell.inbox import Inbox
+from interlock.service.shell.shell import Shell
 from interlock.testing import Bench
 from interlock.testing.clock import FakeClock
 from interlock.testing.disk import Disk

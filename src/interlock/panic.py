@@ -24,8 +24,8 @@ from interlock.adapters.venue import OrderReport, Venue, VenueOrder, VenueReject
 from interlock.core.codes import KillMode
 from interlock.core.errors import InterlockError
 from interlock.core.messages import PositionAt
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch, LatchUnwritable
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch, LatchUnwritable
 
 FLAT: Final = 0
 SOMETHING_LEFT: Final = 1

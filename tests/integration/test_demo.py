@@ -35,7 +35,7 @@ from interlock.ledger import LedgerUnwritable, verify
 from interlock.ledger.fold import fold
 from interlock.ledger.steps import read_steps
 from interlock.policy import load_policy
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 from interlock.study.journal import Journal, spans
 from interlock.study.proof import open_gate, prove
 

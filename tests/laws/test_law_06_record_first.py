@@ -13,7 +13,7 @@ import pytest
 from drillkit import Rig, drilled
 from interlock.core.codes import Code, KillMode, Scope
 from interlock.core.messages import KillSet, Tick
-from interlock.service.gate import Gate, PermitSpent, PermitVoid
+from interlock.service.shell.gate import Gate, PermitSpent, PermitVoid
 from interlock.testing import Bench
 from interlock.testing.disk import Disk
 from lawkit import bench_under, gate_on_disk, permits

@@ -15,7 +15,7 @@ from drillkit import Rig, drilled
 from interlock.adapters.bus import PERMITS
 from interlock.core.codes import AccountKind, KillMode, PermitState, Scope
 from interlock.core.messages import AccountOpened, Executed, Input, KillSet, OrderAt, OrdersReported, PermitIssued, Tick
-from interlock.service.gate import Gate, PermitSpent, PermitVoid
+from interlock.service.shell.gate import Gate, PermitSpent, PermitVoid
 from interlock.testing import Bench
 from lawkit import bench_under, gate_on_disk, hold, permits
 

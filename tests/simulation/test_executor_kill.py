@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from interlock.service.orderids import OrderIds
-from interlock.service.spent import SpentStore
+from interlock.service.execution.orderids import OrderIds
+from interlock.service.execution.spent import SpentStore
 from unit.service.rig import REALM, permit_of
 
 PERMITS = 120

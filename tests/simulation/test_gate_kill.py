@@ -23,7 +23,7 @@ from interlock.core.codes import AccountKind
 from interlock.core.messages import SCHEMA, AccountOpened, ClockChecked, EquityMarked, MarketBatch, PositionsReported
 from interlock.ledger import Ledger
 from interlock.ledger.fold import fold
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 from interlock.testing import open_bench, make_policy
 from interlock.testing.builders import START_NS
 

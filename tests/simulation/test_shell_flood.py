@@ -11,7 +11,7 @@ import pytest
 
 from interlock.core.codes import KillMode, PermitState, Scope
 from interlock.core.messages import EquityMarked, Executed, Heartbeat, Input, KillSet, Quote, Tick
-from interlock.service.inbox import Inbox, Priority
+from interlock.service.shell.inbox import Inbox, Priority
 from shellkit import Rig, go, held_bench, running, until
 
 FLOOD: Final = 10_000

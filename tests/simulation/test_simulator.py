@@ -11,7 +11,7 @@ from interlock.core.codes import Code, PermitState
 from interlock.core.limits import Limits
 from interlock.core.messages import Intent
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 from interlock.testing.__main__ import main
 from interlock.testing.faults import FAULTS, garble_a_message
 from interlock.testing.laws import LAWS

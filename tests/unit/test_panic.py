@@ -17,8 +17,8 @@ from interlock.cli import app
 from interlock.core.codes import KillMode
 from interlock.core.instrument import Instrument
 from interlock.core.messages import Quote
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch, LatchUnwritable
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch, LatchUnwritable
 
 GOLD = Instrument("GOLD", "paper", "USD", step=0.01, tick=0.01, min_notional=1.0)
 EURO = Instrument("EURO", "paper", "USD", step=1.0, tick=0.0001, min_notional=1.0)

@@ -12,8 +12,8 @@ from interlock.cli.output import PROBLEMS, UNREADABLE, Mistake, failures
 from interlock.client import Client, CommandRefused, GatewayUnreachable, KeyUnreadable
 from interlock.core.authority import OPERATOR
 from interlock.core.codes import Scope
-from interlock.service.desk import BY_MAX
-from interlock.service.home import Home, HomeMissing
+from interlock.service.desk.desk import BY_MAX
+from interlock.service.home.home import Home, HomeMissing
 
 TIMEOUT_S: Final = 10.0
 KILL_S: Final = 3.0

@@ -9,8 +9,8 @@ from typing import Annotated, TypeVar
 import typer
 
 from interlock.cli.output import Mistake, failures, utc
-from interlock.service.home import Home
-from interlock.service.starter import STRATEGY, Choices, Style, is_balance, write_home
+from interlock.service.home.home import Home
+from interlock.service.home.starter import STRATEGY, Choices, Style, is_balance, write_home
 
 T = TypeVar("T")
 

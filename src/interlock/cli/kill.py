@@ -24,9 +24,9 @@ from interlock.core.codes import KillMode, Scope
 from interlock.core.errors import InputInvalid
 from interlock.core.messages import KillSet
 from interlock.service.api import KillStatus
-from interlock.service.desk import TEXT_MAX, Flatten, Kill, Reset, Started
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch, LatchUnwritable
+from interlock.service.desk.desk import TEXT_MAX, Flatten, Kill, Reset, Started
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch, LatchUnwritable
 
 MODES = {mode.name.lower(): mode for mode in KillMode if mode is not KillMode.NONE}
 

@@ -8,8 +8,8 @@ from interlock.cli.gateway import ByOption, HomeOption, asking, found, operator,
 from interlock.cli.kill import JsonOption, ScopeOption, show_started
 from interlock.cli.output import Mistake, show_json
 from interlock.core.codes import Code
-from interlock.service.desk import TEXT_MAX, Close, Question, Rebase, Release, Started, Told
-from interlock.service.home import Home
+from interlock.service.desk.desk import TEXT_MAX, Close, Question, Rebase, Release, Started, Told
+from interlock.service.home.home import Home
 
 NamedBy = Annotated[str, typer.Option(help="Who answers for it.")]
 Reason = Annotated[str, typer.Option(help="Why; it goes on record.")]

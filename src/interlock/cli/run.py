@@ -28,12 +28,12 @@ from interlock.market import MarketSeries
 from interlock.service.api import Answer
 from interlock.service.app import Setting, running
 from interlock.service.clock import Clock
-from interlock.service.desk import from_source
-from interlock.service.environment import require_safety_mode
+from interlock.service.desk.desk import from_source
 from interlock.service.gateway import Gateway
-from interlock.service.home import Home
-from interlock.service.runtime import Runtime, read_runtime
-from interlock.service.starter import STRATEGY
+from interlock.service.home.environment import require_safety_mode
+from interlock.service.home.home import Home
+from interlock.service.home.runtime import Runtime, read_runtime
+from interlock.service.home.starter import STRATEGY
 
 BUNDLED: Final = ("XAUUSD", "EURUSD")
 FEE_BPS: Final = 0.2

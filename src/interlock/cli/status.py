@@ -13,8 +13,8 @@ from interlock.client import GatewayUnreachable
 from interlock.core.codes import Code, TradingState
 from interlock.core.wording import measured, money, share
 from interlock.service.api import LimitStatus, Status
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch
 
 LIMITS: Final = (
     ("per symbol", (Code.SYMBOL_EXPOSURE,)),

@@ -4,8 +4,8 @@ from interlock.client.client import Client
 from interlock.client.errors import CommandRefused, GatewayUnreachable
 from interlock.core.messages import BUY, SELL, Executed, Intent
 from interlock.service.api import Answer, Status
-from interlock.service.desk import PolicyView
-from interlock.service.wire import KeyUnreadable
+from interlock.service.desk.desk import PolicyView
+from interlock.service.desk.wire import KeyUnreadable
 
 __all__ = [
     "BUY",

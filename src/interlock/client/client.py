@@ -18,8 +18,8 @@ from interlock.client.ways import InsideWay, SocketWay, Way
 from interlock.core.codes import Code, Partial
 from interlock.core.messages import BUY, SELL, Executed, Intent
 from interlock.service.api import Answer, Status
-from interlock.service.desk import Beat, Desk, DryRun, GetPolicy, GetStatus, PolicyView, Question, Report, Submit, Told
-from interlock.service.wire import SOCKET_NAME, read_key
+from interlock.service.desk.desk import Beat, Desk, DryRun, GetPolicy, GetStatus, PolicyView, Question, Report, Submit, Told
+from interlock.service.desk.wire import SOCKET_NAME, read_key
 
 TIMEOUT_S: Final = 5.0
 TIMEOUT_S_MAX: Final = 3600.0

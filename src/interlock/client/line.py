@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from interlock.client.errors import GatewayUnreachable
-from interlock.service.local_socket import connect
-from interlock.service.wire import (
+from interlock.service.desk.local_socket import connect
+from interlock.service.desk.wire import (
     HEADER,
     NONCE_BYTES,
     REPLY_BYTES_MAX,

@@ -14,8 +14,8 @@ import msgspec
 from interlock.client.errors import CommandRefused, GatewayUnreachable
 from interlock.client.line import Line
 from interlock.core.codes import Code
-from interlock.service.desk import Desk, Question, Told, carry_out
-from interlock.service.wire import ANSWERS, FrameInvalid, Request
+from interlock.service.desk.desk import Desk, Question, Told, carry_out
+from interlock.service.desk.wire import ANSWERS, FrameInvalid, Request
 
 IDLE_LINES_MAX: Final = 4
 UNHEARD: Final = (Code.BUSY, Code.UNANSWERED)

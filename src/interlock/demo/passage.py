@@ -44,7 +44,7 @@ from interlock.demo.plans import Plan
 from interlock.demo.strategy import FLAT, Wish
 from interlock.market import MarketSeries
 from interlock.policy.calendar import day_calendar, week_calendar
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 from interlock.study.journal import Journal
 from interlock.study.parties import Parties
 

@@ -44,27 +44,27 @@ from interlock.ledger.fold import fold
 from interlock.ledger.writer import Writer
 from interlock.policy import Policy, load_policy
 from interlock.service.attempt import attempt_on_thread
-from interlock.service.budget import Budget, RateLimits
 from interlock.service.clock import Clock, SystemClock
-from interlock.service.conditions import LiveConditions, Tightening
-from interlock.service.control import ControlServer
-from interlock.service.environment import require_environment, require_mainnet_meant, require_venue
-from interlock.service.executor import Executor
+from interlock.service.desk.control import ControlServer
+from interlock.service.desk.sources import SourceKeys
+from interlock.service.execution.budget import Budget, RateLimits
+from interlock.service.execution.executor import Executor
+from interlock.service.execution.line import Line, Patience
+from interlock.service.execution.orderids import OrderIds
+from interlock.service.execution.signing import MessageForged, Opener, Realm, Role, Sealer, SealUnreadable
+from interlock.service.execution.spent import SpentStore
 from interlock.service.feeds import AccountUnfit, Feeds, Rhythm, instruments_set
-from interlock.service.gate import Gate
 from interlock.service.gateway import Gateway
-from interlock.service.home import Home
-from interlock.service.inbox import Priority
-from interlock.service.keys import read_ledger_key, read_secret
-from interlock.service.latch import KillLatch
-from interlock.service.line import Line, Patience
-from interlock.service.lookout import Lookout
-from interlock.service.orderids import OrderIds
-from interlock.service.runtime import Runtime, read_runtime, settled_kind
-from interlock.service.shell import Shell, Unanswered
-from interlock.service.signing import MessageForged, Opener, Realm, Role, Sealer, SealUnreadable
-from interlock.service.sources import SourceKeys
-from interlock.service.spent import SpentStore
+from interlock.service.home.conditions import LiveConditions, Tightening
+from interlock.service.home.environment import require_environment, require_mainnet_meant, require_venue
+from interlock.service.home.home import Home
+from interlock.service.home.keys import read_ledger_key, read_secret
+from interlock.service.home.latch import KillLatch
+from interlock.service.home.lookout import Lookout
+from interlock.service.home.runtime import Runtime, read_runtime, settled_kind
+from interlock.service.shell.gate import Gate
+from interlock.service.shell.inbox import Priority
+from interlock.service.shell.shell import Shell, Unanswered
 from interlock.service.watchdog import Watchdog
 from interlock.service.worker import Worker
 

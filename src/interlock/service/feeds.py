@@ -32,8 +32,8 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.core.permit import ENDED
-from interlock.service.budget import WEIGHT_ACCOUNT, WEIGHT_OPEN_ORDERS, WEIGHT_POSITIONS, WEIGHT_QUERY
-from interlock.service.line import Line
+from interlock.service.execution.budget import WEIGHT_ACCOUNT, WEIGHT_OPEN_ORDERS, WEIGHT_POSITIONS, WEIGHT_QUERY
+from interlock.service.execution.line import Line
 
 RETRY_S_MIN: Final = 0.5
 RETRY_S_MAX: Final = 30.0

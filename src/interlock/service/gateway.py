@@ -42,14 +42,14 @@ from interlock.core.state import PermitRow, State, is_stop
 from interlock.ledger.errors import LedgerError
 from interlock.service.api import Answer, DecisionStatus, KillStatus, Status
 from interlock.service.clock import Clock
-from interlock.service.desk import PolicyView, Started, policy_view
-from interlock.service.executor import Executor
-from interlock.service.gate import EngineAway, Handed, PermitSpent, PermitVoid
-from interlock.service.inbox import Busy
-from interlock.service.latch import SENTINEL, UNREADABLE, KillLatch, LatchUnwritable
-from interlock.service.lookout import Lookout
-from interlock.service.shell import Shell, Unanswered
-from interlock.service.status import Around, status_of
+from interlock.service.desk.desk import PolicyView, Started, policy_view
+from interlock.service.desk.status import Around, status_of
+from interlock.service.execution.executor import Executor
+from interlock.service.home.latch import SENTINEL, UNREADABLE, KillLatch, LatchUnwritable
+from interlock.service.home.lookout import Lookout
+from interlock.service.shell.gate import EngineAway, Handed, PermitSpent, PermitVoid
+from interlock.service.shell.inbox import Busy
+from interlock.service.shell.shell import Shell, Unanswered
 from interlock.service.worker import Worker
 
 DECISIONS_KEPT: Final = 50

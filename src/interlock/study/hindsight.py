@@ -47,7 +47,7 @@ from interlock.core.state import LOSS_TRIGGERS
 from interlock.policy import Policy
 from interlock.policy.calendar import day_calendar, week_calendar
 from interlock.report import Event, Kind
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 from interlock.study.books import Books
 from interlock.study.journal import DAY_NS, Journal
 from interlock.study.parties import parties_of

@@ -12,7 +12,7 @@ from interlock.core.errors import ReplayDiverged
 from interlock.core.messages import SCHEMA
 from interlock.ledger import Ledger, LedgerBroken, verify
 from interlock.ledger.fold import replay
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 
 SEGMENT_DAYS: Final = 366
 

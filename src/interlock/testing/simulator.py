@@ -46,7 +46,7 @@ from interlock.core.state import ACCOUNT_LOCKS, STRATEGY_LOCKS
 from interlock.ledger import Ledger, LedgerError, LedgerUnwritable, verify
 from interlock.ledger.fold import fold, replay
 from interlock.policy.calendar import day_calendar, week_calendar
-from interlock.service.gate import Gate, PermitSpent, PermitVoid
+from interlock.service.shell.gate import Gate, PermitSpent, PermitVoid
 from interlock.testing.book import Book
 from interlock.testing.builders import PRICES, START_NS, around, make_instrument, make_policy
 from interlock.testing.clock import FakeClock

@@ -12,9 +12,9 @@ from control_kit import KEYS, Running, make_home, running
 from interlock.cli import app
 from interlock.client import Client, GatewayUnreachable
 from interlock.core.codes import KillMode, Scope
-from interlock.service.desk import Kill, Reset
-from interlock.service.local_socket import connect
-from interlock.service.wire import (
+from interlock.service.desk.desk import Kill, Reset
+from interlock.service.desk.local_socket import connect
+from interlock.service.desk.wire import (
     HEADER,
     REQUEST_BYTES_MAX,
     Challenge,

@@ -23,12 +23,12 @@ from interlock.core.messages import Executed, KillSet, PermitIssued, Step, Tick
 from interlock.core.state import is_stop
 from interlock.ledger import LedgerBroken
 from interlock.ledger.fold import fold
-from interlock.service import shell
-from interlock.service.environment import EnvironmentMismatch
-from interlock.service.orderids import OrderIds
-from interlock.service.runtime import bucket
-from interlock.service.signing import Realm, Role, Sealer
-from interlock.service.watch import Watcher
+from interlock.service.execution.orderids import OrderIds
+from interlock.service.execution.signing import Realm, Role, Sealer
+from interlock.service.home.environment import EnvironmentMismatch
+from interlock.service.home.runtime import bucket
+from interlock.service.shell.shell import shell
+from interlock.service.shell.watch import Watcher
 from interlock.testing import journal
 from interlock.testing.auditor import Evidence, audit
 from interlock.testing.unruly import Mischief
@@ -317,7 +317,7 @@ def test_W62_the_stop_is_at_the_venue_when_the_process_dies(tmp_path: Path) -> N
 
 
 def test_W63_the_rollout_is_the_same_in_every_process() -> None:
-    code = "from interlock.service.runtime import bucket; print([bucket('main', s) for s in ('BTC', 'ETH', 'SOL')])"
+    code = "from interlock.service.home.runtime import bucket; print([bucket('main', s) for s in ('BTC', 'ETH', 'SOL')])"
     said = {
         subprocess.check_output([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, text=True)
         for seed in ("1", "2")
@@ -395,8 +395,8 @@ import sys
 from pathlib import Path
 from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import KillSet
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch
 KillLatch(Home(Path(sys.argv[1]))).trigger(KillSet(KillMode.REDUCE_ONLY, Scope.ACCOUNT, "", "drill", "alice"), 1)
 """
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(rig.home.path))

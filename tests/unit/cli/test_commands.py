@@ -19,7 +19,7 @@ from interlock.cli.schema import What, schema_of
 from interlock.core.engine import Engine
 from interlock.core.limits import NO_LIMITS
 from interlock.ledger import Ledger
-from interlock.service.gate import Gate
+from interlock.service.shell.gate import Gate
 from repository import ROOT
 
 STATE = str(ROOT / "examples" / "state.toml")

@@ -18,8 +18,8 @@ from interlock.core.codes import Code, KillMode, Scope, TradingState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.messages import KillReset, KillSet, LockReleased, Rebased
 from interlock.service.api import LockStatus
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch, LatchUnwritable
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch, LatchUnwritable
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typer.testing import CliRunner, Result
 from interlock.cli import app
 from interlock.core.authority import OPERATOR
 from interlock.policy import load_policy, policy_problems
-from interlock.service.home import Home
-from interlock.service.keys import read_ledger_key, read_secret
-from interlock.service.latch import KillLatch, Switch
-from interlock.service.runtime import RuntimeInvalid, read_runtime
-from interlock.service.starter import STRATEGY, Choices, HomeExists, Style, is_balance, runtime_text, write_home
+from interlock.service.home.home import Home
+from interlock.service.home.keys import read_ledger_key, read_secret
+from interlock.service.home.latch import KillLatch, Switch
+from interlock.service.home.runtime import RuntimeInvalid, read_runtime
+from interlock.service.home.starter import STRATEGY, Choices, HomeExists, Style, is_balance, runtime_text, write_home
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

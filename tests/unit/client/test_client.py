@@ -19,7 +19,7 @@ from control_kit import KEYS, Running, make_home, replaced, running
 from interlock.client import Answer, Client, CommandRefused, GatewayUnreachable, Intent, KeyUnreadable
 from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.messages import BUY, SELL, Executed
-from interlock.service.desk import Kill
+from interlock.service.desk.desk import Kill
 from repository import ROOT
 
 Connect = Callable[..., Client]

@@ -16,8 +16,8 @@ from control_kit import KEYS, make_home
 from interlock.client import Client
 from interlock.core.codes import Code
 from interlock.service.api import Answer
-from interlock.service.local_socket import listen
-from interlock.service.wire import (
+from interlock.service.desk.local_socket import listen
+from interlock.service.desk.wire import (
     HEADER,
     VERSION,
     Challenge,

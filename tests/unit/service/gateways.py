@@ -14,13 +14,13 @@ from interlock.adapters.paper_exchange import PaperExchange
 from interlock.core.instrument import Instrument
 from interlock.core.messages import Intent, Quote
 from interlock.service.app import Setting, running
-from interlock.service.budget import RateLimits
 from interlock.service.clock import SystemClock
+from interlock.service.execution.budget import RateLimits
+from interlock.service.execution.line import Patience
 from interlock.service.feeds import Rhythm
 from interlock.service.gateway import Gateway
-from interlock.service.home import Home
-from interlock.service.line import Patience
-from interlock.service.starter import STRATEGY, Choices, Style, write_home
+from interlock.service.home.home import Home
+from interlock.service.home.starter import STRATEGY, Choices, Style, write_home
 from interlock.testing.disk import Disk
 from interlock.testing.unruly import Unruly
 

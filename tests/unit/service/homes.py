@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from interlock.service.home import Home
+from interlock.service.home.home import Home
 
 RUNTIME = """\
 account = "main"

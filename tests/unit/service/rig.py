@@ -12,12 +12,12 @@ from interlock.adapters.bus import PERMITS, RESULTS, InProcessBus
 from interlock.core.codes import KillMode, PermitState
 from interlock.core.constants import EPOCH_BITS, NS_PER_S
 from interlock.core.messages import Executed, Message, PermitIssued
-from interlock.service.budget import Budget, RateLimits
-from interlock.service.executor import Executor
-from interlock.service.line import Line, Patience
-from interlock.service.orderids import OrderIds
-from interlock.service.signing import Opener, Realm, Role, Sealer
-from interlock.service.spent import Alive, SpentStore, SpentStoreUnwritable
+from interlock.service.execution.budget import Budget, RateLimits
+from interlock.service.execution.executor import Executor
+from interlock.service.execution.line import Line, Patience
+from interlock.service.execution.orderids import OrderIds
+from interlock.service.execution.signing import Opener, Realm, Role, Sealer
+from interlock.service.execution.spent import Alive, SpentStore, SpentStoreUnwritable
 from unit.service.scripted import ScriptedVenue
 
 SECRET = bytes(range(32))

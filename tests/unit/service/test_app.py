@@ -13,8 +13,8 @@ from interlock.core.codes import Code
 from interlock.core.instrument import Instrument
 from interlock.core.messages import SCHEMA
 from interlock.ledger import Ledger, LedgerUnwritable
-from interlock.service.local_socket import SocketInUse, listen
-from interlock.service.spent import SpentStore
+from interlock.service.desk.local_socket import SocketInUse, listen
+from interlock.service.execution.spent import SpentStore
 from interlock.testing.unruly import Mischief
 from unit.service.gateways import SOON_S, Premises, bought, until, way_out, wish
 
@@ -157,7 +157,7 @@ def test_a_ledger_without_room_ends_no_gateway_and_stops_no_exit(tmp_path: Path,
         async with premises.open() as gateway:
             await bought(gateway)
             with monkeypatch.context() as patch:
-                patch.setattr("interlock.service.gate.BACKLOG_MAX", 0)
+                patch.setattr("interlock.service.shell.gate.BACKLOG_MAX", 0)
                 patch.setattr(Ledger, "append", full)
                 text = premises.home.runtime.read_text()
                 premises.home.runtime.write_text(text.replace("rollout_percent = 0 ", "rollout_percent = 100 "))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.service.budget import RESERVED_FRAC, Budget, BudgetExhausted, RateLimits
+from interlock.service.execution.budget import RESERVED_FRAC, Budget, BudgetExhausted, RateLimits
 from unit.service.rig import HandClock
 
 TIGHT = RateLimits(weight_per_minute=10, orders_per_minute=100, orders_per_ten_s=100)

@@ -9,11 +9,11 @@ import pytest
 
 from interlock.core.codes import AccountKind, Code, KillMode, Scope
 from interlock.core.messages import BUY, SELL, Decision, KillSet
-from interlock.service.conditions import Conditions, LiveConditions, Tightening, kill_by_environment
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch, KillState
-from interlock.service.lookout import BLIND, Lookout, Sight
-from interlock.service.runtime import parse
+from interlock.service.home.conditions import Conditions, LiveConditions, Tightening, kill_by_environment
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch, KillState
+from interlock.service.home.lookout import BLIND, Lookout, Sight
+from interlock.service.home.runtime import parse
 from interlock.testing.builders import make_policy, open_bench
 from unit.service.homes import RUNTIME, made
 

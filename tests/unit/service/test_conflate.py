@@ -6,7 +6,7 @@ import pytest
 
 from interlock.core.constants import NS_PER_S
 from interlock.core.messages import MarketBatch, Quote
-from interlock.service.conflate import APART_MAX, INTERVAL_NS, Conflater
+from interlock.service.shell.conflate import APART_MAX, INTERVAL_NS, Conflater
 
 T = 1_800_000_000 * NS_PER_S
 

@@ -21,11 +21,10 @@ from control_kit import KEYS, Running, SmallDesk, make_home, running
 from interlock.client import Client, CommandRefused, GatewayUnreachable
 from interlock.client.line import Line
 from interlock.core.codes import Code, KillMode, Scope
-from interlock.service import control
-from interlock.service.desk import Close, DryRun, Flatten, GetStatus, Kill, Rebase, Release, Reset, Submit
-from interlock.service.local_socket import SocketInUse, SocketUnusable, connect, listen
-from interlock.service.sources import SourceKeys
-from interlock.service.wire import (
+from interlock.service.desk.desk import Close, DryRun, Flatten, GetStatus, Kill, Rebase, Release, Reset, Submit, control
+from interlock.service.desk.local_socket import SocketInUse, SocketUnusable, connect, listen
+from interlock.service.desk.sources import SourceKeys
+from interlock.service.desk.wire import (
     HEADER,
     REQUEST_BYTES_MAX,
     VERSION,
@@ -351,8 +350,8 @@ def test_a_dead_socket_is_replaced_and_a_living_one_refused(tmp_path: Path) -> N
 
 
 def test_a_socket_whose_backlog_is_full_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("interlock.service.local_socket.BACKLOG", 0)
-    monkeypatch.setattr("interlock.service.local_socket.PROBE_S", 0.2)
+    monkeypatch.setattr("interlock.service.desk.local_socket.BACKLOG", 0)
+    monkeypatch.setattr("interlock.service.desk.local_socket.PROBE_S", 0.2)
     path = tmp_path / "control.sock"
     with closing(listen(path)), ExitStack() as waiting:
         waiting.enter_context(connect(path, 1.0))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.service.credentials import (
+from interlock.service.home.credentials import (
     CredentialsMissing,
     CredentialsRefused,
     credentials_path,

@@ -6,10 +6,10 @@ import pytest
 
 from interlock.adapters.venue import VenueOrder, VenueRejected, VenueUnreachable
 from interlock.core.codes import PermitState
-from interlock.service.budget import Budget, RateLimits
-from interlock.service.direct import DirectClose, close_directly
-from interlock.service.line import Line, Patience
-from interlock.service.orderids import OrderIds
+from interlock.service.execution.budget import Budget, RateLimits
+from interlock.service.execution.direct import DirectClose, close_directly
+from interlock.service.execution.line import Line, Patience
+from interlock.service.execution.orderids import OrderIds
 from unit.service.rig import EAGER, HASTY, REALM, SOON_S, HandClock
 from unit.service.scripted import AnswerLost, Hang, ScriptedVenue
 

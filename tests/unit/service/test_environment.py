@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from interlock.core.codes import AccountKind
-from interlock.service.environment import (
+from interlock.service.home.environment import (
     EnvironmentMismatch,
     MainnetNotMeant,
     SafetyModeRefused,
@@ -13,8 +13,8 @@ from interlock.service.environment import (
     require_safety_mode,
     require_venue,
 )
-from interlock.service.home import Home
-from interlock.service.runtime import parse
+from interlock.service.home.home import Home
+from interlock.service.home.runtime import parse
 from unit.service.homes import RUNTIME, made
 
 TESTNET = parse(RUNTIME)

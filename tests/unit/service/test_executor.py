@@ -20,9 +20,9 @@ from interlock.core.messages import (
     PositionsReported,
     VenueError,
 )
-from interlock.service.budget import RateLimits
-from interlock.service.gate import EngineAway, PermitSpent, PermitVoid
-from interlock.service.orders import order_of
+from interlock.service.execution.budget import RateLimits
+from interlock.service.execution.orders import order_of
+from interlock.service.shell.gate import EngineAway, PermitSpent, PermitVoid
 from unit.service.rig import HASTY, NOW_NS, Rig, permit_of
 from unit.service.scripted import AnswerLost, Hang
 
@@ -659,8 +659,8 @@ def test_a_cancellation_of_what_is_over_asks_the_venue_nothing(tmp_path: Path) -
 
 
 def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("interlock.service.tracker.ENDED_KEPT", 3)
-    monkeypatch.setattr("interlock.service.executor.REVOKED_KEPT", 3)
+    monkeypatch.setattr("interlock.service.execution.tracker.ENDED_KEPT", 3)
+    monkeypatch.setattr("interlock.service.execution.executor.REVOKED_KEPT", 3)
 
     async def story() -> None:
         async with Rig(tmp_path / "spent").running() as rig:

@@ -8,9 +8,9 @@ import pytest
 
 from interlock.adapters.venue import PositionsReport
 from interlock.core.messages import Input, Quote, VenueError
-from interlock.service.budget import Budget, RateLimits
+from interlock.service.execution.budget import Budget, RateLimits
+from interlock.service.execution.line import Line
 from interlock.service.feeds import Feeds, Rhythm
-from interlock.service.line import Line
 from unit.service.gateways import HASTY, Premises, bought, until, way_out
 from unit.service.scripted import ScriptedVenue
 

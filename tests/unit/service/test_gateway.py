@@ -12,10 +12,10 @@ from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingStat
 from interlock.core.locks import trading_state
 from interlock.core.messages import Intent, KillReset, KillSet, Output, PermitIssued, Quarantined
 from interlock.ledger.errors import LedgerUnwritable
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch
-from interlock.service.shell import Unanswered
-from interlock.service.spent import SpentStore, SpentStoreUnwritable
+from interlock.service.execution.spent import SpentStore, SpentStoreUnwritable
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch
+from interlock.service.shell.shell import Unanswered
 from interlock.testing.unruly import Mischief
 from unit.service.gateways import GOLD, Premises, bought, until, way_out, wish
 

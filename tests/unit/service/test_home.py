@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.service.home import DEFAULT, Home, HomeInUse, HomeMissing
+from interlock.service.home.home import DEFAULT, Home, HomeInUse, HomeMissing
 from interlock.service.private import BYTES_MAX, FilesExposed, exposure, read_private, write_private
 from repository import ROOT
 from unit.service.homes import made
@@ -123,7 +123,7 @@ def test_a_gateway_that_was_killed_leaves_no_lock(tmp_path: Path) -> None:
     home = made(tmp_path)
     code = f"""
 from pathlib import Path
-from interlock.service.home import Home
+from interlock.service.home.home import Home
 with Home(Path({str(home.path)!r})).claimed():
     print("mine", flush=True)
     input()

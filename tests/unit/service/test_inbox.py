@@ -19,7 +19,7 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
-from interlock.service.inbox import _PRIORITIES, Busy, Inbox, Priority, kind_of, larger, priority_of
+from interlock.service.shell.inbox import _PRIORITIES, Busy, Inbox, Priority, kind_of, larger, priority_of
 from shellkit import go
 
 KILL = KillSet(KillMode.REDUCE_ONLY, Scope.ACCOUNT, "", "", "alice")

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from interlock.service.home import Home
-from interlock.service.keys import KeyExists, KeyMissing, add_source, create_keys, read_ledger_key, read_secret
+from interlock.service.home.home import Home
+from interlock.service.home.keys import KeyExists, KeyMissing, add_source, create_keys, read_ledger_key, read_secret
 from interlock.service.private import FilesExposed
 from unit.service.homes import made
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import KillReset, KillSet
-from interlock.service.home import Home
-from interlock.service.latch import (
+from interlock.service.home.home import Home
+from interlock.service.home.latch import (
     SENTINEL,
     UNREADABLE,
     KillLatch,
@@ -374,8 +374,8 @@ import os, sys
 from pathlib import Path
 from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import KillSet
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch
 real = getattr(os, sys.argv[2])
 def die(*args, **kwargs):
     if sys.argv[3] == "after":
@@ -417,8 +417,8 @@ import sys
 from pathlib import Path
 from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import KillSet
-from interlock.service.home import Home
-from interlock.service.latch import KillLatch
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillLatch
 latch = KillLatch(Home(Path(sys.argv[1])))
 for number in range(50):
     mode = KillMode.FLATTEN if number == int(sys.argv[2]) else KillMode.REDUCE_ONLY

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.service.orderids import CLIENT_ID_CHARS_MAX, OrderIds
-from interlock.service.signing import Realm
+from interlock.service.execution.orderids import CLIENT_ID_CHARS_MAX, OrderIds
+from interlock.service.execution.signing import Realm
 from unit.service.rig import NOW_NS, REALM
 
 IDS = OrderIds(REALM)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from interlock.core.codes import AccountKind
-from interlock.service.home import Home
-from interlock.service.runtime import KindUnsettled, Runtime, RuntimeInvalid, bucket, parse, read_runtime, settled_kind
+from interlock.service.home.home import Home
+from interlock.service.home.runtime import KindUnsettled, Runtime, RuntimeInvalid, bucket, parse, read_runtime, settled_kind
 from unit.service.homes import RUNTIME, made
 
 SHADOW, PAPER, LIVE = AccountKind
@@ -152,7 +152,7 @@ def test_a_bucket_is_the_same_for_ever() -> None:
 
 
 def test_w63_a_bucket_is_the_same_in_every_process() -> None:
-    code = "from interlock.service.runtime import bucket; print(*[bucket('main', f'S{i}') for i in range(50)])"
+    code = "from interlock.service.home.runtime import bucket; print(*[bucket('main', f'S{i}') for i in range(50)])"
     told = {
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True

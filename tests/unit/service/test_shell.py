@@ -25,12 +25,12 @@ from interlock.core.messages import (
     Tick,
 )
 from interlock.ledger.fold import fold
-from interlock.service import shell as shells
 from interlock.service.clock import SystemClock
-from interlock.service.gate import PermitSpent, PermitVoid
-from interlock.service.inbox import Busy, Inbox, Priority
-from interlock.service.shell import Shell, Unanswered, symbols_of
-from interlock.service.watch import Missed
+from interlock.service.shell.gate import PermitSpent, PermitVoid
+from interlock.service.shell.inbox import Busy, Inbox, Priority
+from interlock.service.shell.shell import Shell, Unanswered, symbols_of
+from interlock.service.shell.shell import shell as shells
+from interlock.service.shell.watch import Missed
 from interlock.testing.bench import picture
 from lawkit import bench_under, decision
 from shellkit import Rig, go, held_bench, running, until

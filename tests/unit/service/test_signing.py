@@ -19,8 +19,8 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
-from interlock.service import signing
-from interlock.service.signing import (
+from interlock.service.execution import signing
+from interlock.service.execution.signing import (
     MAGIC,
     PRODUCES,
     SEALED_BYTES_MAX,

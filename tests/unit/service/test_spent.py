@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from interlock.core.constants import NS_PER_S
-from interlock.service.gate import PermitSpent, PermitVoid
-from interlock.service.spent import (
+from interlock.service.execution.spent import (
     Alive,
     PermitOutdated,
     SpentStore,
@@ -15,6 +14,7 @@ from interlock.service.spent import (
     SpentStoreTooNew,
     SpentStoreUnwritable,
 )
+from interlock.service.shell.gate import PermitSpent, PermitVoid
 from unit.service.rig import NOW_NS, permit_of
 
 SEALED = b"sealed"
@@ -246,7 +246,7 @@ def test_after_its_end_it_is_unwritable(store: SpentStore) -> None:
 
 
 def test_closing_does_not_wait_for_a_disk_that_hangs(store: SpentStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("interlock.service.spent._BUSY_S", 0.01)
+    monkeypatch.setattr("interlock.service.execution.spent._BUSY_S", 0.01)
     taken, done = threading.Event(), threading.Event()
 
     def hang() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from interlock.core.messages import Step, Tick
-from interlock.service.watch import Missed, Watcher
+from interlock.service.shell.watch import Missed, Watcher
 from shellkit import go
 
 

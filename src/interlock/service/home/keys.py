@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from interlock.core.errors import InterlockError
-from interlock.service.home import Home
+from interlock.service.home.home import Home
 from interlock.service.private import read_private, write_private
 
 SECRET_BYTES: Final = 32

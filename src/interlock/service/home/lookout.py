@@ -17,8 +17,8 @@ from typing import Final
 from interlock.core.codes import KillMode
 from interlock.core.messages import ModeSet
 from interlock.service.api import KillStatus
-from interlock.service.conditions import Conditions, LiveConditions
-from interlock.service.latch import UNREADABLE, KillLatch, KillState, Switch
+from interlock.service.home.conditions import Conditions, LiveConditions
+from interlock.service.home.latch import UNREADABLE, KillLatch, KillState, Switch
 
 _SLOW: Final = "the disk does not answer: check the disk of the state directory"
 

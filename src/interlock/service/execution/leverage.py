@@ -2,8 +2,8 @@
 
 from interlock.adapters.venue import VenueRejected
 from interlock.core.errors import InterlockError
-from interlock.service.budget import WEIGHT_LEVERAGE, WEIGHT_POSITIONS, WEIGHT_QUERY
-from interlock.service.line import Line
+from interlock.service.execution.budget import WEIGHT_LEVERAGE, WEIGHT_POSITIONS, WEIGHT_QUERY
+from interlock.service.execution.line import Line
 
 
 class LeverageUnset(InterlockError):

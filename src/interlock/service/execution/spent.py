@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from interlock.core.errors import InterlockError
 from interlock.core.messages import PermitIssued
-from interlock.service.gate import PermitSpent, PermitVoid
+from interlock.service.shell.gate import PermitSpent, PermitVoid
 
 FORMAT: Final = 1
 APPLICATION: Final = 0x494C5350

@@ -20,7 +20,7 @@ from interlock.core.constants import NS_PER_S
 from interlock.core.errors import InterlockError
 from interlock.core.messages import CalendarSet
 from interlock.policy.calendar import WEEKDAYS, CalendarInvalid, day_calendar, week_calendar
-from interlock.service.home import Home
+from interlock.service.home.home import Home
 from interlock.service.private import read_plain
 
 GATES: Final = ("mode", "armed", "rollout_percent", "rollout")

@@ -51,10 +51,10 @@ from interlock.ledger.errors import LedgerError, LedgerUnwritable
 from interlock.ledger.fold import fold
 from interlock.service.attempt import attempt, attempt_on_thread
 from interlock.service.clock import Clock
-from interlock.service.conflate import Conflater
-from interlock.service.gate import EngineAway, Gate, Handed, PermitSpent, PermitVoid
-from interlock.service.inbox import Busy, Entry, Inbox, Priority, priority_of
-from interlock.service.watch import Watcher
+from interlock.service.shell.conflate import Conflater
+from interlock.service.shell.gate import EngineAway, Gate, Handed, PermitSpent, PermitVoid
+from interlock.service.shell.inbox import Busy, Entry, Inbox, Priority, priority_of
+from interlock.service.shell.watch import Watcher
 
 ANSWER_S_MAX: Final = 5.0
 STOP_S_MAX: Final = 10.0

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from interlock.adapters.venue import OrderReport, Venue, VenueRejected, VenueUnreachable
 from interlock.core.messages import Quote
-from interlock.service.budget import Budget
+from interlock.service.execution.budget import Budget
 
 _T = TypeVar("_T")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from interlock.core.errors import InterlockError
-from interlock.service.home import Home
+from interlock.service.home.home import Home
 from interlock.service.private import FilesExposed, read_plain, read_private
 
 API_KEY: Final = "INTERLOCK_VENUE_API_KEY"

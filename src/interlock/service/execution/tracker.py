@@ -18,11 +18,11 @@ from interlock.core.codes import PermitState
 from interlock.core.constants import MAX_STEPS, NS_PER_S, NS_PER_S_FLOAT
 from interlock.core.messages import Executed, Message, VenueError
 from interlock.core.permit import ENDED
-from interlock.service.budget import WEIGHT_CANCEL, WEIGHT_FILLS, WEIGHT_OPEN_ORDERS, WEIGHT_QUERY
 from interlock.service.clock import Clock
-from interlock.service.line import Line
-from interlock.service.orderids import OrderIds
-from interlock.service.orders import Flight, result_of, says_the_same
+from interlock.service.execution.budget import WEIGHT_CANCEL, WEIGHT_FILLS, WEIGHT_OPEN_ORDERS, WEIGHT_QUERY
+from interlock.service.execution.line import Line
+from interlock.service.execution.orderids import OrderIds
+from interlock.service.execution.orders import Flight, result_of, says_the_same
 
 CLOCKS_DIFFER_NS: Final = 60 * NS_PER_S
 """Fills are asked for from so long before an order was sent: the venue's clock is not ours."""

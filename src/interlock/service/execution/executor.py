@@ -37,17 +37,17 @@ from interlock.core.messages import (
     PositionsReported,
     VenueError,
 )
-from interlock.service.budget import WEIGHT_ORDER, WEIGHT_POSITIONS, WEIGHT_QUERY, BudgetExhausted
 from interlock.service.clock import Clock
-from interlock.service.direct import DirectClose, close_directly
-from interlock.service.gate import EngineAway, PermitSpent, PermitVoid
-from interlock.service.leverage import LeverageUnset, ensure_leverage
-from interlock.service.line import Line
-from interlock.service.orderids import OrderIds
-from interlock.service.orders import Flight, is_stop, order_of, rests
-from interlock.service.signing import MessageForged, Opener, Sealer, SealUnreadable
-from interlock.service.spent import Alive, SpentStore, SpentStoreError
-from interlock.service.tracker import Tracker
+from interlock.service.execution.budget import WEIGHT_ORDER, WEIGHT_POSITIONS, WEIGHT_QUERY, BudgetExhausted
+from interlock.service.execution.direct import DirectClose, close_directly
+from interlock.service.execution.leverage import LeverageUnset, ensure_leverage
+from interlock.service.execution.line import Line
+from interlock.service.execution.orderids import OrderIds
+from interlock.service.execution.orders import Flight, is_stop, order_of, rests
+from interlock.service.execution.signing import MessageForged, Opener, Sealer, SealUnreadable
+from interlock.service.execution.spent import Alive, SpentStore, SpentStoreError
+from interlock.service.execution.tracker import Tracker
+from interlock.service.shell.gate import EngineAway, PermitSpent, PermitVoid
 from interlock.service.worker import Worker
 
 TAKEN_PER_TURN: Final = 256

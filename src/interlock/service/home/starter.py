@@ -14,10 +14,10 @@ from typing import Final
 from interlock.core.authority import OPERATOR
 from interlock.core.errors import InterlockError
 from interlock.policy import Policy, load_policy
-from interlock.service.home import Home
-from interlock.service.keys import add_source, create_keys
+from interlock.service.home.home import Home
+from interlock.service.home.keys import add_source, create_keys
+from interlock.service.home.runtime import RuntimeInvalid, parse
 from interlock.service.private import write_private
-from interlock.service.runtime import RuntimeInvalid, parse
 
 STRATEGY: Final = "trend"
 """The example strategy, and the source that speaks for it."""

@@ -25,10 +25,10 @@ from interlock.core.codes import Code
 from interlock.core.errors import InterlockError
 from interlock.ledger.errors import LedgerError
 from interlock.service.api import Answer
-from interlock.service.desk import Desk, DryRun, Submit, Told, carry_out
-from interlock.service.local_socket import listen
-from interlock.service.sources import SourceKeys
-from interlock.service.wire import (
+from interlock.service.desk.desk import Desk, DryRun, Submit, Told, carry_out
+from interlock.service.desk.local_socket import listen
+from interlock.service.desk.sources import SourceKeys
+from interlock.service.desk.wire import (
     HEADER,
     NONCE_BYTES,
     REPLY_BYTES_MAX,

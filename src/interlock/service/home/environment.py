@@ -10,9 +10,9 @@ from typing import Final
 
 from interlock.core.codes import AccountKind
 from interlock.core.errors import InterlockError
-from interlock.service.home import Home
+from interlock.service.home.home import Home
+from interlock.service.home.runtime import Runtime
 from interlock.service.private import read_plain, write_private
-from interlock.service.runtime import Runtime
 
 MAINNET: Final = "mainnet"
 PAPER: Final = "paper"

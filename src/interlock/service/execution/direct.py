@@ -16,10 +16,10 @@ import msgspec
 from interlock.adapters.venue import OrderReport, OrdersReport, PositionsReport, VenueOrder, VenueRejected, VenueUnreachable
 from interlock.core.constants import NS_PER_S_FLOAT
 from interlock.core.messages import PositionAt
-from interlock.service.budget import WEIGHT_CANCEL, WEIGHT_OPEN_ORDERS, WEIGHT_ORDER, WEIGHT_POSITIONS
 from interlock.service.clock import Clock
-from interlock.service.line import Line
-from interlock.service.orderids import OrderIds
+from interlock.service.execution.budget import WEIGHT_CANCEL, WEIGHT_OPEN_ORDERS, WEIGHT_ORDER, WEIGHT_POSITIONS
+from interlock.service.execution.line import Line
+from interlock.service.execution.orderids import OrderIds
 
 _COUNT: Final = count()
 

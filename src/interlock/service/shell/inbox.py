@@ -48,7 +48,7 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
-from interlock.service.gate import Handed
+from interlock.service.shell.gate import Handed
 
 OTHERS_MAX: Final = 10_000
 REDUCING_MAX: Final = 1_000

@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Final
 
-from interlock.service.desk import RESERVED
-from interlock.service.wire import KeyUnreadable, is_source_name, read_key
+from interlock.service.desk.desk import RESERVED
+from interlock.service.desk.wire import KeyUnreadable, is_source_name, read_key
 
 READING_S: Final = 0.5
 

@@ -28,7 +28,7 @@ from interlock.core.codes import KillMode, Scope
 from interlock.core.errors import InterlockError
 from interlock.core.messages import KillReset, KillSet
 from interlock.service.api import KillStatus
-from interlock.service.home import Home
+from interlock.service.home.home import Home
 from interlock.service.private import make_directory, read_plain, sync_directory, write_private
 
 SENTINEL: Final = "sentinel"

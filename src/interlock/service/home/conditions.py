@@ -14,9 +14,9 @@ from typing import Final
 
 from interlock.core.codes import AccountKind
 from interlock.core.messages import ModeSet
-from interlock.service.home import Home
-from interlock.service.latch import KillState, Switch
-from interlock.service.runtime import Runtime, RuntimeInvalid, read_runtime
+from interlock.service.home.home import Home
+from interlock.service.home.latch import KillState, Switch
+from interlock.service.home.runtime import Runtime, RuntimeInvalid, read_runtime
 
 _OFF: Final = ("false", "0", "no", "off")
 _ON: Final = ("true", "1", "yes", "on")

@@ -9,7 +9,7 @@ from base64 import b32encode
 from hashlib import sha256
 from typing import Final
 
-from interlock.service.signing import Realm
+from interlock.service.execution.signing import Realm
 
 CLIENT_ID_CHARS_MAX: Final = 36
 """The longest name that venues take."""

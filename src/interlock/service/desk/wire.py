@@ -23,7 +23,7 @@ from msgspec import Meta
 
 from interlock.core.errors import InterlockError
 from interlock.service.api import Answer, KillStatus, Status
-from interlock.service.desk import (
+from interlock.service.desk.desk import (
     Ask,
     Beat,
     Close,

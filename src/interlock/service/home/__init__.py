@@ -1,0 +1,1 @@
+"""A gateway's folder: what is written there once, and what is read there before every opening."""
