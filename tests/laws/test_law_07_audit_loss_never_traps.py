@@ -16,8 +16,8 @@ from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import SCHEMA, Input, KillSet, Tick
 from interlock.ledger import LedgerUnwritable, read
 from interlock.ledger.fold import fold
+from interlock.service.shell import gate as gates
 from interlock.service.shell.gate import Gate, Handed
-from interlock.service.shell.shell import gate as gates
 from interlock.testing import Bench
 from interlock.testing.disk import Disk
 from lawkit import bench_under, gate_on_disk, hold

@@ -14,8 +14,8 @@ from interlock.core.codes import KillMode, Scope
 from interlock.core.messages import SCHEMA, CashFlow, Heartbeat, KillSet, PermitIssued, Quote, Step
 from interlock.ledger import LedgerUnwritable, read
 from interlock.ledger.fold import fold
+from interlock.service.shell import gate as gates
 from interlock.service.shell.gate import PermitVoid
-from interlock.service.shell.shell import gate as gates
 from interlock.testing.bench import picture
 from interlock.testing.disk import Disk
 from lawkit import bench_under

@@ -27,7 +27,7 @@ from interlock.service.execution.orderids import OrderIds
 from interlock.service.execution.signing import Realm, Role, Sealer
 from interlock.service.home.environment import EnvironmentMismatch
 from interlock.service.home.runtime import bucket
-from interlock.service.shell.shell import shell
+from interlock.service.shell import shell
 from interlock.service.shell.watch import Watcher
 from interlock.testing import journal
 from interlock.testing.auditor import Evidence, audit

@@ -26,10 +26,10 @@ from interlock.core.messages import (
 )
 from interlock.ledger.fold import fold
 from interlock.service.clock import SystemClock
+from interlock.service.shell import shell as shells
 from interlock.service.shell.gate import PermitSpent, PermitVoid
 from interlock.service.shell.inbox import Busy, Inbox, Priority
 from interlock.service.shell.shell import Shell, Unanswered, symbols_of
-from interlock.service.shell.shell import shell as shells
 from interlock.service.shell.watch import Missed
 from interlock.testing.bench import picture
 from lawkit import bench_under, decision

@@ -26,10 +26,10 @@ from interlock.core.messages import (
 from interlock.ledger import LedgerBroken, LedgerUnwritable
 from interlock.ledger.fold import fold
 from interlock.ledger.steps import read_steps
+from interlock.service.shell import shell as shells
 from interlock.service.shell.gate import EngineAway
 from interlock.service.shell.inbox import Priority
 from interlock.service.shell.shell import Unanswered, poison
-from interlock.service.shell.shell import shell as shells
 from interlock.testing.bench import picture
 from lawkit import bench_under, decision
 from shellkit import Rig, go, held_bench, running, until
