@@ -21,7 +21,8 @@ from control_kit import KEYS, Running, SmallDesk, make_home, running
 from interlock.client import Client, CommandRefused, GatewayUnreachable
 from interlock.client.line import Line
 from interlock.core.codes import Code, KillMode, Scope
-from interlock.service.desk.desk import Close, DryRun, Flatten, GetStatus, Kill, Rebase, Release, Reset, Submit, control
+from interlock.service.desk import control
+from interlock.service.desk.desk import Close, DryRun, Flatten, GetStatus, Kill, Rebase, Release, Reset, Submit
 from interlock.service.desk.local_socket import SocketInUse, SocketUnusable, connect, listen
 from interlock.service.desk.sources import SourceKeys
 from interlock.service.desk.wire import (
