@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.adapters.paper_exchange import PaperExchange
-from interlock.core.messages import Intent, Quote
+from interlock.core.messages import Intent, MarketState, Quote
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.ledger import verify
@@ -126,6 +126,7 @@ class Rig:
         market = asyncio.create_task(self._market())
         try:
             async with running(self.home, self.venue, self.setting) as self.gateway:
+                self.tell_markets()
                 if not self.at_first:
                     await self.until(self.is_informed, "the account is reconciled and prices have been heard")
                 try:
@@ -146,6 +147,13 @@ class Rig:
             if not self.silent:
                 await self.exchange.feed(self.quotes())
             await asyncio.sleep(0.02)
+
+    def tell_markets(self) -> None:
+        """Every market is an ordinary one: ranges of 1 %, no trend to speak of."""
+        now_ns = self.clock.wall_ns()
+        for symbol, price in self.prices.items():
+            state = MarketState(symbol, now_ns, atr=0.01 * price, sigma=0.01, trend_strength=0.3, score=0.8)
+            self.gateway.tell_market(state)
 
     def quotes(self) -> tuple[Quote, ...]:
         now_ns = self.clock.wall_ns()
