@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from drillkit import STEP, Rig, drilled
+from drillkit import BY_HAND, STEP, Rig, drilled
 from interlock.adapters.venue import VenueOrder
 from interlock.client import BUY, SELL, BarClosed, Client, CloseAction, CommandRefused, Intent, MarketState
 from interlock.core.codes import Code, ExitMode
@@ -217,21 +217,21 @@ def test_advice_closes_nothing_while_the_owner_lives(tmp_path: Path) -> None:
 @pytest.mark.parametrize("side", [1, -1])
 def test_a_position_opened_by_hand_is_adopted_with_a_stop_that_then_rests(side: int, tmp_path: Path) -> None:
     async def play(rig: Rig) -> None:
-        await rig.exchange.place(VenueOrder("by-hand", "BTC", side, 500))
+        await rig.exchange.place(VenueOrder(BY_HAND, "BTC", side, 500))
         await rig.until(lambda: rig.held("BTC") == side * 500 * STEP, "the gateway has learnt of it")
         assert not rig.gateway.status().positions[0].managed
         price = rig.prices["BTC"]
         code, said = await command(rig, "adopt", "BTC", "--stop", str(price * (1.0 + 0.05 * side)), "--strategy", "trend")
-        assert code == 2, said
+        assert code == 1, said
         assert f"is {'long: its stop lies below' if side > 0 else 'short: its stop lies above'} the mark" in said
-        assert "one of" in (await command(rig, "adopt", "BTC", "--stop", "1"))[1]
+        assert "the policy has mean, trend" in (await command(rig, "adopt", "BTC", "--stop", "1"))[1]
         stop = round(price * (1.0 - 0.05 * side), 2)
         code, said = await command(rig, "adopt", "BTC", "--stop", str(stop), "--strategy", "trend", "--by", "alice")
         assert code == 0, said
         await rig.until(lambda: rig.is_quiet("BTC"), "its stop rests at the venue")
         (resting,) = [p for p in rig.permits("BTC") if is_stop(p)]
         assert (resting.trigger_price, resting.steps) == (stop, 500)
-        assert (await command(rig, "adopt", "BTC", "--stop", str(stop), "--strategy", "trend"))[0] == 2
+        assert (await command(rig, "adopt", "BTC", "--stop", str(stop), "--strategy", "trend"))[0] == 1
 
     drilled(tmp_path, play, changes=EXITS_ON)
 

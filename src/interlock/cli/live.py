@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from interlock.cli.output import utc
-from interlock.core.codes import AccountKind, TradingState
+from interlock.cli.way_out import owner_text
+from interlock.core.codes import AccountKind, Code, TradingState
 from interlock.core.stops import STOP_NAME
 from interlock.core.wording import money, share
 from interlock.service.api import DecisionStatus, FloorStatus, LimitStatus, PositionStatus, Status
@@ -31,6 +32,7 @@ def page(status: Status, currency: str, width: int, note: str = "") -> Renderabl
     parts += [_floors(status.floors, wide=wide)] if status.floors else []
     parts += [_limits(status.limits, wide=wide)] if status.limits else []
     parts += [_positions(status.positions, wide=wide)]
+    parts += [Text(f"Exits: {owner_text(status.exits)}", style="bold yellow" if status.exits.succeeded else "dim")]
     parts += [_locks(status)] if status.locks else []
     parts += [_decisions(status.decisions, wide=wide)]
     if note:
@@ -47,7 +49,7 @@ def line(status: Status, currency: str) -> str:
 
 def decision_line(decision: DecisionStatus) -> str:
     """One decision in one line, for a log."""
-    answer = "allowed" if decision.granted_steps else f"denied {decision.headline}"
+    answer = "allowed" if decision.headline == Code.ALLOWED or decision.granted_steps else f"denied {decision.headline}"
     return f"{utc(decision.at_ns)}  {_order(decision)}  {answer}  {decision.why}"
 
 
@@ -127,7 +129,7 @@ def _positions(positions: tuple[PositionStatus, ...], *, wide: bool) -> Renderab
     if not positions:
         return Text("No position.", style="dim")
     prices = (("Entry", "right"), ("Mark", "right")) if wide else ()
-    columns = (("P&L", "right"), ("Stop", "right"), ("At the venue", ""))
+    columns = (("P&L", "right"), ("R", "right"), ("K", "right"), ("Stop", "right"), ("At the venue", ""), ("Next exit", ""))
     table = _table("Positions", ("Symbol", ""), ("Side", ""), ("Quantity", "right"), *prices, *columns)
     for each in positions:
         stop = "flattening" if each.flattening else each.stop_state
@@ -138,10 +140,20 @@ def _positions(positions: tuple[PositionStatus, ...], *, wide: bool) -> Renderab
             _unknown_or(each.quantity, f"{each.quantity:,.10g}"),
             *(told if wide else ()),
             money(each.pnl),
+            _unknown_or(each.r, f"{each.r:+.2f}", ""),
+            _unknown_or(each.score, f"{each.score:.2f}", ""),
             _unknown_or(each.stop_price, f"{each.stop_price:,.8g}", "none"),
             Text(stop, style="bold red" if each.stop_state == "missing" else ""),
+            _next(each),
         )
     return table
+
+
+def _next(position: PositionStatus) -> Text:
+    """What closes next if the market goes the position's way, or that nobody looks after it."""
+    if not position.managed:
+        return Text("not ours: adopt it", style="yellow")
+    return Text(f"{position.next_rung} at {position.next_price:,.8g}" if position.next_rung else "")
 
 
 def _locks(status: Status) -> Table:
@@ -158,8 +170,9 @@ def _decisions(decisions: tuple[DecisionStatus, ...], *, wide: bool) -> Renderab
     table = _table("Last decisions", ("At", ""), ("Order", ""), ("Answer", ""), *((("Why", ""),) if wide else ()))
     for each in decisions[:DECISIONS_SHOWN]:
         whole = each.granted_steps == each.requested_steps
-        answer = "allowed" if whole and each.granted_steps else "allowed in part" if each.granted_steps else each.headline
-        style = "green" if whole and each.granted_steps else "yellow" if each.granted_steps else "red"
+        allowed = whole and each.headline == Code.ALLOWED
+        answer = "allowed" if allowed else "allowed in part" if each.granted_steps else each.headline
+        style = "green" if allowed else "yellow" if each.granted_steps else "red"
         why = (each.why,) if wide else ()
         table.add_row(utc(each.at_ns)[11:19], _order(each), Text(answer, style=style), *why)
     return table

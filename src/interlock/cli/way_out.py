@@ -1,0 +1,130 @@
+"""The way out on a terminal: who acts, what is known of a position, and each rule with how far it is."""
+
+from collections.abc import Iterator
+from math import isnan
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from interlock.cli.output import utc
+from interlock.core.codes import CloseAction
+from interlock.core.exits.explain import Condition, ExitOwner, ExitView, Pursuit, RuleView
+from interlock.core.wording import measured, money
+
+_FORMATS: Final = {"price": ",.8g", "money": ",.2f", "x": ",.3f", "frac": ".4g", "count": ".0f"}
+_PROSE_S: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+
+
+def owner_text(owner: ExitOwner) -> str:
+    """Who acts on exits, and whether the owner is heard, in one sentence."""
+    if owner.owner == "any":
+        return "the built-in rules, and every source that may close"
+    heard = f"silent for {lasting(owner.silent_s)}, limit {lasting(owner.silent_s_max)}"
+    if owner.succeeded:
+        return f"the built-in rules act in place of {owner.owner}, which was {heard}"
+    both = " and the built-in rules" if owner.builtin_acts else ""
+    return f"{owner.owner}{both} ({owner.mode.value}), {'alive' if owner.alive else heard}"
+
+
+def lasting(seconds: float) -> str:
+    """A length of time as a person reads it: "42 s", "1.5 h"."""
+    if isnan(seconds):
+        return "an unknown time"
+    length, unit = next(((length, unit) for length, unit in _PROSE_S if abs(seconds) >= length), (1.0, "s"))
+    return f"{seconds / length:.3g} {unit}"
+
+
+def show_exit(console: Console, view: ExitView) -> None:
+    """One position's way out is on the console."""
+    kind = "long" if view.side > 0 else "short" if view.side < 0 else "unknown"
+    whose = f" for {view.strategy}" if view.strategy else ""
+    console.rule(f"{view.symbol} {kind} {_number(view.quantity, ',.10g')}{whose}", align="left")
+    if view.problem:
+        console.print(Text(f"No rule is asked: {view.problem}.", style="bold yellow"))
+    facts = Table.grid(padding=(0, 2))
+    for name, text in _facts(view):
+        facts.add_row(Text(name, style="dim"), Text(text))
+    console.print(facts)
+    console.print(_rules(view.rules))
+
+
+def _facts(view: ExitView) -> Iterator[tuple[str, str]]:
+    said = view.harvest
+    yield "entry", f"{_price(view.entry)}, {lasting(view.age_s)} ago; largest quantity {_number(view.largest, ',.10g')}"
+    yield "mark", f"{_price(view.mark)}, {lasting(view.mark_age_s)} old"
+    yield "stop", f"{_price(view.stop, 'none')}, at first {_price(view.first_stop, 'none')}"
+    yield "target", _price(view.target, "none")
+    yield "P&L", f"{money(view.pnl)}, costs {money(said.cost)}, at risk {money(said.risk)}: R {_number(said.r, '.3f')}"
+    parts = (("flip", said.flip), ("spike", said.spike), ("drop", said.drop), ("age", said.age))
+    yield "K", f"{_number(said.score, '.4f')} of " + ", ".join(f"{name} {_number(part, '.3g')}" for name, part in parts)
+    yield "market", f"{_market(view)}, {lasting(view.regime_age_s)} old"
+    if view.pursued is not None:
+        yield "pursued", _pursued(view.pursued)
+
+
+def _market(view: ExitView) -> str:
+    now, entry = view.market, view.market_at_entry
+    pairs = (
+        ("regime", measured(now.regime, "regime"), measured(entry.regime, "regime")),
+        ("ATR", _price(now.atr), _price(entry.atr)),
+        ("sigma", _number(now.sigma, ".4g"), _number(entry.sigma, ".4g")),
+        ("strength", _number(now.trend_strength, ".3g"), _number(entry.trend_strength, ".3g")),
+    )
+    return ", ".join(f"{name} {new} (entry {old})" for name, new, old in pairs)
+
+
+def _pursued(pursued: Pursuit) -> str:
+    orders = f"{pursued.orders} order{'' if pursued.orders == 1 else 's'} under way"
+    following = f", next attempt {utc(pursued.next_ns)}" if pursued.next_ns else ""
+    why = f" ({pursued.flatten})" if pursued.flatten else ""
+    return f"{pursued.rung}{why}: down to {_number(pursued.left, ',.10g')}, {orders}{following}"
+
+
+def _rules(rules: tuple[RuleView, ...]) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name, side in (("Rule", "left"), ("Closes", "right"), ("Reads", "left")):
+        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+    for name in ("Now", "Acts at", "Distance", "Mark", "Move"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=False)
+    for rule in rules:
+        for number, condition in enumerate(rule.conditions):
+            head = (rule.rung.value, _closes(rule)) if number == 0 else ("", "")
+            table.add_row(*head, *_condition(condition), _state(rule) if number == 0 else "", style=_style(rule))
+    return table
+
+
+def _condition(condition: Condition) -> tuple[str, ...]:
+    form = _FORMATS[condition.unit]
+    figures = (condition.value, condition.threshold, condition.distance)
+    move = "" if isnan(condition.move_frac) else f"{condition.move_frac:+.2%}"
+    price = "" if isnan(condition.price) else _price(condition.price)
+    reads = "idle bars" if condition.unit == "count" else condition.reads
+    return reads, *(_number(each, form) for each in figures), price, move
+
+
+def _closes(rule: RuleView) -> str:
+    return "stop" if rule.close is CloseAction.NONE else f"{rule.close.value} %"
+
+
+def _state(rule: RuleView) -> str:
+    if not rule.on:
+        return "off"
+    state = "fired" if rule.fired else "acts now" if rule.met else "waits"
+    stop = f", stop to {_price(rule.stop)}" if rule.met and not isnan(rule.stop) else ""
+    return f"{state}{stop}" + (f"; {rule.note}" if rule.note else "")
+
+
+def _style(rule: RuleView) -> str:
+    return "dim" if not rule.on or rule.fired else "bold yellow" if rule.met else ""
+
+
+def _price(price: float, unknown: str = "unknown") -> str:
+    return _number(price, ",.8g", unknown)
+
+
+def _number(number: float, form: str, unknown: str = "unknown") -> str:
+    return unknown if isnan(number) else format(number, form)
