@@ -9,12 +9,15 @@ from interlock.cli.check import engine_at
 from interlock.cli.gateway import UNREACHABLE, HomeOption, asking, found, operator, who
 from interlock.cli.kill import JsonOption
 from interlock.cli.operate import NamedBy, say
-from interlock.cli.output import Mistake, failures, out, show_json, utc
-from interlock.cli.way_out import owner_text, show_exit
+from interlock.cli.output import Mistake, failures, out, progress, show_json, utc
+from interlock.cli.records import ledger_end, opened_ledger
+from interlock.cli.way_out import owner_text, show_comparison, show_exit
 from interlock.client import GatewayUnreachable
 from interlock.core.exits.explain import exit_owner, explain_exits
+from interlock.ledger.steps import read_steps
 from interlock.service.api import Exits
 from interlock.service.desk.desk import NameOwner
+from interlock.study.exits import compare_exits
 
 app = typer.Typer(help="The way out: each rule with how far it is, who acts, and what another hand would have done.")
 
@@ -86,6 +89,41 @@ def _recorded(place: Path | None, at: str | None) -> Exits:
     assert place is not None
     engine, at_ns = engine_at(place, at)
     return Exits(at_ns, exit_owner(engine.state, at_ns), explain_exits(engine.state, at_ns))
+
+
+@app.command()
+def compare(
+    symbol: Annotated[str | None, typer.Argument(help="Only its positions.")] = None,
+    *,
+    ledger: Annotated[Path | None, typer.Option(help="A ledger's directory.", exists=True, file_okay=False)] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Compare the exits that were made with those that the built-in rules advised, on the same positions.
+
+    Needs positions that were held while the policy's `exits.mode` was `advisory`. What was made is told at its fills, what
+    was advised at the marks of its instants; both before fees. What the rules would still have held when a position ended
+    counts at its last price. R is profit in units of the position's first risk.
+
+    For example:
+
+        interlock exits compare
+        interlock exits compare BTCUSDT --home interlock-home
+        interlock exits compare --ledger ledger/ --json
+
+    Exit codes: 0 compared, 2 bad input or no such home, 3 the ledger cannot be read.
+    """
+    if home is not None and ledger is not None:
+        raise typer.BadParameter("name --home or --ledger, not both")
+    with failures():
+        directory = opened_ledger(ledger or found(home).ledger)
+        with progress("reading", ledger_end(directory)) as bar:
+            told = compare_exits(bar.along(read_steps(directory)), symbol)
+        if as_json:
+            show_json(told)
+        else:
+            show_comparison(out(), told)
 
 
 @app.command()

@@ -1,6 +1,7 @@
-"""The way out on a terminal: who acts, what is known of a position, and each rule with how far it is."""
+"""The way out on a terminal: who acts, how far each rule is, and what two hands made of the same positions."""
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from math import isnan
 from typing import Final
 
@@ -13,6 +14,7 @@ from interlock.cli.output import utc
 from interlock.core.codes import CloseAction
 from interlock.core.exits.explain import Condition, ExitOwner, ExitView, Pursuit, RuleView
 from interlock.core.wording import measured, money
+from interlock.study.exits import Comparison, Exit, ExitsCompared, Hand
 
 _FORMATS: Final = {"price": ",.8g", "money": ",.2f", "x": ",.3f", "frac": ".4g", "count": ".0f"}
 _PROSE_S: Final = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
@@ -120,6 +122,57 @@ def _state(rule: RuleView) -> str:
 
 def _style(rule: RuleView) -> str:
     return "dim" if not rule.on or rule.fired else "bold yellow" if rule.met else ""
+
+
+# ---------------------------------------------------------------- two hands
+
+
+def show_comparison(console: Console, told: Comparison) -> None:
+    """Each position with both hands side by side, and the sums, are on the console."""
+    for position in told.positions:
+        console.print(_compared(position))
+    if not told.compared:
+        advice = 'no position has ended while the policy had `exits.mode = "advisory"` and exit rules on'
+        console.print(Text(f"Nothing to compare: {advice}.", style="yellow"))
+        return
+    difference = told.builtin_money - told.acting_money
+    sums = Table(title=f"{told.compared} positions", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for name in ("", "R", "Money"):
+        sums.add_column(name, justify="right" if name else "left")
+    sums.add_row("as made", f"{told.acting_r:+.2f}", money(told.acting_money))
+    sums.add_row("built-in rules", f"{told.builtin_r:+.2f}", money(told.builtin_money))
+    sums.add_row("difference", f"{told.builtin_r - told.acting_r:+.2f}", money(difference), style="bold")
+    console.print(sums)
+
+
+def _compared(position: ExitsCompared) -> Table:
+    kind = "long" if position.side > 0 else "short"
+    until = utc(position.closed_ns) if position.closed_ns else "still open"
+    title = (
+        f"{position.symbol} {kind} {position.quantity:,.10g} at {_price(position.entry)}, at risk {money(position.risk)}\n"
+        f"{utc(position.opened_ns)} to {until}"
+    )
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name in ("As made", "R", "Money", "Built-in rules", "R", "Money"):
+        table.add_column(name, justify="right" if name in ("R", "Money") else "left")
+    rules = position.builtin
+    for made, advised in zip_longest(position.acting.exits, rules.exits if rules is not None else ()):
+        table.add_row(*_exit(made, whose=True), *_exit(advised, whose=False))
+    table.add_section()
+    table.add_row(*_sum(position.acting), *(_sum(rules) if rules is not None else ("not asked for advice", "", "")))
+    return table
+
+
+def _exit(made: Exit | None, *, whose: bool) -> tuple[str, str, str]:
+    if made is None:
+        return "", "", ""
+    by = f" by {made.by}" if whose and made.by != made.rung else ""
+    what = f"{utc(made.at_ns)[11:19]} {made.rung}{by}: {made.quantity:,.10g} at {_price(made.price)}"
+    return what, _number(made.r, "+.2f"), money(made.money)
+
+
+def _sum(hand: Hand) -> tuple[str, str, str]:
+    return "", _number(hand.r, "+.2f"), money(hand.money)
 
 
 def _price(price: float, unknown: str = "unknown") -> str:
