@@ -52,14 +52,14 @@ def explain(
         chosen = _choice(which, intent, last=last, denied=denied)
         directory = opened_ledger(ledger or found(home).ledger)
         with progress("reading", ledger_end(directory)) as bar:
-            found = _found(decisions(bar.along(read_steps(directory))), chosen, keep=1 if last else _SHOWN_MAX)
-        if not found:
+            picked = _found(decisions(bar.along(read_steps(directory))), chosen, keep=1 if last else _SHOWN_MAX)
+        if not picked:
             raise Mistake("no such decision is in this ledger; `interlock ledger stats` says what is")
         if as_json:
-            show_json([_row(each) for each in found])
+            show_json([_row(each) for each in picked])
             return
         console = out()
-        for each in found:
+        for each in picked:
             console.rule(f"step {each.step.seq}, {utc(each.step.at_ns)}", align="left")
             explanation = explained(each.decision, each.limits, at_ns=each.step.at_ns, currency=each.currency)
             show_explanation(console, explanation, each.currency, every=every)

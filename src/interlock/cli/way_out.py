@@ -50,7 +50,12 @@ def show_exit(console: Console, view: ExitView) -> None:
     for name, text in _facts(view):
         facts.add_row(Text(name, style="dim"), Text(text))
     console.print(facts)
-    console.print(_rules(view.rules))
+    on = tuple(rule for rule in view.rules if rule.on)
+    if on:
+        console.print(_rules(on))
+    off = ", ".join(rule.rung.value for rule in view.rules if not rule.on)
+    if off:
+        console.print(Text(f"Off in the policy: {off}.", style="dim"))
 
 
 def _facts(view: ExitView) -> Iterator[tuple[str, str]]:
@@ -87,25 +92,32 @@ def _pursued(pursued: Pursuit) -> str:
 
 def _rules(rules: tuple[RuleView, ...]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for name, side in (("Rule", "left"), ("Closes", "right"), ("Reads", "left")):
+    for name, side in (("Exit", "left"), ("Closes", "right"), ("Now", "right"), ("Acts at", "right"), ("Away", "right")):
         table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
-    for name in ("Now", "Acts at", "Distance", "Mark", "Move"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=False)
+    table.add_column("")
     for rule in rules:
         for number, condition in enumerate(rule.conditions):
-            head = (rule.rung.value, _closes(rule)) if number == 0 else ("", "")
-            table.add_row(*head, *_condition(condition), _state(rule) if number == 0 else "", style=_style(rule))
+            first = number == 0
+            head, state = ((rule.rung.value, _closes(rule)), _state(rule)) if first else (("", ""), "")
+            table.add_row(*head, *_condition(condition), state, style=_style(rule))
     return table
 
 
-def _condition(condition: Condition) -> tuple[str, ...]:
+def _condition(condition: Condition) -> tuple[str, str, str]:
+    """What is read, where the rule acts, and how far that is: as a move of the mark where it is one."""
     form = _FORMATS[condition.unit]
-    figures = (condition.value, condition.threshold, condition.distance)
-    move = "" if isnan(condition.move_frac) else f"{condition.move_frac:+.2%}"
-    price = "" if isnan(condition.price) else _price(condition.price)
     reads = "idle bars" if condition.unit == "count" else condition.reads
-    return reads, *(_number(each, form) for each in figures), price, move
+    away = f"{condition.move_frac:+.2%}"
+    if isnan(condition.move_frac):
+        away = _number(condition.distance, f"+{form}", "")
+    return f"{reads} {_number(condition.value, form, '?')}", _acts_at(condition, form), away
+
+
+def _acts_at(condition: Condition, form: str) -> str:
+    threshold = _number(condition.threshold, form, "unknown")
+    if condition.unit == "price" or isnan(condition.price):
+        return threshold
+    return f"{threshold} = {_number(condition.price, ',.7g')}"
 
 
 def _closes(rule: RuleView) -> str:
@@ -113,15 +125,13 @@ def _closes(rule: RuleView) -> str:
 
 
 def _state(rule: RuleView) -> str:
-    if not rule.on:
-        return "off"
-    state = "fired" if rule.fired else "acts now" if rule.met else "waits"
-    stop = f", stop to {_price(rule.stop)}" if rule.met and not isnan(rule.stop) else ""
-    return f"{state}{stop}" + (f"; {rule.note}" if rule.note else "")
+    state = "fired" if rule.fired else "acts now" if rule.met else ""
+    stop = f"stop to {_price(rule.stop)}" if rule.met and not isnan(rule.stop) else ""
+    return "; ".join(filter(None, (state, stop, rule.note)))
 
 
 def _style(rule: RuleView) -> str:
-    return "dim" if not rule.on or rule.fired else "bold yellow" if rule.met else ""
+    return "dim" if rule.fired else "bold yellow" if rule.met else ""
 
 
 # ---------------------------------------------------------------- two hands

@@ -42,6 +42,10 @@ third = "4 x"
 """
 
 
+def near(number: float) -> Any:
+    return pytest.approx(number)
+
+
 def bench(toml: str = "", **options: Any) -> Bench:
     made = open_bench(policy=make_policy("layered@1", toml=(ADVISED, toml)), **options)
     made.send(Heartbeat("exit"))
@@ -70,7 +74,7 @@ def one(made: Bench) -> ExitsCompared:
 
 
 def short(exits: tuple[Exit, ...]) -> list[tuple[str, float, float, float, float]]:
-    return [(e.rung, e.quantity, pytest.approx(e.price), pytest.approx(e.r), pytest.approx(e.money)) for e in exits]
+    return [(e.rung, e.quantity, near(e.price), near(e.r), near(e.money)) for e in exits]
 
 
 @pytest.mark.parametrize("side", [1, -1])
@@ -80,7 +84,7 @@ def test_the_owner_takes_all_where_the_rules_would_have_taken_parts(side: int) -
     made.mark("BTC", 100.0 + 4.0 * side)
     owner_closes(made, CloseAction.FULL_CLOSE, 100.0 + 5.0 * side, side=-side)
     told = one(made)
-    assert (told.side, told.quantity, told.entry, told.risk) == (side, 10.0, 100.0, pytest.approx(20.0))
+    assert (told.side, told.quantity, told.entry, told.risk) == (side, 10.0, 100.0, near(20.0))
     assert short(told.acting.exits) == [("own", 10.0, 100.0 + 5.0 * side, 2.5, 50.0)]
     assert told.acting.exits[0].by == "exit"
     assert told.builtin is not None
@@ -89,10 +93,10 @@ def test_the_owner_takes_all_where_the_rules_would_have_taken_parts(side: int) -
         ("partial_50", 2.5, 100.0 + 4.0 * side, 0.5, 10.0),
         (HELD, 5.0, 100.0 + 5.0 * side, 1.25, 25.0),
     ]
-    assert (told.builtin.money, told.builtin.r) == (pytest.approx(41.25), pytest.approx(2.0625))
+    assert (told.builtin.money, told.builtin.r) == (near(41.25), near(2.0625))
     total = compare_exits(made.steps)
-    assert (total.compared, total.acting_money, total.builtin_money) == (1, pytest.approx(50.0), pytest.approx(41.25))
-    assert (total.acting_r, total.builtin_r) == (pytest.approx(2.5), pytest.approx(2.0625))
+    assert (total.compared, total.acting_money, total.builtin_money) == (1, near(50.0), near(41.25))
+    assert (total.acting_r, total.builtin_r) == (near(2.5), near(2.0625))
 
 
 def test_the_rules_close_at_the_stop_that_they_would_have_moved() -> None:
@@ -104,7 +108,7 @@ def test_the_rules_close_at_the_stop_that_they_would_have_moved() -> None:
     told = one(made)
     assert told.builtin is not None
     assert short(told.builtin.exits) == [("partial_50", 5.0, 106.5, 1.625, 32.5), ("stop", 5.0, 100.9, 0.225, 4.5)]
-    assert told.acting.money == pytest.approx(-10.0)
+    assert told.acting.money == near(-10.0)
 
 
 def test_the_owner_closed_first_and_the_advice_counts_all_the_same() -> None:
@@ -126,10 +130,10 @@ def test_an_addition_makes_the_position_larger_for_both() -> None:
     filled(made, made.send(made.intent("BTC", 1, quantity=10.0, stop_price=98.0)), 104.0)
     owner_closes(made, CloseAction.FULL_CLOSE, 104.0)
     told = one(made)
-    assert (told.quantity, told.entry) == (20.0, pytest.approx(102.0))
-    assert told.acting.money == pytest.approx(40.0)
+    assert (told.quantity, told.entry) == (20.0, near(102.0))
+    assert told.acting.money == near(40.0)
     assert told.builtin is not None
-    assert told.builtin.money == pytest.approx(40.0)
+    assert told.builtin.money == near(40.0)
 
 
 def test_what_is_closed_outside_the_gate_is_told_at_the_mark() -> None:
@@ -171,9 +175,7 @@ def test_without_advice_there_is_nothing_to_compare() -> None:
     told = one(made)
     assert told.builtin is None
     assert told.closed_ns == 0
-    assert [(each.rung, each.by, each.price) for each in told.acting.exits] == [
-        ("partial_25", "exits", pytest.approx(102.4))
-    ]
+    assert [(each.rung, each.by, each.price) for each in told.acting.exits] == [("partial_25", "exits", near(102.4))]
     assert compare_exits(made.steps).compared == 0
 
 
@@ -193,7 +195,7 @@ def test_without_a_stop_r_is_unknown_and_money_is_not() -> None:
     owner_closes(made, CloseAction.FULL_CLOSE, 101.0)
     told = one(made)
     assert isnan(told.acting.r)
-    assert told.acting.money == pytest.approx(10.0)
+    assert told.acting.money == near(10.0)
 
 
 def test_an_adopted_position_has_the_risk_of_its_stop() -> None:
@@ -203,7 +205,7 @@ def test_an_adopted_position_has_the_risk_of_its_stop() -> None:
     made.mark("BTC", 101.0)
     owner_closes(made, CloseAction.FULL_CLOSE, 101.0)
     told = one(made)
-    assert (told.strategy, told.risk) == ("trend", pytest.approx(20.0))
+    assert (told.strategy, told.risk) == ("trend", near(20.0))
 
 
 def test_one_symbol_is_picked() -> None:
