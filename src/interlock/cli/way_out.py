@@ -53,6 +53,9 @@ def show_exit(console: Console, view: ExitView) -> None:
     on = tuple(rule for rule in view.rules if rule.on)
     if on:
         console.print(_rules(on))
+    for rule in on:
+        if rule.note:
+            console.print(Text(f"{rule.rung.value}: {rule.note}", style="dim"))
     off = ", ".join(rule.rung.value for rule in view.rules if not rule.on)
     if off:
         console.print(Text(f"Off in the policy: {off}.", style="dim"))
@@ -127,7 +130,7 @@ def _closes(rule: RuleView) -> str:
 def _state(rule: RuleView) -> str:
     state = "fired" if rule.fired else "acts now" if rule.met else ""
     stop = f"stop to {_price(rule.stop)}" if rule.met and not isnan(rule.stop) else ""
-    return "; ".join(filter(None, (state, stop, rule.note)))
+    return ", ".join(filter(None, (state, stop)))
 
 
 def _style(rule: RuleView) -> str:
