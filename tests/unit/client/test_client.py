@@ -333,5 +333,6 @@ def test_markets_are_told_and_exits_are_read(gateway: Running) -> None:
         client.tell_market(state)
         client.tell_market(bar)
         told = client.exits()
-    assert [event.atr if isinstance(event, MarketState) else event for _, event in gateway.desk.acts] == [12.0, bar]
+    assert gateway.desk.heard[1:] == [("bot", bar)]
+    assert [(source, event.symbol) for source, event in gateway.desk.heard] == [("bot", "GOLD")] * 2
     assert (told.owner.owner, told.positions) == ("any", ())
