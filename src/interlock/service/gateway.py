@@ -54,6 +54,8 @@ DECISIONS_KEPT: Final = 50
 DECISIONS_SHOWN: Final = 10
 TROUBLE_NS: Final = 60 * NS_PER_S
 """How long a trouble that was told once is shown."""
+TROUBLES_KEPT: Final = 100
+"""Of more that are told within that time the newest are shown."""
 LATCH_S_MAX: Final = 2.0
 """How long the kill latch is waited for before the engine is told all the same."""
 
@@ -364,7 +366,10 @@ class Gateway:
 
     def trouble(self, what: str) -> None:
         """Somebody should know; it is shown for a while."""
+        self._told.pop(what, None)
         self._told[what] = self._clock.wall_ns()
+        if len(self._told) > TROUBLES_KEPT:
+            del self._told[next(iter(self._told))]
 
     def _last_decisions(self) -> Iterable[DecisionStatus]:
         shown = [self._decisions[number] for number in range(min(DECISIONS_SHOWN, len(self._decisions)))]

@@ -13,6 +13,7 @@ from interlock.core.locks import trading_state
 from interlock.core.messages import Intent, KillReset, KillSet, Output, PermitIssued, Quarantined
 from interlock.ledger.errors import LedgerUnwritable
 from interlock.service.execution.spent import SpentStore, SpentStoreUnwritable
+from interlock.service.gateway import TROUBLES_KEPT
 from interlock.service.home.home import Home
 from interlock.service.home.latch import KillLatch
 from interlock.service.shell.shell import Unanswered
@@ -277,6 +278,24 @@ def test_a_flattening_for_which_there_is_no_room_in_the_ledger_goes_past_the_eng
             assert (await premises.venue.truth.positions()).positions == ()
             await asyncio.sleep(1.2)
             assert any("too much waits" in each for each in gateway.status().troubles)
+
+    premises = Premises(tmp_path)
+    play(story)
+
+
+# ---------------------------------------------------------------- what is told
+
+
+def test_of_many_troubles_that_nobody_asks_after_the_newest_are_kept(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with premises.open() as gateway:
+            for number in range(2 * TROUBLES_KEPT):
+                gateway.trouble(f"trouble {number}")
+                gateway.trouble("again and again")
+            assert len(gateway._told) == TROUBLES_KEPT
+            shown = gateway.status().troubles
+            assert {"again and again", f"trouble {2 * TROUBLES_KEPT - 1}"} <= set(shown)
+            assert "trouble 0" not in shown
 
     premises = Premises(tmp_path)
     play(story)
