@@ -5,8 +5,8 @@ Its rules:
 
 1. It believes nothing but sealed permits and its own spent-set. A permit is spent before anything is said or done about
    it, also when it is then given back, so that two copies of one permit come to one order at most.
-2. An opening leaves only on proof: no kill, margin leverage as permitted, room in the venue's limits, spent on disk, and
-   allowed by the engine in the very step in which it goes. It is sent once.
+2. An opening leaves only on proof: room in the venue's limits, margin leverage as permitted, spent on disk, no kill as
+   read behind that, and allowed by the engine in the very step in which it goes. It is sent once.
 3. A reducing order waits for nothing that can hang: a spent-set or a latch that does not answer in time is done without,
    and so is an engine that is away. What then bounds it is the position as last reconciled, closes under way, and
    reduce-only at the venue. Only an operator's freeze keeps it back, and that not from the operator.
