@@ -70,7 +70,7 @@ bench: $(DEV)  ## Measure side by side and print ratios
 search: $(DEV)  ## Let the property tests look for other examples than the ones they always try
 	HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -n auto --maxprocesses 8 tests/laws tests/guards tests/unit
 
-soak: $(DEV)  ## Run for an hour what grows only slowly: a million intents through the gateway
+soak: $(DEV)  ## Run for hours what shows only in the long run: a million intents, more seeds of the long suites
 	$(BIN)/python -m pytest -n 2 -m soak
 
 sim: $(DEV)  ## Run one simulated history with faults, every law checked: make sim seed=7
