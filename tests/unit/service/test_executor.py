@@ -901,7 +901,7 @@ def test_a_direct_close_needs_neither_engine_nor_spent_set_nor_latch(tmp_path: P
             rig.store.fails.add("spend")
             rig.venue.held |= {"BTC": 10, "ETH": -4}
             result = await rig.executor.close_directly("BTC", "alice")
-            assert (result.flat, result.by, result.problems) == (True, "alice", ())
+            assert (result.flat, result.problems) == (True, ())
             message = await rig.hear()
             assert message == PositionsReported((PositionAt("ETH", -4, 100.0),), 1)
             assert rig.ids.permit_in(rig.venue.placed[0].client_id) is None
