@@ -74,6 +74,11 @@ ACCOUNT_WARNINGS: Final = (
 RUNGS: Final = tuple(Rung)
 """Rungs that a position remembers; each has a bit in `SymbolRow.rungs`. Append only."""
 
+VOLUNTARY: Final = frozenset(
+    {Rung.TARGET, Rung.TAKE_PROFIT, Rung.TIME, Rung.REGIME, Rung.PARTIAL_25, Rung.PARTIAL_50, Rung.PARTIAL_75}
+)
+"""Rungs of the built-in rules that wait while a firm forbids closing: nothing is unprotected without them."""
+
 
 class Row(msgspec.Struct, array_like=True, gc=False):
     """Base of all rows."""
@@ -214,7 +219,8 @@ class SymbolRow(Row, array_like=True):
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
-    `advised` are bits of `RUNGS`. While `exit_left` >= 0 the position is to be reduced to so many steps.
+    `advised` are bits of `RUNGS`. While `exit_left` >= 0 the position is to be reduced to so many steps; where `exit_waits`
+    is 1.0 that can wait for the end of an interval of `blackouts`, in which the firm forbids closing.
     """
 
     limits: int = -1
@@ -307,6 +313,8 @@ class SymbolRow(Row, array_like=True):
     exit_attempts: int = 0
     exit_next_ns: int = 0
     score_unknown: float = 0.0
+    exit_waits: float = 0.0
+    blackouts: tuple[tuple[int, int], ...] = ()
 
 
 class StrategyRow(Row, array_like=True):

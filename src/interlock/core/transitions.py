@@ -397,6 +397,7 @@ def on_episode(r: SymbolRow, managed: float, now_ns: int, fresh: float) -> None:
     r.rungs = 0
     r.advised = 0
     r.exit_left = -1
+    r.exit_waits = 0.0
     r.exit_attempts = 0
     r.exit_next_ns = 0
     r.score_unknown = 0.0

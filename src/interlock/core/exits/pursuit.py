@@ -17,7 +17,7 @@ from interlock.core.exits.kernel import tightened
 from interlock.core.exits.rules import is_beyond
 from interlock.core.exits.watch import held_of, propose
 from interlock.core.legs import closing_steps, decide_reducing, deny, halting
-from interlock.core.measure import session_of
+from interlock.core.measure import blackout_of, session_of
 from interlock.core.messages import Decision, Intent
 from interlock.core.state import RUNGS, State, SymbolRow
 from interlock.core.transitions import patience_s
@@ -35,6 +35,8 @@ def pursue(agenda: Agenda, since_ns: int) -> None:
         r = state.symbols[index]
         waits = since_ns <= agenda.at_ns < r.exit_next_ns
         if r.exit_left < 0 or r.position == 0 or r.known != 1.0 or r.goal or waits:
+            continue
+        if r.exit_waits == 1.0 and blackout_of(r, agenda.at_ns)[0]:
             continue
         if session_of(state, index, agenda.at_ns)[0] == 0.0 or _in_doubt(agenda, r, exit_name(state, index, r.exit_rung)):
             continue
@@ -110,7 +112,8 @@ def _decide_entitled(agenda: Agenda, intent: Intent, index: int) -> None:
     side = -float(intent.side)
     held_stop = nan if intent.source == OPERATOR else r.stop_price
     stop = tightened(side, held_stop, intent.stop_price)
-    fired = intent.rung in RUNGS and r.rungs >> RUNGS.index(intent.rung) & 1
+    waiting = r.exit_waits == 1.0 and r.exit_rung == intent.rung
+    fired = intent.rung in RUNGS and r.rungs >> RUNGS.index(intent.rung) & 1 and not waiting
     action = CloseAction.NONE if fired else intent.close
     held = held_of(state, index, state.exit_limits(r), agenda.at_ns)
     if held is not None and is_beyond(-side, held.mark, stop):

@@ -19,6 +19,7 @@ from interlock.core.messages import (
     Adopted,
     Amend,
     BarClosed,
+    BlackoutSet,
     CalendarSet,
     Cancel,
     CashFlow,
@@ -73,6 +74,7 @@ class Priority(IntEnum):
 _PRIORITIES: Final[dict[type, Priority]] = {
     AccountOpened: Priority.OPERATOR,
     CalendarSet: Priority.OPERATOR,
+    BlackoutSet: Priority.OPERATOR,
     FlattenSet: Priority.OPERATOR,
     InstrumentSet: Priority.OPERATOR,
     KillReset: Priority.OPERATOR,
