@@ -172,10 +172,10 @@ def on_quote(
     r.doubt = 0.0
 
 
-def on_extremes(r: SymbolRow, high: float, low: float) -> None:
-    """The row holds the extremes of the interval, the mark itself where none were told."""
-    r.high = high if high >= r.mark else r.mark
-    r.low = low if 0.0 < low <= r.mark else r.mark
+def on_extremes(r: SymbolRow, high: float, low: float, jump: float) -> None:
+    """The row holds the extremes of the interval; the mark itself where none were told, or one further than `jump`."""
+    r.high = high if high >= r.mark and high - r.mark <= jump * r.mark else r.mark
+    r.low = low if 0.0 < low <= r.mark and r.mark - low <= jump * r.mark else r.mark
 
 
 # ---------------------------------------------------------------- money
