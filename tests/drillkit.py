@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.adapters.paper_exchange import PaperExchange
-from interlock.core.messages import Intent, Quote
+from interlock.core.messages import Intent, MarketState, Quote
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.ledger import verify
@@ -126,6 +126,7 @@ class Rig:
         market = asyncio.create_task(self._market())
         try:
             async with running(self.home, self.venue, self.setting) as self.gateway:
+                self.tell_markets()
                 if not self.at_first:
                     await self.until(self.is_informed, "the account is reconciled and prices have been heard")
                 try:
@@ -150,6 +151,14 @@ class Rig:
     def quotes(self) -> tuple[Quote, ...]:
         now_ns = self.clock.wall_ns()
         return tuple(Quote(s, round(p - 0.01, 2), round(p + 0.01, 2), p, now_ns) for s, p in self.prices.items())
+
+    def tell_markets(self, **changes: Any) -> None:
+        """Every symbol's market state is told: an ordinary market, unless said otherwise."""
+        usual = {"atr_frac": 0.01, "sigma": 0.01, "trend_strength": 0.5, "score": 0.8}
+        told = {**usual, **changes}
+        atr_frac = told.pop("atr_frac")
+        for symbol, price in self.prices.items():
+            self.gateway.tell_market(MarketState(symbol, self.clock.wall_ns(), atr=atr_frac * price, **told))
 
     def durable_seq(self) -> int:
         """The last record that is in the ledger's files, as somebody else reads them."""
