@@ -39,6 +39,9 @@ UNBOUNDED = RateLimits(10**9, 10**9, 10**9)
 QUICK = Patience(answer_s=0.5, arrival_s=0.5, store_s=1.0, store_reducing_s=0.3, retry_first_s=0.02, retry_last_s=0.3)
 """Seconds become tenths of them: what is waited for is the same."""
 
+BY_HAND = "by-hand"
+"""The name of an order that somebody sends past the gateway."""
+
 BALANCE = 100_000.0
 STEP = 0.0001
 TICK = 0.01
@@ -256,7 +259,7 @@ class Rig:
         names = engine.state.names.symbols
         evidence = Evidence(
             steps=tuple(read_steps(self.home.ledger)),
-            orders=journal.orders(self.paper),
+            orders=tuple(order for order in journal.orders(self.paper) if order.client_id != BY_HAND),
             fills=tuple(journal.fills(lines)),
             positions=journal.positions(self.paper),
             books={names[index]: row.position for index, row in enumerate(engine.state.symbols) if row.position},

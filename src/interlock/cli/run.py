@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -183,7 +184,11 @@ async def _beside(
 
 
 async def _play(venue: PaperExchange, tape: Tape, bot: Bot | None, gateway: Gateway, clock: Clock) -> None:
-    """The recording goes on from where it was, strategy and market states having seen the bars before."""
+    """
+    The recording goes on from where it was, strategy and market states having seen the bars before.
+
+    The engine is told each bar as one that began when it began to be played, as positions do.
+    """
     cursor = await venue.cursor() or FIRST_BAR * MOMENTS_PER_BAR
     if bot is not None:
         bot.learn(tape.closed_before(cursor, WARM_BARS))
@@ -192,12 +197,16 @@ async def _play(venue: PaperExchange, tape: Tape, bot: Bot | None, gateway: Gate
         _learn(markets, bar)
     for series in markets.values():
         gateway.tell_market(series.state(clock.wall_ns()))
+    began_ns = clock.wall_ns()
     async for moment in tape.play(cursor):
         await venue.feed(moment.quotes, moment.cursor)
         for bar in moment.closed:
+            gateway.tell_market(msgspec.structs.replace(bar, opened_ns=began_ns))
             gateway.tell_market(_learn(markets, bar).state(clock.wall_ns()))
             if bot is not None:
                 await bot.on_bar(bar)
+        if moment.closed:
+            began_ns = clock.wall_ns()
 
 
 def _learn(markets: dict[str, MarketSeries], bar: BarClosed) -> MarketSeries:

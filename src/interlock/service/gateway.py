@@ -13,13 +13,17 @@ from typing import Final
 
 import msgspec
 
+from interlock.core.absorb import REGIMES
 from interlock.core.authority import OPERATOR
 from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
 from interlock.core.constants import NS_PER_S
 from interlock.core.decide import kill_severity
 from interlock.core.errors import InputInvalid, InterlockError
+from interlock.core.exits.explain import exit_owner, explain_exits
 from interlock.core.explain import explain, limits_of
 from interlock.core.messages import (
+    Adopted,
+    BarClosed,
     Decision,
     Executed,
     FlattenGoal,
@@ -32,6 +36,7 @@ from interlock.core.messages import (
     LockReleased,
     MarketState,
     ModeSet,
+    OwnerSet,
     PermitIssued,
     Rebased,
     Step,
@@ -39,7 +44,7 @@ from interlock.core.messages import (
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, is_stop
 from interlock.ledger.errors import LedgerError
-from interlock.service.api import Answer, DecisionStatus, KillStatus, Status
+from interlock.service.api import Answer, DecisionStatus, Exits, KillStatus, Status
 from interlock.service.clock import Clock
 from interlock.service.desk.desk import PolicyView, Started, policy_view
 from interlock.service.desk.status import Around, status_of
@@ -63,6 +68,10 @@ LATCH_S_MAX: Final = 2.0
 
 class NotHandedOver(InterlockError):
     """The permit was not handed over to this source, so nothing it says of it counts; ask for the status."""
+
+
+class NotEntitled(InterlockError):
+    """The source has no part in this policy, so its word on a market counts for nothing; give it a right there."""
 
 
 class Unreconciled(InterlockError):
@@ -192,9 +201,26 @@ class Gateway:
             raise NotHandedOver(f"permit {executed.permit} was not handed over to {source!r}")
         await self._shell.ask(executed)
 
-    def tell_market(self, state: MarketState) -> None:
-        """The engine will know the symbol's market state."""
-        self._shell.tell(state)
+    def tell_market(self, event: MarketState | BarClosed) -> None:
+        """The engine will know the symbol's market state, or its last bar."""
+        self._shell.tell(event)
+
+    async def hear(self, source: str, event: MarketState | BarClosed) -> None:
+        """
+        The engine knows what the source says of a market.
+
+        Raises:
+            NotEntitled: the policy names it neither as a source nor as the exit owner.
+            InputInvalid: the symbol is not known, or the label is none.
+        """
+        state = self._shell.state
+        if not _has_part(state, source):
+            raise NotEntitled(f"the policy knows no source {source!r}: give it a right under [sources] there")
+        if event.symbol not in state.names.symbol_index:
+            raise InputInvalid(f"symbol {event.symbol!r} is not known")
+        if isinstance(event, MarketState) and event.label not in REGIMES:
+            raise InputInvalid(f"a label is {', '.join(filter(None, REGIMES))} or empty, found {event.label!r}")
+        await self._shell.ask(event)
 
     async def heartbeat(self, source: str) -> None:
         """The source is alive."""
@@ -274,6 +300,31 @@ class Gateway:
     async def rebase(self, by: str, reason: str) -> None:
         """Present equity is the reference for drawdown and peak."""
         await self._shell.ask(Rebased(by, reason))
+
+    async def adopt(self, adopted: Adopted) -> None:
+        """
+        The position that was opened outside the gate has that stop, and its exits are the engine's.
+
+        Raises:
+            InputInvalid: there is no such position, it is looked after already, or the stop lies on the wrong side.
+        """
+        if not adopted.strategy:
+            adopted = msgspec.structs.replace(adopted, strategy=_only_strategy(self._shell.state))
+        await self._shell.ask(adopted)
+
+    async def name_owner(self, named: OwnerSet) -> None:
+        """
+        Exits are the owner's from now on.
+
+        Raises:
+            InputInvalid: the policy knows no such source, so it could never close anything.
+        """
+        state = self._shell.state
+        if named.owner != "any" and not _has_part(state, named.owner):
+            raise InputInvalid(
+                f"the policy knows no source {named.owner!r}: name its exit owner, one of its sources, or any"
+            )
+        await self._shell.ask(named)
 
     async def _direct(self, symbol: str | None, by: str, why: InterlockError | LedgerError) -> Started:
         """The way out past an engine that is away."""
@@ -357,6 +408,11 @@ class Gateway:
             ),
         )
 
+    def exits(self) -> Exits:
+        """The way out of every position, with how far each rule is."""
+        now_ns, state = self._clock.wall_ns(), self._shell.state
+        return Exits(now_ns, exit_owner(state, now_ns), explain_exits(state, now_ns))
+
     def policy(self, source: str) -> PolicyView | None:
         """The policy in force as the source sees it; None where none is verified and unexpired."""
         return policy_view(self._shell.state.policy, source, self._clock.wall_ns())
@@ -402,6 +458,22 @@ class Gateway:
             decision.headline,
             why,
         )
+
+
+# ---------------------------------------------------------------- who is who
+
+
+def _has_part(state: State, source: str) -> bool:
+    """Whether the policy says anything of the source: what it may do, or that exits are its own. Operators always have."""
+    named = source in (OPERATOR, state.account.exit_owner, state.policy.exit_owner if state.policy is not None else "")
+    return named or any(source == each for each, _ in state.rights)
+
+
+def _only_strategy(state: State) -> str:
+    strategies = sorted({strategy for _, strategy in state.rights})
+    if len(strategies) != 1:
+        raise InputInvalid(f"say for which strategy: the policy has {', '.join(strategies) or 'none'}")
+    return strategies[0]
 
 
 # ---------------------------------------------------------------- answers

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from enum import IntEnum
 from typing import Final
 
+import msgspec
+
 from interlock.core.authority import IMPATIENT
 from interlock.core.codes import Action
 from interlock.core.errors import InterlockError
@@ -50,6 +52,7 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
+from interlock.core.state import RUNGS
 from interlock.service.shell.gate import Handed
 
 OTHERS_MAX: Final = 10_000
@@ -248,6 +251,8 @@ class Inbox:
 def kind_of(event: Input) -> Kind:
     """What makes two inputs that only reduce say the same, but for how much."""
     if type(event) is Intent:
+        if event.rung:
+            return (event.source, event.symbol, event.side, event.rung if event.rung in RUNGS else "another rung")
         sized = (event.quantity == event.quantity, event.notional == event.notional, event.limit_price == event.limit_price)
         return (event.source, event.strategy, event.symbol, event.side, *sized)
     if type(event) is Cancel:
@@ -256,8 +261,11 @@ def kind_of(event: Input) -> Kind:
 
 
 def larger(waiting: Input, newer: Input) -> Input:
-    """Of two inputs of one kind the one that closes more, of equal ones the newer."""
+    """Of two inputs of one kind the one that closes more, of equal ones the newer; of two exit proposals what both want."""
     if type(waiting) is Intent and type(newer) is Intent:
+        if newer.rung:
+            stop = newer.stop_price if newer.stop_price == newer.stop_price else waiting.stop_price
+            return msgspec.structs.replace(newer, close=max(waiting.close, newer.close), stop_price=stop)
         less = newer.quantity < waiting.quantity or newer.notional < waiting.notional
         return waiting if less else newer
     return newer
