@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from interlock.adapters.bars import Bars, read_bars
+from interlock.adapters.bars import SECOND_NS, Bars, read_bars
 from interlock.cli.output import OK, PROBLEMS, Mistake, failures, out
 from interlock.demo import story
 from interlock.demo.figures import Figures, figures
 from interlock.demo.market import Market, Tape
-from interlock.demo.plans import PARAMETERS, Plan, plans
+from interlock.demo.plans import PARAMETERS, Plan, plans, with_other_exits
 from interlock.demo.run import Progress as Told
 from interlock.demo.run import run_all
 from interlock.report import render
@@ -67,7 +67,9 @@ def demo(
     """
     with failures():
         bars = _bars(data or [], symbol or [])
-        chosen = plans([name for name, _, _ in bars], policy)
+        bar_s = bars[0][1].gaps.interval_ns / SECOND_NS
+        chosen = plans([name for name, _, _ in bars], policy, bar_s)
+        others = with_other_exits(chosen[1], bar_s)
         currency = _currency(chosen)
         tape = Tape(
             [Market(name, each, _spread(name, each, spread), currency) for name, each, _ in bars],
@@ -75,15 +77,16 @@ def demo(
             PARAMETERS,
         )
         _check(tape, keep, out_path)
-        with _directory(keep) as directory, _progress(chosen, quiet=quiet or as_json) as told:
-            outcomes = run_all(tape, chosen, directory, told)
-        found = figures(outcomes)
+        with _directory(keep) as directory, _progress([*chosen, *others], quiet=quiet or as_json) as told:
+            outcomes = run_all(tape, [*chosen, *others], directory, told)
+        every = figures(outcomes)
+        outcomes, found, tried = outcomes[: len(chosen)], every[: len(chosen)], every[len(chosen) :]
         sources = [(f"Data {name}", source) for name, _, source in bars]
-        page = render(story.report(tape, outcomes, found, sources, currency))
+        page = render(story.report(tape, outcomes, found, tried, sources, currency))
         out_path.write_text(page, encoding="utf-8")
     proven = story.verdict(found).proven
     if as_json:
-        typer.echo(json.dumps(_result(found, out_path, proven=proven), indent=2))
+        typer.echo(json.dumps(_result(found, tried, out_path, proven=proven), indent=2))
     else:
         _show(found, currency, [*(f"{name}: {source}" for name, _, source in bars), *story.proofs(found)], out_path, keep)
     raise typer.Exit(OK if proven else PROBLEMS)
@@ -210,12 +213,18 @@ def _show(found: Sequence[Figures], currency: str, lines: Sequence[str], out_pat
     console.print(f"Report: {out_path.absolute()}", soft_wrap=True)
 
 
-def _result(found: Sequence[Figures], out_path: Path, *, proven: bool) -> dict[str, object]:
+def _result(found: Sequence[Figures], tried: Sequence[Figures], out_path: Path, *, proven: bool) -> dict[str, object]:
     heads = "".join(each.proof.head for each in found if each.proof)
     digest = hashlib.sha256(heads.encode()).hexdigest()
     return {
         "proven": proven,
         "digest": digest,
         "report": str(out_path.absolute()),
-        "runs": [asdict(each) for each in found],
+        "runs": [_plain(each) for each in found],
+        "other_exits": [_plain(each) for each in tried],
     }
+
+
+def _plain(each: Figures) -> dict[str, object]:
+    """A run's figures as JSON can carry them: what is not known is null."""
+    return {name: None if value != value else value for name, value in asdict(each).items()}

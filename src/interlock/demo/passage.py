@@ -123,7 +123,14 @@ class Host(Protocol):
 
 
 def filled(
-    diary: Diary, venue: PaperVenue, market: Market, at_ns: int, order: PaperOrder, why: str, stop: float, price: float = nan
+    diary: Diary,
+    venue: PaperVenue,
+    market: Market,
+    at_ns: int,
+    order: PaperOrder,
+    why: str,
+    stop: float,
+    price: float = nan,
 ) -> PaperFill:
     """The order was executed, at ``price`` instead of the quote where one is given, and noted."""
     fill = venue.execute_at(order, price) if price == price else venue.execute(order)
@@ -351,9 +358,16 @@ class Gated:
         self._diary.stops.append((at_ns, permit.symbol, permit.trigger_price))
         self._submit(at_ns, Executed(permit.id, PermitState.WORKING, 0, 0.0, 0.0, at_ns))
 
-    def _cancel(self, at_ns: int, number: int) -> None:
-        if self._resting.pop(number, None) is not None:
-            self._submit(at_ns, Executed(number, PermitState.CANCELLED, 0, 0.0, 0.0, at_ns, benign=True))
+    def _cancel(self, at_ns: int, numbers: tuple[int, ...]) -> None:
+        """Stops that rest do so no more, and the engine knows it."""
+        for number in numbers:
+            if self._resting.pop(number, None) is not None:
+                self._submit(at_ns, Executed(number, PermitState.CANCELLED, 0, 0.0, 0.0, at_ns, benign=True))
+
+    def _note_move(self, at_ns: int, proposed: ExitProposed) -> None:
+        self._diary.moves.append((at_ns, proposed.symbol, proposed.rung))
+        if proposed.stop_price == proposed.stop_price:
+            self._mover[proposed.symbol] = proposed.rung
 
     def _carry_out(self, at_ns: int, permit: PermitIssued) -> None:
         self._follow(at_ns, self.gate.spend(permit, at_ns))
@@ -371,21 +385,17 @@ class Gated:
 
     def _note(self, step: Step) -> None:
         for output in step.outputs:
-            if isinstance(output, Decision):
-                if output.source not in ALWAYS:
-                    self._diary.decisions.append((step.at_ns, output))
+            if isinstance(output, Decision) and output.source not in ALWAYS:
+                self._diary.decisions.append((step.at_ns, output))
             elif isinstance(output, LockChanged):
                 self._diary.locks.append((step.at_ns, output))
                 self._await_operator(step.at_ns, output)
             elif isinstance(output, PermitRevoked):
                 self._waiting.pop(output.permit, None)
             elif isinstance(output, CancelOrders):
-                for number in output.permits:
-                    self._cancel(step.at_ns, number)
+                self._cancel(step.at_ns, output.permits)
             elif isinstance(output, ExitProposed):
-                self._diary.moves.append((step.at_ns, output.symbol, output.rung))
-                if output.stop_price == output.stop_price:
-                    self._mover[output.symbol] = output.rung
+                self._note_move(step.at_ns, output)
             elif isinstance(output, FlattenGoal) and output.active and output.attempts == 0:
                 self._diary.flattenings.append((step.at_ns, output.symbol, output.code, self._venue.equity))
 

@@ -21,8 +21,8 @@ EXITS: Final = ("A", "B", "by-regime")
 """The ways out that the same intents are tried with; each is a file to lay over a policy."""
 MARGIN_LEVERAGE: Final = "15 x"
 HOUR_S: Final = 3600.0
-PARAMETERS: Final = TrendParameters(entry_bars=240, unit_equity_mult=1.0, unit_count_max=20, add_ranges=0.7)
-"""Breakouts of ten days, bought for what the account is worth and added to, if they run, up to twenty times that."""
+PARAMETERS: Final = TrendParameters(entry_bars=480, unit_equity_mult=3.0, unit_count_max=6, add_ranges=2.0, stop_ranges=5.0)
+"""Breakouts of twenty days, bought for three times what the account is worth and added to, if they run, up to eighteen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,9 @@ def _acting(policy: Policy, bar_s: float) -> Policy:
     leaves = dict(policy.leaves)
     if leaves["exits", "owner"].text != "any" or leaves["exits", "mode"].text != ExitMode.BUILTIN:
         changes["exits"] = {"mode": ExitMode.BUILTIN.value, "owner": "any"}
-        changes["rules"][Code.CONTROLLER_DEAD] = "off: the built-in rules leave, there is no owner whose heartbeat could stop"
+        changes["rules"][Code.CONTROLLER_DEAD] = (
+            "off: the built-in rules leave, there is no owner whose heartbeat could stop"
+        )
     bar, age = leaves.get(("rules", Code.TIME_EXIT, "bar")), leaves.get(("market", "age"))
     if bar is not None and bar.number != bar_s:
         changes["rules"][Code.TIME_EXIT] = {
