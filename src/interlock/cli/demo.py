@@ -25,7 +25,7 @@ from interlock.demo.figures import Figures, figures
 from interlock.demo.market import Market, Tape
 from interlock.demo.plans import PARAMETERS, Plan, plans, with_other_exits
 from interlock.demo.run import Progress as Told
-from interlock.demo.run import run_all
+from interlock.demo.run import run_with_others
 from interlock.report import render
 
 BUNDLED: Final = ("XAUUSD", "EURUSD")
@@ -77,16 +77,16 @@ def demo(
             PARAMETERS,
         )
         _check(tape, keep, out_path)
-        with _directory(keep) as directory, _progress([*chosen, *others], quiet=quiet or as_json) as told:
-            outcomes = run_all(tape, [*chosen, *others], directory, told)
-        every = figures(outcomes)
-        outcomes, found, tried = outcomes[: len(chosen)], every[: len(chosen)], every[len(chosen) :]
+        with _directory(keep) as directory, _progress(chosen, quiet=quiet or as_json) as told:
+            outcomes, tried = run_with_others(tape, chosen, others, directory, told)
+        found = figures(outcomes)
+        left_otherwise = figures([outcomes[0], *tried])[1:]
         sources = [(f"Data {name}", source) for name, _, source in bars]
-        page = render(story.report(tape, outcomes, found, tried, sources, currency))
+        page = render(story.report(tape, outcomes, found, left_otherwise, sources, currency))
         out_path.write_text(page, encoding="utf-8")
     proven = story.verdict(found).proven
     if as_json:
-        typer.echo(json.dumps(_result(found, tried, out_path, proven=proven), indent=2))
+        typer.echo(json.dumps(_result(found, left_otherwise, out_path, proven=proven), indent=2))
     else:
         _show(found, currency, [*(f"{name}: {source}" for name, _, source in bars), *story.proofs(found)], out_path, keep)
     raise typer.Exit(OK if proven else PROBLEMS)
@@ -191,7 +191,8 @@ def _progress(chosen: Sequence[Plan], *, quiet: bool) -> Iterator[Callable[[Told
         def told(news: Told) -> None:
             key = (news.name, news.part)
             if key not in tasks:
-                tasks[key] = shown.add_task(f"{news.name}, decided again", total=news.total, unit="steps")
+                what, unit = ("", "bars") if news.part == "run" else (", decided again", "steps")
+                tasks[key] = shown.add_task(f"{news.name}{what}", total=news.total, unit=unit)
             shown.update(tasks[key], completed=news.done, total=news.total)
 
         yield told

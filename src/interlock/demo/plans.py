@@ -8,6 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+from msgspec.structs import replace
+
 from interlock.core.codes import Code, ExitMode
 from interlock.core.limits import EXIT_RULES
 from interlock.demo.strategy import TrendParameters
@@ -64,8 +67,16 @@ def with_other_exits(plan: Plan, bar_s: float = HOUR_S) -> tuple[Plan, ...]:
     for name in EXITS:
         text = (files("interlock.demo") / f"exits/{name}.toml").read_text(encoding="utf-8")
         policy = load_policy(json.dumps(_laid_over(document, tomllib.loads(text))))
-        found.append(Plan(name, _acting(policy, bar_s), plan.parties, built_in=True))
+        found.append(Plan(f"exits {name}", _acting(policy, bar_s), plan.parties, built_in=True))
     return tuple(found)
+
+
+def is_alike(one: Plan, other: Plan) -> bool:
+    """Whether two gated plans decide and leave alike, so that a run of the one tells what a run of the other would."""
+    policies = [plan.policy for plan in (one, other) if plan.policy is not None]
+    at_ns = max(policy.since_ns for policy in policies)
+    first, second = (msgspec.msgpack.encode(replace(policy.compile(at_ns), digest="")) for policy in policies)
+    return first == second
 
 
 def _plan(name: str, policy: Policy, bar_s: float) -> Plan:

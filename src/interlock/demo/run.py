@@ -22,7 +22,7 @@ from interlock.adapters.paper import PaperVenue
 from interlock.demo.diary import Diary
 from interlock.demo.market import Tape
 from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Passage, Ungated, Unrecorded
-from interlock.demo.plans import Plan
+from interlock.demo.plans import Plan, is_alike
 from interlock.ledger import LedgerError
 from interlock.study.proof import Proof, open_gate, prove
 
@@ -176,6 +176,22 @@ def run_all(
     for name, proof in proofs.items():
         outcomes[name].proof = proof.result()
     return tuple(outcomes[plan.name] for plan in plans)
+
+
+def run_with_others(
+    tape: Tape,
+    plans: Sequence[Plan],
+    others: Sequence[Plan],
+    directory: Path,
+    told: Callable[[Progress], None] = lambda _: None,
+) -> tuple[tuple[Outcome, ...], tuple[Outcome, ...]]:
+    """The outcomes of the plans, and those of the others; one that is like the first gated plan has that one's."""
+    base = plans[1]
+    new = [plan for plan in others if not is_alike(plan, base)]
+    outcomes = run_all(tape, [*plans, *new], directory, told)
+    ran = {outcome.plan.name: outcome for outcome in outcomes}
+    tried = [ran.get(plan.name) or Outcome(plan, ran[base.name].journal) for plan in others]
+    return outcomes[: len(plans)], tuple(tried)
 
 
 def _hear(queue: "Queue[Progress]", told: Callable[[Progress], None]) -> None:

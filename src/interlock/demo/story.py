@@ -72,9 +72,9 @@ and one history proves nothing about the next.
 """What must be known to read the figures; shown with the report."""
 
 WAYS_OUT: Final = {
-    "A": "Parameter set A",
-    "B": "Parameter set B",
-    "by-regime": "By regime at entry: A in a trend, B otherwise",
+    "exits A": "Parameter set A",
+    "exits B": "Parameter set B",
+    "exits by-regime": "By regime at entry: A in a trend, B otherwise",
 }
 
 

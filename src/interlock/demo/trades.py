@@ -66,7 +66,9 @@ def _trade(deals: Sequence[Deal], moves: Sequence[tuple[int, str]]) -> Trade:
         entry=sum(abs(deal.quantity) * deal.price for deal in entries) / bought,
         gained=gained,
         r=gained / risk if risk > 0.0 else nan,
-        rungs=tuple(dict.fromkeys(rung for _, rung in moves[slice(*_between(moves, first.at_ns, last.at_ns))])),
+        rungs=tuple(
+            dict.fromkeys(rung for _, rung in moves[slice(*_between(moves, first.at_ns, last.at_ns))] if rung != last.why)
+        ),
         exit=last.why,
     )
 

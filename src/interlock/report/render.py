@@ -34,6 +34,7 @@ SPARK_POINTS_MAX: Final = 120
 SPARK_WIDTH: Final = 200
 SPARK_HEIGHT: Final = 44
 DIGITS: Final = 6
+DRAWN_DIGITS: Final = 4  # of a share: a hundredth of a percent
 RUN_COLORS: Final = 7  # as many as the style sheet names
 MESSAGE_LENGTH_MAX: Final = 300
 SECOND_NS: Final = 1_000_000_000
@@ -121,9 +122,9 @@ def _run(run: Run, axis: Axis, share: float) -> dict[str, object]:
         "name": run.name,
         "gated": run.gated,
         "equity": _series(axis, run.at_ns, run.equity),
-        "drawdown": _series(axis, run.at_ns, _below_peak(run.equity, run.peak)),
+        "drawdown": _series(axis, run.at_ns, _below_peak(run.equity, run.peak), DRAWN_DIGITS),
         "floors": [
-            {"name": floor.name, "drawdown": _series(axis, run.at_ns, _below_peak(floor.values, run.peak))}
+            {"name": floor.name, "drawdown": _series(axis, run.at_ns, _below_peak(floor.values, run.peak), DRAWN_DIGITS)}
             for floor in run.floors
         ],
         "reasons": _reasons(run.events),
@@ -195,9 +196,9 @@ def _prices(prices: Prices, axis: Axis) -> dict[str, object]:
     }
 
 
-def _series(axis: Axis, at_ns: Sequence[int], values: Sequence[float]) -> dict[str, object]:
+def _series(axis: Axis, at_ns: Sequence[int], values: Sequence[float], digits: int = DIGITS) -> dict[str, object]:
     greatest = max((abs(value) for value in values if isfinite(value)), default=0.0)
-    scale = 10 ** max(0, DIGITS - ceil(log10(greatest))) if greatest else 1
+    scale = 10 ** max(0, digits - ceil(log10(greatest))) if greatest else 1
     return {"scale": scale, "steps": scaled_differences(axis.thin(at_ns, values), scale)}
 
 
@@ -320,7 +321,10 @@ def _listing(listing: Listing) -> str:
     )
     rows = "".join(
         "<tr>"
-        + "".join(f'<td class="{style}">{html.escape(cell)}</td>' for style, cell in zip(styles, row, strict=True))
+        + "".join(
+            f'<td class="{style}" data-label="{html.escape(name)}">{html.escape(cell)}</td>'
+            for style, name, cell in zip(styles, listing.header, row, strict=True)
+        )
         + "</tr>"
         for row in listing.rows
     )

@@ -179,6 +179,7 @@
   };
   const labels = (chart, ctx, fills, size) => {
     ctx.font = `${10 * devicePixelRatio}px ${color("--sans")}`;
+    ctx.textAlign = "left";
     ctx.textBaseline = "middle";
     ctx.fillStyle = color("--ink");
     let right = -Infinity;
@@ -423,6 +424,7 @@
   const table = (names, rows) => {
     const made = element("table", "list");
     const head = element("tr", "", ...names.map((name) => Object.assign(element("th", "", name), { scope: "col" })));
+    for (const row of rows) [...row.children].forEach((made, index) => (made.dataset.label = names[index]));
     made.append(element("thead", "", head), element("tbody", "", ...rows));
     return made;
   };
@@ -492,7 +494,7 @@
       return element("tr", "",
         cell("whole", jump), cell("whole", trade.symbol), cell("whole", trade.side > 0 ? "long" : "short"),
         cell("number", hours < 48 ? `${number(hours, 0)} h` : `${number(hours / 24, 0)} d`), cell("number", inR(trade.r)),
-        cell("number", signed(trade.gained, 0)), cell("said", trade.rungs.map(plain).join(", ") || "\u2013"), cell("whole", plain(trade.exit)));
+        cell("number", signed(trade.gained, 0)), cell("", trade.rungs.map(plain).join(", ") || "\u2013"), cell("whole", plain(trade.exit)));
     })));
   };
   const told = (run) => {
