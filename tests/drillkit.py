@@ -151,16 +151,17 @@ class Rig:
                 await self.exchange.feed(self.quotes())
             await asyncio.sleep(0.02)
 
-    def tell_markets(self) -> None:
-        """Every market is an ordinary one: ranges of 1 %, no trend to speak of."""
-        now_ns = self.clock.wall_ns()
-        for symbol, price in self.prices.items():
-            state = MarketState(symbol, now_ns, atr=0.01 * price, sigma=0.01, trend_strength=0.3, score=0.8)
-            self.gateway.tell_market(state)
-
     def quotes(self) -> tuple[Quote, ...]:
         now_ns = self.clock.wall_ns()
         return tuple(Quote(s, round(p - 0.01, 2), round(p + 0.01, 2), p, now_ns) for s, p in self.prices.items())
+
+    def tell_markets(self, **changes: Any) -> None:
+        """Every symbol's market state is told: an ordinary market, unless said otherwise."""
+        usual = {"atr_frac": 0.01, "sigma": 0.01, "trend_strength": 0.5, "score": 0.8}
+        told = {**usual, **changes}
+        atr_frac = told.pop("atr_frac")
+        for symbol, price in self.prices.items():
+            self.gateway.tell_market(MarketState(symbol, self.clock.wall_ns(), atr=atr_frac * price, **told))
 
     def durable_seq(self) -> int:
         """The last record that is in the ledger's files, as somebody else reads them."""

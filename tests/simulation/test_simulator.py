@@ -31,8 +31,13 @@ def test_every_law_holds(seed: int, tmp_path: Path) -> None:
     assert run(tmp_path, seed, 300).steps > 0
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(100, 200))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *(pytest.param(seed, marks=pytest.mark.long) for seed in range(100, 120)),
+        *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(120, 200)),
+    ],
+)
 @pytest.mark.timeout(600)
 def test_every_law_holds_for_long(seed: int, tmp_path: Path) -> None:
     assert run(tmp_path, seed, 1_500).steps > 0

@@ -20,6 +20,10 @@ from interlock.service.api import DecisionStatus, FloorStatus, LimitStatus, Posi
 
 COLOURS: Final = {TradingState.ACTIVE: "green", TradingState.REDUCING: "yellow", TradingState.HALTED: "red"}
 BAR_WIDTH: Final = 20
+AMPLE_ROOM_FRAC: Final = 0.1
+"""The room above a floor that fills its bar, as a share of equity: one scale for all floors, so that bars compare."""
+SCARCE_ROOM_FRAC: Final = 0.01
+"""The room above a floor below which its line is yellow, as a share of equity."""
 DECISIONS_SHOWN: Final = 6
 WIDE: Final = 100
 """Columns from which there is room for bars, prices and reasons."""
@@ -89,7 +93,7 @@ def _floors(floors: Iterable[FloorStatus], *, wide: bool) -> Table:
     table = _table("Equity against its floors", ("Floor", ""), ("At", "right"), ("Room", "right"), *_bars(wide=wide))
     for floor in floors:
         room = floor.equity - floor.floor
-        style = "red" if room <= 0.0 else "yellow" if room < 0.01 * floor.equity else ""
+        style = "red" if room <= 0.0 else "yellow" if room < SCARCE_ROOM_FRAC * floor.equity else ""
         bar = [_bar_of_room(floor)] if wide else []
         table.add_row(floor.code, money(floor.floor), money(room), *bar, style=style)
     return table
@@ -101,14 +105,14 @@ def _bars(*, wide: bool) -> tuple[tuple[str, str], ...]:
 
 
 def _bar_of_room(floor: FloorStatus) -> str:
-    """What is left of the way from twice the room of a small loss down to the floor, as a bar."""
+    """The room above the floor as a bar: full while it is ample, empty on the floor; nothing where it is not known."""
     if not floor.equity > 0.0 or isnan(floor.floor):
         return ""
-    left = max(0.0, min(1.0, (floor.equity - floor.floor) / (0.1 * floor.equity)))
-    return _bar(left)
+    return _bar((floor.equity - floor.floor) / (AMPLE_ROOM_FRAC * floor.equity))
 
 
 def _bar(part: float) -> str:
+    """Full from 1 on, empty from 0 down."""
     full = round(max(0.0, min(1.0, part)) * BAR_WIDTH)
     return "█" * full + "░" * (BAR_WIDTH - full)
 

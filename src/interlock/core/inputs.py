@@ -12,6 +12,7 @@ from interlock.core.errors import InputInvalid
 from interlock.core.messages import (
     AccountOpened,
     Adopted,
+    BlackoutSet,
     CalendarSet,
     CashFlow,
     Executed,
@@ -92,6 +93,13 @@ def _calendar_set(_state: State, event: CalendarSet, _at_ns: int) -> str:
     if any(later <= earlier for earlier, later in pairwise(event.instants_ns)):
         return f"the instants of calendar {event.name!r} must ascend"
     return "" if event.instants_ns else f"calendar {event.name!r} has no instants"
+
+
+def _blackout_set(state: State, event: BlackoutSet, _at_ns: int) -> str:
+    edges = [edge for interval in event.intervals for edge in interval]
+    if any(later <= earlier for earlier, later in pairwise(edges)):
+        return f"the intervals of {event.symbol!r} must be from < until and in order without overlap"
+    return _known_scope(state, Scope.SYMBOL, event.symbol)
 
 
 def _cash_flow(_state: State, event: CashFlow, _at_ns: int) -> str:
@@ -180,6 +188,7 @@ _CHECKS: Final[dict[type, Callable[[State, Any, int], str]]] = {
     InstrumentSet: _instrument_set,
     PolicySet: _policy_set,
     CalendarSet: _calendar_set,
+    BlackoutSet: _blackout_set,
     CashFlow: _cash_flow,
     Executed: _executed,
     PositionsReported: _positions_reported,

@@ -36,7 +36,6 @@ from interlock.core.messages import (
     LockReleased,
     MarketState,
     ModeSet,
-    Output,
     OwnerSet,
     PermitIssued,
     Rebased,
@@ -61,6 +60,8 @@ DECISIONS_KEPT: Final = 50
 DECISIONS_SHOWN: Final = 10
 TROUBLE_NS: Final = 60 * NS_PER_S
 """How long a trouble that was told once is shown."""
+TROUBLES_KEPT: Final = 100
+"""Of more that are told within that time the newest are shown."""
 LATCH_S_MAX: Final = 2.0
 """How long the kill latch is waited for before the engine is told all the same."""
 
@@ -120,8 +121,6 @@ class Gateway:
         self._more_troubles = troubles
         self._ledger = ledger
         self._latch_disk = Worker("interlock-kill")
-        self._handing_over: dict[tuple[str, str], list[PermitIssued]] = {}
-        self._withheld: set[int] = set()
         self._decisions: deque[tuple[int, Decision]] = deque(maxlen=DECISIONS_KEPT)
         self._explained: dict[int, DecisionStatus] = {}
         self._reasons: dict[tuple[Scope, str, Code], str] = {}
@@ -139,26 +138,19 @@ class Gateway:
 
     async def submit(self, intent: Intent, hand_over: bool) -> Answer:
         """The intent is decided, and what was granted is on its way; handed over, the caller executes it."""
-        key = intent.source, intent.id
-        if key in self._handing_over:
-            return Answer(intent.id, Code.BUSY, note="this very intent is being decided and handed over")
-        if hand_over:
-            self._handing_over[key] = []
+        taker = (intent.source, intent.id) if hand_over else None
         try:
             if not intent.reduce_only:
                 await self.refresh()
-            handed = await self._shell.ask(intent)
+            handed = await self._shell.ask(intent, taker=taker)
             answer = answer_of(intent, handed)
-            return await self._hand_over(intent, answer, handed) if hand_over else answer
+            return answer if taker is None else await self._hand_over(taker, answer, handed)
         except Busy as error:
             return Answer(intent.id, Code.BUSY, note=str(error))
         except (Unanswered, EngineAway, LedgerError) as error:
             return Answer(intent.id, Code.UNANSWERED, note=str(error))
         except InputInvalid as error:
             return Answer(intent.id, Code.MALFORMED, note=str(error))
-        finally:
-            if hand_over:
-                del self._handing_over[key]
 
     async def dry_run(self, intent: Intent) -> Answer:
         """What the answer would be now; nothing is consumed or recorded."""
@@ -171,30 +163,17 @@ class Gateway:
         except InputInvalid as error:
             return Answer(intent.id, Code.MALFORMED, note=str(error))
 
-    def diverts(self, output: Output) -> bool:
-        """Whether the permit goes to whoever asked for it and not to the executor."""
-        if not isinstance(output, PermitIssued):
-            return False
-        if output.id in self._withheld:
-            self._withheld.discard(output.id)
-            return True
-        waiting = self._handing_over.get((output.source, output.intent_id))
-        if waiting is None:
-            return False
-        waiting.append(output)
-        return True
-
-    async def _hand_over(self, intent: Intent, answer: Answer, handed: Handed) -> Answer:
+    async def _hand_over(self, taker: tuple[str, str], answer: Answer, handed: Handed) -> Answer:
         """
         Every permit is the caller's: spent durably, and UNKNOWN until the caller reports.
 
-        One that the disk has not taken yet comes too late for the caller, who was told so, and for everybody.
+        One that the disk has not taken yet comes too late for the caller, who is told so, and for everybody.
         """
-        self._withheld.update(permit.id for permit in handed.waiting)
-        kept = [permit for permit in self._handing_over[intent.source, intent.id] if permit in handed.permits]
-        permits = [permit for permit in kept if await self._spend_for(intent.source, permit)]
+        source, _ = taker
+        mine = [permit for permit in handed.permits if (permit.source, permit.intent_id) == taker]
+        permits = [permit for permit in mine if await self._spend_for(source, permit)]
         granted = sum(permit.steps for permit in permits)
-        headline = answer.headline if permits else Code.UNANSWERED if kept else answer.headline
+        headline = answer.headline if permits else Code.UNANSWERED if mine else answer.headline
         return msgspec.structs.replace(answer, headline=headline, granted_steps=granted, permits=tuple(permits))
 
     async def _spend_for(self, source: str, permit: PermitIssued) -> bool:
@@ -448,7 +427,10 @@ class Gateway:
 
     def trouble(self, what: str) -> None:
         """Somebody should know; it is shown for a while."""
+        self._told.pop(what, None)
         self._told[what] = self._clock.wall_ns()
+        if len(self._told) > TROUBLES_KEPT:
+            del self._told[next(iter(self._told))]
 
     def _last_decisions(self) -> Iterable[DecisionStatus]:
         shown = [self._decisions[number] for number in range(min(DECISIONS_SHOWN, len(self._decisions)))]

@@ -150,6 +150,14 @@ def test_exits_that_differ_in_more_than_the_amount_are_not_coalesced(other: Inpu
     assert kind_of(intent()) != kind_of(other)
 
 
+def test_an_exit_that_its_asker_carries_out_stands_for_nobody_elses() -> None:
+    inbox = Inbox(reducing_max=1)
+    exits = [intent(number, quantity=1.0) for number in range(4)]
+    for number, each in enumerate(exits):
+        inbox.put(each, Priority.REDUCING, taker=(each.source, each.id) if number % 2 else None)
+    assert taken(inbox) == [exits[2], exits[1], exits[3]]
+
+
 def test_a_repeated_cancel_is_the_same() -> None:
     first, second = Cancel("c1", "bot", 7), Cancel("c2", "bot", 7)
     assert kind_of(first) == kind_of(second)

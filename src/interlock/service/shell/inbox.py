@@ -21,6 +21,7 @@ from interlock.core.messages import (
     Adopted,
     Amend,
     BarClosed,
+    BlackoutSet,
     CalendarSet,
     Cancel,
     CashFlow,
@@ -41,6 +42,7 @@ from interlock.core.messages import (
     ModeSet,
     OrdersReported,
     OwnerSet,
+    PermitIssued,
     PolicySet,
     PositionsReported,
     Quarantined,
@@ -75,6 +77,7 @@ class Priority(IntEnum):
 _PRIORITIES: Final[dict[type, Priority]] = {
     AccountOpened: Priority.OPERATOR,
     CalendarSet: Priority.OPERATOR,
+    BlackoutSet: Priority.OPERATOR,
     FlattenSet: Priority.OPERATOR,
     InstrumentSet: Priority.OPERATOR,
     KillReset: Priority.OPERATOR,
@@ -118,15 +121,31 @@ def priority_of(event: Input) -> Priority:
 
 
 class Entry:
-    """An input that waits, those who wait for what comes of it, and what came of it."""
+    """
+    An input that waits, those who wait for what comes of it, and what came of it.
 
-    __slots__ = ("answers", "event", "handed", "priority")
+    `taker` is the source and intent whose permits are for whoever asked and for nobody else, None where there is none.
+    """
 
-    def __init__(self, event: Input, priority: Priority, answer: asyncio.Future[Handed] | None = None) -> None:
+    __slots__ = ("answers", "event", "handed", "priority", "taker")
+
+    def __init__(
+        self,
+        event: Input,
+        priority: Priority,
+        answer: asyncio.Future[Handed] | None = None,
+        taker: tuple[str, str] | None = None,
+    ) -> None:
         self.event = event
         self.priority = priority
         self.answers = [] if answer is None else [answer]
         self.handed: Handed | None = None
+        self.taker = taker
+
+    def keeps(self, permit: PermitIssued) -> bool:
+        """Whether the permit is for whoever asked, who is still there to take it."""
+        mine = self.taker == (permit.source, permit.intent_id)
+        return mine and not all(answer.done() for answer in self.answers)
 
     def settle(self, handed: Handed) -> None:
         """Whoever still waits has the answer."""
@@ -163,7 +182,13 @@ class Inbox:
         """How many entries wait in this line."""
         return len(self._lines[priority])
 
-    def put(self, event: Input, priority: Priority, answer: asyncio.Future[Handed] | None = None) -> Entry:
+    def put(
+        self,
+        event: Input,
+        priority: Priority,
+        answer: asyncio.Future[Handed] | None = None,
+        taker: tuple[str, str] | None = None,
+    ) -> Entry:
         """
         The input waits for its turn; returns the entry as which it does.
 
@@ -171,8 +196,8 @@ class Inbox:
             Busy: too many inputs that may open wait already.
         """
         line = self._lines[priority]
-        entry = Entry(event, priority, answer)
-        if priority is Priority.REDUCING:
+        entry = Entry(event, priority, answer, taker)
+        if priority is Priority.REDUCING and taker is None:
             return self._put_reducing(line, entry)
         if priority is Priority.OTHER and len(line) >= self._others_max:
             raise Busy(f"{len(line)} inputs wait: try again later; one that only reduces says reduce_only")
