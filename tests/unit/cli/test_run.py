@@ -10,7 +10,9 @@ from typer.testing import CliRunner, Result
 from interlock.adapters.paper_exchange import PaperExchange
 from interlock.adapters.venue import VenueUnreachable
 from interlock.cli import app
+from interlock.core.messages import BarClosed
 from interlock.ledger import verify
+from interlock.ledger.steps import read_steps
 
 
 @pytest.fixture
@@ -30,6 +32,17 @@ def test_it_goes_on_where_it_was(home: Path) -> None:
     for _ in range(2):
         assert "Stopped" in run(home, "--for", "0.2").stdout
     assert verify(home / "ledger").problems == ()
+
+
+def test_the_bars_of_the_recording_count_from_when_they_are_played(home: Path) -> None:
+    """By the instants of their recording they would be years older than any position, and no time limit would count."""
+    run(home, "--for", "3", "--speed", "36000")
+    steps = list(read_steps(home / "ledger"))
+    bars = [step.input for step in steps if isinstance(step.input, BarClosed) and step.input.symbol == "EURUSD"]
+    began = [bar.opened_ns for bar in bars]
+    assert began == sorted(set(began))
+    assert began[0] >= steps[0].at_ns
+    assert {bar.length_s for bar in bars} == {3_600.0}
 
 
 @pytest.mark.parametrize("error", [VenueUnreachable("no space left on device"), KeyError("BTC")])
