@@ -37,7 +37,7 @@ HELD: Final = "still held"
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """A part of a position that was closed: `r` is its profit in units of the whole position's first risk."""
+    """A part of a position that was closed: `r` is its profit in units of the risk of the whole, at its largest."""
 
     at_ns: int
     rung: str
@@ -104,8 +104,17 @@ def compare_exits(steps: Iterable[Step], symbol: str | None = None) -> Compariso
 
 
 @dataclass(slots=True)
+class _Book:
+    """What one hand holds, in steps, what that was worth at its entry, and what it has closed."""
+
+    steps: int = 0
+    worth: float = 0.0
+    exits: list[tuple[int, str, str, float, float, float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Trade:
-    """A position as both hands go on with it; `left` is what the built-in rules would still hold, in steps."""
+    """A position as both hands go on with it; they share what is added to it. `peak` is the most the rules have held."""
 
     index: int
     episode: int
@@ -113,26 +122,31 @@ class _Trade:
     opened_ns: int
     instrument: Instrument
     strategy: str = ""
+    largest: int = 0
     peak: int = 0
     unit: float = nan
     risk: float = nan
     stop: float = nan
-    left: int = 0
     advised: bool = False
     trails: bool = False
     closed_ns: int = 0
-    acting: list[Exit] = field(default_factory=list)
-    builtin: list[Exit] = field(default_factory=list)
+    acting: _Book = field(default_factory=_Book)
+    builtin: _Book = field(default_factory=_Book)
 
-    def grow(self, r: SymbolRow) -> None:
-        """It is as large as the row's position, at its entry and with its first stop."""
-        instrument = self.instrument
-        self.unit = money(r.cost) / (r.position * instrument.step)
-        self.left += max(r.episode_peak - self.peak, 0)
-        self.peak = r.episode_peak
-        entry = instrument.price_at(self.unit)
+    def add(self, steps: int, worth: float) -> None:
+        """So many steps more are held by both hands, which were worth so much at their entry."""
+        for book in (self.acting, self.builtin):
+            book.steps += steps
+            book.worth += worth
+        self.peak = max(self.peak, self.builtin.steps)
+
+    def measure(self, r: SymbolRow) -> None:
+        """Entry, first stop and risk are those of the row."""
+        self.unit = money(r.cost) / (r.position * self.instrument.step)
+        self.largest = r.episode_peak
+        entry = self.instrument.price_at(self.unit)
         frac = self.side * (entry - r.entry_stop) / entry
-        self.risk = risk_at_stop(abs(self.unit), instrument.quantity(self.peak), frac)
+        self.risk = risk_at_stop(abs(self.unit), self.instrument.quantity(self.largest), frac)
         self.tighten(r.entry_stop)
 
     def tighten(self, stop: float) -> None:
@@ -140,25 +154,30 @@ class _Trade:
         nearer = tightened(float(self.side), self.stop, stop)
         self.stop = nearer if nearer == nearer else self.stop
 
-    def exit(self, at_ns: int, rung: str, by: str, steps: int, unit: float) -> Exit:
-        """So many steps closed where one base unit is worth `unit`."""
+    def exit(self, book: _Book, at_ns: int, rung: str, by: str, steps: int, unit: float) -> None:
+        """The hand has closed so many steps where one base unit is worth `unit`."""
         quantity = self.instrument.quantity(steps)
-        came = self.side * quantity * (unit - self.unit)
-        return Exit(at_ns, rung, by, quantity, self.instrument.price_at(unit), came / self.risk, came)
+        entered = book.worth * steps / book.steps
+        came = self.side * (quantity * unit - entered)
+        book.exits.append((at_ns, rung, by, quantity, self.instrument.price_at(unit), came))
+        book.worth -= entered
+        book.steps -= steps
 
     def advise(self, at_ns: int, rung: str, close: int, mark: float) -> None:
         """The built-in rules would have closed so many percent in all by now."""
-        target = self.peak - share(self.peak, close, int(CloseAction.FULL_CLOSE))
-        if target < self.left:
-            self.builtin.append(self.exit(at_ns, rung, EXITS, self.left - target, self.instrument.value(mark)))
-            self.left = target
+        over = self.builtin.steps - self.peak + share(self.peak, close, int(CloseAction.FULL_CLOSE))
+        if over > 0:
+            self.exit(self.builtin, at_ns, rung, EXITS, over, self.instrument.value(mark))
+
+    def end(self, at_ns: int) -> None:
+        """The position is over; what the built-in rules still held counts at its last price."""
+        self.closed_ns = at_ns
+        if self.builtin.steps:
+            last = self.acting.exits[-1][4]
+            self.exit(self.builtin, at_ns, HELD, EXITS, self.builtin.steps, self.instrument.value(last))
 
     def told(self, state: State) -> ExitsCompared:
         """The position as it is told."""
-        builtin = self.builtin
-        if self.closed_ns and self.left and self.acting:
-            unit = self.instrument.value(self.acting[-1].price)
-            builtin = [*builtin, self.exit(self.closed_ns, HELD, EXITS, self.left, unit)]
         return ExitsCompared(
             state.names.symbols[self.index],
             self.episode,
@@ -166,16 +185,19 @@ class _Trade:
             self.side,
             self.opened_ns,
             self.closed_ns,
-            self.instrument.quantity(self.peak),
+            self.instrument.quantity(self.largest),
             self.instrument.price_at(self.unit),
             self.risk,
-            _hand(self.acting),
-            _hand(builtin) if self.advised else None,
+            self._hand(self.acting),
+            self._hand(self.builtin) if self.advised else None,
         )
 
-
-def _hand(exits: list[Exit]) -> Hand:
-    return Hand(tuple(exits), sum(each.r for each in exits), sum(each.money for each in exits))
+    def _hand(self, book: _Book) -> Hand:
+        exits = tuple(
+            Exit(at_ns, rung, by, quantity, price, came / self.risk, came)
+            for at_ns, rung, by, quantity, price, came in book.exits
+        )
+        return Hand(exits, sum(each.r for each in exits), sum(each.money for each in exits))
 
 
 # ---------------------------------------------------------------- following it
@@ -196,13 +218,13 @@ class _Follower:
     def follow(self, step: Step) -> None:
         """The step is part of the record."""
         state = self._engine.state
-        held = {index: state.symbols[index].position for index in _concerned(state, step)}
+        held = {index: (state.symbols[index].position, state.symbols[index].cost) for index in _concerned(state, step)}
         p = _permit(state, step)
         was = p.clone() if p is not None else None
         self._engine.fold(step)
-        for index, position in held.items():
+        for index, (position, cost) in held.items():
             self._close(step, index, position, was)
-            self._open(step, index, position)
+            self._open(step, index, position, cost)
             self._stop(step, index)
         self._advise(step)
 
@@ -214,34 +236,37 @@ class _Follower:
         left = max(r.position * trade.side, 0)
         gone = position * trade.side - left
         if gone > 0:
-            trade.acting.append(self._exit(step, trade, was, gone, r.mark))
+            self._exit(step, trade, was, gone, r.mark)
         if left == 0:
-            trade.closed_ns = step.at_ns
+            trade.end(step.at_ns)
             del self._live[index]
 
-    def _exit(self, step: Step, trade: _Trade, was: PermitRow | None, gone: int, mark: float) -> Exit:
-        """The exit at the price of its fills, or at the mark where it happened outside the gate."""
+    def _exit(self, step: Step, trade: _Trade, was: PermitRow | None, gone: int, mark: float) -> None:
+        """The exit is told at the price of its fills, or at the mark where it happened outside the gate."""
         now = _permit(self._engine.state, step)
         if was is None or now is None or now.filled == was.filled:
-            return trade.exit(step.at_ns, OUTSIDE, OUTSIDE, gone, trade.instrument.value(mark))
+            trade.exit(trade.acting, step.at_ns, OUTSIDE, OUTSIDE, gone, trade.instrument.value(mark))
+            return
         worth = money(now.filled_value - was.filled_value) / trade.instrument.quantity(now.filled - was.filled)
         by = self._engine.state.names.sources[now.source] if now.source >= 0 else ""
-        return trade.exit(step.at_ns, _rung(now), by, gone, worth)
+        trade.exit(trade.acting, step.at_ns, _rung(now), by, gone, worth)
 
-    def _open(self, step: Step, index: int, position: int) -> None:
+    def _open(self, step: Step, index: int, position: int, cost: int) -> None:
         """A position that began, or grew, is followed as it is now."""
         state = self._engine.state
         r, instrument, trade = state.symbols[index], state.instruments[index], self._live.get(index)
         if r.position == 0 or r.cost == 0 or instrument is None:
             return
         if trade is None:
-            side = 1 if r.position > 0 else -1
+            position, cost, side = 0, 0, 1 if r.position > 0 else -1
             trade = self._live[index] = _Trade(index, r.episode, side, step.at_ns, instrument)
             self._all.append(trade)
-        elif abs(r.position) <= abs(position) and trade.risk == trade.risk:
-            return
-        trade.strategy = state.names.strategies[r.owner] if r.owner >= 0 else ""
-        trade.grow(r)
+        added = (r.position - position) * trade.side
+        if added > 0:
+            trade.add(added, trade.side * money(r.cost - cost))
+        if added > 0 or trade.risk != trade.risk:
+            trade.strategy = state.names.strategies[r.owner] if r.owner >= 0 else ""
+            trade.measure(r)
 
     def _stop(self, step: Step, index: int) -> None:
         """The stop that the built-in rules would have closes what they would still hold."""

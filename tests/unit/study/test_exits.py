@@ -166,6 +166,22 @@ def test_an_addition_makes_the_position_larger_for_both() -> None:
     assert told.builtin.money == near(40.0)
 
 
+def test_what_is_added_after_an_exit_of_the_rules_is_theirs_at_its_own_price() -> None:
+    """Both hands have paid the same, so that what they came to can be compared."""
+    made = opened(bench())
+    made.mark("BTC", 108.5)
+    filled(made, made.send(made.intent("BTC", 1, quantity=10.0, stop_price=98.0)), 109.0)
+    owner_closes(made, CloseAction.FULL_CLOSE, 100.0)
+    told = one(made)
+    assert told.builtin is not None
+    assert [(e.rung, e.quantity, e.money) for e in told.builtin.exits] == [
+        ("partial_75", 7.5, near(63.75)),
+        (HELD, 12.5, near(-90.0)),
+    ]
+    assert told.acting.money == near(-90.0)
+    assert told.builtin.r == near(told.builtin.money / told.risk)
+
+
 def test_what_is_closed_outside_the_gate_is_told_at_the_mark() -> None:
     made = opened(bench())
     made.mark("BTC", 101.0)
