@@ -125,9 +125,11 @@ def way_out(**changes: Any) -> Intent:
 
 
 async def bought(gateway: Gateway) -> None:
-    """The strategy holds gold, and its stop works at the venue; on a slow machine it may take more than one order."""
+    """An opening passes, and the strategy holds gold with its stop at the venue; on a slow machine it may be sent anew."""
     name = wish().id
     async with asyncio.timeout(SOON_S):
+        while not (await gateway.submit(wish(id=name), hand_over=False)).allowed:  # noqa: ASYNC110 (it asks)
+            await asyncio.sleep(0.02)
         while [each.stop_state for each in gateway.status().positions] != ["working"]:
             if not gateway.status().positions:
                 await gateway.submit(wish(id=name), hand_over=False)
