@@ -5,6 +5,7 @@ from math import inf, nan
 from typing import Any, Final
 
 import msgspec
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from interlock.core.facts import FACT_UNITS, Facts
@@ -14,6 +15,9 @@ from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits
 
 ALL_ON: Final = (1 << len(SWITCHABLE)) - 1
 """`Limits.active` with every rule on."""
+
+FIRST: Final = settings(max_examples=2_000, phases=[Phase.generate])
+"""For a control: that there is an example is all it says, so the smallest one is not looked for."""
 
 HUGE: Final = 1e300
 TINY: Final = 5e-324
