@@ -96,10 +96,10 @@ def kill_score(position: Position, theta: dict[str, float], *, numeric: bool) ->
     if numeric:
         if not all(is_number(p) and 0 <= p <= 1 for p in (position.p_trend, position.p_mr, position.p_chop)):
             return None
-    elif not (is_number(position.entry_sigma, position.entry_ts) and position.entry_sigma > 0 and position.entry_ts >= 0):
-        return None
-    elif not (position.label and position.entry_label):
-        return None
+    else:
+        told = is_number(position.entry_sigma, position.entry_ts) and position.label and position.entry_label
+        if not told or position.entry_sigma <= 0 or position.entry_ts < 0:
+            return None
     if numeric:
         flip = position.p_trend < theta["trend_min"] and position.p_chop + position.p_mr > 0.5
         sigma_ref, ts_ref = theta["sigma_ref"], theta["ts_ref"]
