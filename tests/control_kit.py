@@ -70,6 +70,7 @@ class SmallDesk:
         self.submitted: list[Intent] = []
         self.reported: list[tuple[str, Executed]] = []
         self.acts: list[object] = []
+        self.heard: list[tuple[str, MarketState | BarClosed]] = []
         self.held: asyncio.Event | None = None
         self.killed: dict[tuple[Scope, str], KillStatus] = {}
         self.breaker: tuple[LockStatus, ...] = ()
@@ -125,7 +126,7 @@ class SmallDesk:
         self.engine.step(named, at_s(1))
 
     async def hear(self, source: str, event: MarketState | BarClosed) -> None:
-        self.acts.append((source, event))
+        self.heard.append((source, event))
         self.engine.step(event, at_s(1))
 
     def exits(self) -> Exits:

@@ -46,6 +46,9 @@ def show_exit(console: Console, view: ExitView) -> None:
     console.rule(f"{view.symbol} {kind} {_number(view.quantity, ',.10g')}{whose}", align="left")
     if view.problem:
         console.print(Text(f"No rule is asked: {view.problem}.", style="bold yellow"))
+    if view.forbidden_until_ns:
+        until = f"The firm forbids closing until {utc(view.forbidden_until_ns)}: what protects nothing waits."
+        console.print(Text(until, style="bold yellow"))
     facts = Table.grid(padding=(0, 2))
     for name, text in _facts(view):
         facts.add_row(Text(name, style="dim"), Text(text))
@@ -128,7 +131,7 @@ def _closes(rule: RuleView) -> str:
 
 
 def _state(rule: RuleView) -> str:
-    state = "fired" if rule.fired else "acts now" if rule.met else ""
+    state = "fired" if rule.fired else "" if not rule.met else "waits" if rule.waits else "acts now"
     stop = f"stop to {_price(rule.stop)}" if rule.met and not isnan(rule.stop) else ""
     return ", ".join(filter(None, (state, stop)))
 

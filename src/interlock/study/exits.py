@@ -16,18 +16,22 @@ import msgspec
 
 from interlock.core.apply import EXIT_NAME
 from interlock.core.authority import EXITS
-from interlock.core.codes import CloseAction, ExitMode, Rung
+from interlock.core.codes import CloseAction, Code, ExitMode, Rung
 from interlock.core.engine import Engine
 from interlock.core.exits.kernel import risk_at_stop, tightened
-from interlock.core.exits.rules import stop_reached
-from interlock.core.exits.watch import EXIT_BITS
+from interlock.core.exits.rules import stop_reached, trailed_stop
+from interlock.core.exits.watch import EXIT_BITS, market_now
 from interlock.core.instrument import Instrument
+from interlock.core.limits import is_on
 from interlock.core.messages import Executed, ExitProposed, MarketBatch, PositionsReported, Step
 from interlock.core.numbers import share
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.core.transitions import money
 
 OUTSIDE: Final = "outside the gate"
+STARTERS: Final = (Rung.TAKE_PROFIT, Rung.LOCK)
+"""Rungs after which the stop trails."""
+
 HELD: Final = "still held"
 """What the built-in rules would not have closed when the position ended."""
 
@@ -115,6 +119,7 @@ class _Trade:
     stop: float = nan
     left: int = 0
     advised: bool = False
+    trails: bool = False
     closed_ns: int = 0
     acting: list[Exit] = field(default_factory=list)
     builtin: list[Exit] = field(default_factory=list)
@@ -128,8 +133,12 @@ class _Trade:
         entry = instrument.price_at(self.unit)
         frac = self.side * (entry - r.entry_stop) / entry
         self.risk = risk_at_stop(abs(self.unit), instrument.quantity(self.peak), frac)
-        first = tightened(float(self.side), self.stop, r.entry_stop)
-        self.stop = first if first == first else self.stop
+        self.tighten(r.entry_stop)
+
+    def tighten(self, stop: float) -> None:
+        """The stop of the built-in rules is this one, where it is nearer to the market."""
+        nearer = tightened(float(self.side), self.stop, stop)
+        self.stop = nearer if nearer == nearer else self.stop
 
     def exit(self, at_ns: int, rung: str, by: str, steps: int, unit: float) -> Exit:
         """So many steps closed where one base unit is worth `unit`."""
@@ -240,9 +249,18 @@ class _Follower:
         if trade is None:
             return
         r = state.symbols[index]
-        trade.advised |= state.account.exit_mode is ExitMode.ADVISORY and state.exit_limits(r).active & EXIT_BITS != 0
-        if r.doubt == 0.0 and stop_reached(float(trade.side), r.mark, trade.stop):
+        p = state.exit_limits(r)
+        trade.advised |= state.account.exit_mode is ExitMode.ADVISORY and p.active & EXIT_BITS != 0
+        if r.doubt != 0.0:
+            return
+        if stop_reached(float(trade.side), r.mark, trade.stop):
             trade.advise(step.at_ns, Rung.STOP, int(CloseAction.FULL_CLOSE), r.mark)
+        elif trade.trails and is_on(p, Code.TRAILING_STOP):
+            atr = market_now(state, r, p).atr
+            wanted = trailed_stop(float(trade.side), r.best, atr, trade.instrument.tick, p)
+            trade.tighten(wanted)
+            if stop_reached(float(trade.side), r.mark, trade.stop):
+                trade.advise(step.at_ns, Rung.TRAILING, int(CloseAction.FULL_CLOSE), r.mark)
 
     def _advise(self, step: Step) -> None:
         """What the built-in rules proposed counts as theirs, whether they acted or advised; stops are seen to above."""
@@ -252,8 +270,8 @@ class _Follower:
             trade = self._live.get(self._engine.state.names.symbol_index[output.symbol])
             if trade is None:
                 continue
-            stop = tightened(float(trade.side), trade.stop, output.stop_price)
-            trade.stop = stop if stop == stop else trade.stop
+            trade.tighten(output.stop_price)
+            trade.trails |= output.rung in STARTERS
             if (output.rung, output.reason) != (Rung.STOP, "stop"):
                 trade.advise(step.at_ns, output.rung, round(output.fraction * CloseAction.FULL_CLOSE), output.mark)
 

@@ -11,6 +11,7 @@ from interlock.core.messages import (
     FlattenSet,
     Heartbeat,
     Intent,
+    MarketState,
     PermitIssued,
     PositionsReported,
     Step,
@@ -109,6 +110,35 @@ def test_the_rules_close_at_the_stop_that_they_would_have_moved() -> None:
     assert told.builtin is not None
     assert short(told.builtin.exits) == [("partial_50", 5.0, 106.5, 1.625, 32.5), ("stop", 5.0, 100.9, 0.225, 4.5)]
     assert told.acting.money == near(-10.0)
+
+
+def test_the_stop_of_the_rules_trails_on_by_itself() -> None:
+    """Advice on a trailing stop is given once; the rules would have gone on moving it."""
+    made = opened(bench('[rules.TRAILING_STOP]\ndistance = "1 x"\n'))
+    made.mark("BTC", 106.5)
+    made.mark("BTC", 108.0)
+    made.mark("BTC", 107.5)
+    made.mark("BTC", 106.9)
+    owner_closes(made, CloseAction.FULL_CLOSE, 103.0)
+    told = one(made)
+    assert told.builtin is not None
+    assert [(e.rung, e.price) for e in told.builtin.exits] == [
+        ("partial_50", near(106.5)),
+        ("partial_75", near(108.0)),
+        ("stop", near(106.9)),
+    ]
+
+
+def test_a_trail_that_would_lie_beyond_the_market_closes() -> None:
+    made = opened(bench('[rules.TRAILING_STOP]\ndistance = "1 x"\n'))
+    made.mark("BTC", 106.5)
+    made.feeds.discard("market")
+    made.tell_market(MarketState("BTC", 0, atr=0.2, sigma=0.01, trend_strength=0.3, p_trend=0.2, p_base=0.6, p_chop=0.2))
+    made.mark("BTC", 106.0)
+    owner_closes(made, CloseAction.FULL_CLOSE, 106.0)
+    told = one(made)
+    assert told.builtin is not None
+    assert [e.rung for e in told.builtin.exits] == ["partial_50", "trailing"]
 
 
 def test_the_owner_closed_first_and_the_advice_counts_all_the_same() -> None:

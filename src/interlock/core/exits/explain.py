@@ -27,7 +27,8 @@ from interlock.core.exits.rules import (
 from interlock.core.exits.watch import EXIT_BITS, STARTERS, acts, held_of, market_at_entry, market_now
 from interlock.core.instrument import Instrument
 from interlock.core.limits import Limits, is_on
-from interlock.core.state import RUNGS, State, SymbolRow, is_stop
+from interlock.core.measure import blackout_of
+from interlock.core.state import RUNGS, VOLUNTARY, State, SymbolRow, is_stop
 from interlock.core.transitions import is_fresh, money
 
 
@@ -61,9 +62,10 @@ class Condition(msgspec.Struct, frozen=True):
 
 class RuleView(msgspec.Struct, frozen=True):
     """
-    A rule on one position. It acts where it is `on`, `met` and not `fired` yet.
+    A rule on one position. It acts where it is `on`, `met`, not `fired` yet, and does not have to wait.
 
-    `close` is how much is then closed in all, `stop` the stop that it would set now.
+    `close` is how much is then closed in all, `stop` the stop that it would set now. It `waits` while the firm forbids
+    closing and nothing is unprotected without it.
     """
 
     rule: Code
@@ -75,6 +77,7 @@ class RuleView(msgspec.Struct, frozen=True):
     conditions: tuple[Condition, ...]
     stop: float = nan
     note: str = ""
+    waits: bool = False
 
 
 class Pursuit(msgspec.Struct, frozen=True):
@@ -92,7 +95,8 @@ class ExitView(msgspec.Struct, frozen=True):
     """
     One position as the way out sees it. Prices in quote currency, money in settlement currency, quantities in base units.
 
-    `problem` says why no rule is asked, empty where they are. `pursued` is None where nothing is being closed.
+    `problem` says why no rule is asked, empty where they are. `pursued` is None where nothing is being closed. The firm
+    forbids closing until `forbidden_until_ns`, 0 where it does not.
     """
 
     symbol: str
@@ -117,6 +121,7 @@ class ExitView(msgspec.Struct, frozen=True):
     rules: tuple[RuleView, ...]
     pursued: Pursuit | None
     problem: str = ""
+    forbidden_until_ns: int = 0
 
 
 def exit_owner(state: State, now_ns: int) -> ExitOwner:
@@ -148,7 +153,8 @@ def explain_exit(state: State, index: int, now_ns: int) -> ExitView:
     r, instrument = state.symbols[index], state.instruments[index]
     p = state.exit_limits(r)
     held = held_of(state, index, p, now_ns) if r.known == 1.0 and r.position != 0 else None
-    seen = _Seen(r, instrument, p, held or _unproven(r), market_now(state, r, p), acts(state))
+    forbidden, until_ns = blackout_of(r, now_ns)
+    seen = _Seen(r, instrument, p, held or _unproven(r), market_now(state, r, p), acts(state), forbidden)
     said = harvest(seen.held, seen.now, market_at_entry(r), p)
     return ExitView(
         symbol=state.names.symbols[index],
@@ -173,6 +179,7 @@ def explain_exit(state: State, index: int, now_ns: int) -> ExitView:
         rules=(*_protective(seen), *_profit(seen, said), *_score(seen, said)),
         pursued=_pursued(state, index),
         problem=_problem(state, index, proven=held is not None, now_ns=now_ns),
+        forbidden_until_ns=until_ns if forbidden else 0,
     )
 
 
@@ -198,6 +205,7 @@ class _Seen(NamedTuple):
     held: Held
     now: Market
     acting: bool
+    forbidden: bool
 
     @property
     def notional(self) -> float:
@@ -219,7 +227,8 @@ class _Seen(NamedTuple):
     ) -> RuleView:
         fired = (self.row.rungs if self.acting else self.row.advised) >> RUNGS.index(rung) & 1 == 1
         on = is_on(self.p, code)
-        return RuleView(code, rung, close, on, fired and bool(close), on and met, conditions, stop, note)
+        waits = self.forbidden and rung in VOLUNTARY
+        return RuleView(code, rung, close, on, fired and bool(close), on and met, conditions, stop, note, waits)
 
     def at_price(self, price: float) -> Condition:
         """That the mark comes to the price."""
@@ -263,7 +272,7 @@ def _problem(state: State, index: int, *, proven: bool, now_ns: int) -> str:
         (r.known != 1.0, "the position is in doubt until the venue has told it"),
         (r.managed != 1.0, f"it was opened outside the gate: `interlock adopt {symbol} --stop PRICE` has it looked after"),
         (bool(r.goal), f"it is being flattened ({r.goal})"),
-        (r.exit_left == 0, f"all of it is being closed ({r.exit_rung})"),
+        (r.exit_left == 0 and r.exit_waits != 1.0, f"all of it is being closed ({r.exit_rung})"),
         (not p.active & EXIT_BITS, "the policy has no exit rule switched on"),
         (not proven, f"its mark is not proven ({age}) or its entry is not known: are prices connected?"),
     )

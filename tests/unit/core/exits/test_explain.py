@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from interlock.core.codes import CloseAction, Code, ExitMode, Rung
-from interlock.core.constants import CHOP
+from interlock.core.constants import CHOP, NS_PER_S
 from interlock.core.exits.explain import (
     Condition,
     ExitView,
@@ -19,6 +19,7 @@ from interlock.core.exits.explain import (
 )
 from interlock.core.messages import (
     BarClosed,
+    BlackoutSet,
     ExitProposed,
     FlattenSet,
     Heartbeat,
@@ -219,6 +220,21 @@ def test_what_is_pursued_is_said_with_its_orders() -> None:
     assert pursued.left == pytest.approx(0.75 * seen(made).largest, rel=0.05)
     made.mark("BTC", first(made, Rung.STOP).price - 0.1)
     assert seen(made).problem == "all of it is being closed (stop)"
+
+
+def test_while_the_firm_forbids_closing_what_can_wait_is_said_to() -> None:
+    made = opened(bench())
+    until_ns = made.clock.wall_ns + 60 * NS_PER_S
+    made.send(BlackoutSet("BTC", ((made.clock.wall_ns, until_ns),)))
+    made.mark("BTC", first(made, Rung.PARTIAL_25).price + 0.1)
+    told = seen(made)
+    assert told.forbidden_until_ns == until_ns
+    assert (rule(made, Rung.PARTIAL_25).met, rule(made, Rung.PARTIAL_25).waits) == (True, True)
+    assert not rule(made, Rung.STOP).waits
+    assert told.pursued is None
+    made.clock.advance(61.0)
+    assert seen(made).forbidden_until_ns == 0
+    assert not rule(made, Rung.PARTIAL_25).waits
 
 
 def test_a_flatten_goes_before_everything() -> None:
