@@ -94,13 +94,12 @@ def kill_score(position: Position, theta: dict[str, float], *, numeric: bool) ->
     if not is_number(position.sigma, position.ts, position.age) or position.sigma < 0 or position.ts < 0:
         return None
     if numeric:
-        told = all(is_number(p) and 0 <= p <= 1 for p in (position.p_trend, position.p_mr, position.p_chop))
+        if not all(is_number(p) and 0 <= p <= 1 for p in (position.p_trend, position.p_mr, position.p_chop)):
+            return None
     else:
-        entry_told = is_number(position.entry_sigma, position.entry_ts)
-        entry_sound = entry_told and position.entry_sigma > 0 and position.entry_ts >= 0
-        told = entry_sound and bool(position.label and position.entry_label)
-    if not told:
-        return None
+        told = is_number(position.entry_sigma, position.entry_ts) and position.label and position.entry_label
+        if not told or position.entry_sigma <= 0 or position.entry_ts < 0:
+            return None
     if numeric:
         flip = position.p_trend < theta["trend_min"] and position.p_chop + position.p_mr > 0.5
         sigma_ref, ts_ref = theta["sigma_ref"], theta["ts_ref"]

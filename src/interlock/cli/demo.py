@@ -54,7 +54,8 @@ def demo(
     Put the gate in front of an example strategy, and compare.
 
     The same intents run without a gate and behind each policy, on years of hourly gold and euro quotes or on your bars.
-    Each gated run writes a ledger, which is verified and decided again. A table and a report remain.
+    The strategy only opens: the engine's rules leave, ungated a stop and a price channel. Each gated run writes a ledger,
+    which is verified and decided again. A table and a report remain, with what other exits would have come to.
 
     For example:
 

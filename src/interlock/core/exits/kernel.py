@@ -8,10 +8,10 @@ from math import exp, inf, nan
 
 from interlock.core.constants import CHOP
 from interlock.core.limits import Limits
+from interlock.core.numbers import clip
 
 __all__ = [
     "age_penalty",
-    "clip",
     "exit_cost",
     "kill_score",
     "locked_stop",
@@ -26,11 +26,6 @@ __all__ = [
     "tightened",
     "trend_drop",
 ]
-
-
-def clip(x: float, low: float, high: float) -> float:
-    """The number moved into [low, high]; NaN for NaN."""
-    return low if x < low else high if x > high else x
 
 
 # ---------------------------------------------------------------- profit
