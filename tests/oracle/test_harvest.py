@@ -51,7 +51,7 @@ def test_the_published_examples(changes: dict[str, float], r: float, action: str
     assert said.action.name == action
     assert agree(said.stop, stop)
     assert agree(said.score, score)
-    assert agree(oracle.kill_score(position, THETA, numeric=True), score)
+    assert agree(score, oracle.kill_score(position, THETA, numeric=True))
 
 
 def test_two_risks_are_a_rung_under_the_second_set_only() -> None:
