@@ -47,9 +47,11 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.core.state import State, SymbolRow, is_stop
-from interlock.testing import Bench
+from interlock.testing import Bench, make_policy, open_bench
+from interlock.testing.builders import START_NS
 from interlock.testing.disk import Disk
-from lawkit import bench_under, gate_on_disk, hold, limits_of_everything, policy_of
+from interlock.testing.wayout import EXITS
+from lawkit import gate_on_disk, hold
 
 HELD = 50_000
 PATIENCE_NS = 5 * NS_PER_S
@@ -63,17 +65,16 @@ class Anything(RuleBasedStateMachine):
 
     @initialize(
         side=st.sampled_from((1, -1)),
-        owner=st.sampled_from(("any", "exit")),
-        mode=st.sampled_from(tuple(ExitMode)),
+        exits=st.sampled_from((("any", ExitMode.BUILTIN), *(("exit", mode) for mode in ExitMode))),
         stops=st.booleans(),
     )
-    def begin(self, side: int, owner: str, mode: ExitMode, *, stops: bool) -> None:
+    def begin(self, side: int, exits: tuple[str, ExitMode], *, stops: bool) -> None:
         self.side = side
-        self.bench = bench_under(stops_at_venue=stops)
-        policy = policy_of(limits_of_everything())
-        self.policy = msgspec.structs.replace(policy, exit_owner=owner, exit_mode=mode)
-        self.bench.send(self.policy)
-        self.bench.refresh()
+        changes = {"exits.owner": exits[0], "exits.mode": exits[1].value}
+        policy = make_policy("layered@1", toml=EXITS["A"], changes=changes)
+        self.policy = policy.compile(START_NS)
+        self.bench = open_bench(policy=policy, stops_at_venue=stops)
+        self.bench.send(Heartbeat("exit"))
         hold(self.bench, "BTC", side)
 
     # ------------------------------------------------------------ what happens
@@ -131,7 +132,7 @@ class Anything(RuleBasedStateMachine):
 
     @rule(broken=st.sampled_from(("none", "empty", "ended", "universe", "good")))
     def policy_changes(self, broken: str) -> None:
-        nothing = msgspec.structs.replace(self.policy, limits=policy_of(NO_LIMITS).limits)
+        nothing = msgspec.structs.replace(self.policy, limits=(NO_LIMITS,) * len(self.policy.limits))
         changed: dict[str, Input] = {
             "none": msgspec.structs.replace(nothing, verified=False),
             "empty": nothing,
@@ -307,5 +308,5 @@ def test_control_a_gate_that_asks_more_is_found_out(
     condition: Callable[[State, int], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(legs, "decide_reducing", vetoed(condition))
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="MARKET_STALE|steps left"):
         look(200, 20)
