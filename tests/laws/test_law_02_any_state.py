@@ -308,5 +308,5 @@ def test_control_a_gate_that_asks_more_is_found_out(
     condition: Callable[[State, int], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(legs, "decide_reducing", vetoed(condition))
-    with pytest.raises(AssertionError, match="MARKET_STALE|steps left"):
+    with pytest.raises(AssertionError, match=r"MARKET_STALE|steps left"):
         look(200, 20)
