@@ -31,6 +31,13 @@ universe = { BTCUSDT = { margin_leverage = "8 x" } }
 sources = { bot = { momentum = ["open", "close"] } }
 rules.ORDER_NOTIONAL.notional = "2000 USDT"
 rules.STOP_REQUIRED = "off: my history has none"
+rules.ATR_SPIKE = "off: a history carries no market state"
+rules.GROSS_LEVERAGE = "off: a history carries no market state"
+rules.TRADE_RISK = "off: a history carries no market state"
+rules.LIQUIDATION_DISTANCE = "off: my history does not say its leverage"
+exits = { mode = "builtin", owner = "any" }
+rules.CONTROLLER_DEAD = "off: there is no owner whose heartbeat could stop"
+rules.LOSS_EXIT.loss = "0.1 %"
 """
 
 
