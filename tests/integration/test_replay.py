@@ -129,6 +129,7 @@ def test_ones_own_policy_and_price_bars(tmp_path: Path) -> None:
     was, became, *_ = found["curves"]
     assert was["worst_drawdown_frac"] == pytest.approx(-0.011)  # 0.11 × 1 000, seen through the bars alone
     assert became["worst_drawdown_frac"] == pytest.approx(-0.005)
+    assert (became["equity"], found["exits_empty"]) == (10_005.0, 0)  # LOSS_EXIT of the policy closed nothing
 
 
 def refusals(folder: Path) -> Iterator[tuple[list[str], str]]:
