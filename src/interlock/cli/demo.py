@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from interlock.adapters.bars import SECOND_NS, Bars, read_bars
-from interlock.cli.output import OK, PROBLEMS, Mistake, failures, out
+from interlock.cli.output import OK, PROBLEMS, Mistake, failures, ledger_directory, out, require_places
 from interlock.demo import story
 from interlock.demo.figures import Figures, figures
 from interlock.demo.market import Market, Tape
@@ -78,7 +77,7 @@ def demo(
             PARAMETERS,
         )
         _check(tape, keep, out_path)
-        with _directory(keep) as directory, _progress(chosen, quiet=quiet or as_json) as told:
+        with ledger_directory(keep) as directory, _progress(chosen, quiet=quiet or as_json) as told:
             outcomes, tried = run_with_others(tape, chosen, others, directory, told)
         found = figures(outcomes)
         left_otherwise = figures([outcomes[0], *tried])[1:]
@@ -160,21 +159,7 @@ def _currency(chosen: Sequence[Plan]) -> str:
 def _check(tape: Tape, keep: Path | None, out_path: Path) -> None:
     if not tape.moments:
         raise Mistake("no bar lies in the span: give another --from, --to or --years")
-    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise Mistake(f"--keep {keep} is not an empty directory: name a new one, ledgers are never written over")
-    if not out_path.parent.is_dir() or out_path.is_dir():
-        raise Mistake(f"--out {out_path} cannot be written: name a file in a directory that exists")
-
-
-@contextmanager
-def _directory(keep: Path | None) -> Iterator[Path]:
-    """Where the ledgers go: the user's directory, or one that is gone afterwards."""
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield keep
-        return
-    with tempfile.TemporaryDirectory(prefix="interlock-demo-") as name:
-        yield Path(name)
+    require_places(keep, out_path)
 
 
 # ---------------------------------------------------------------- output

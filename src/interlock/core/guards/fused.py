@@ -219,7 +219,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         floor = floor if floor >= recent else recent if recent > floor else nan
         floor = floor if floor >= total else total if total > floor else nan
         lost_frac = f_stop_frac + p_cost_frac
-        known = f_stop_frac >= 0.0 and lost_frac > 0.0 and (f_risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
+        known = f_stop_frac > 0.0 and lost_frac > 0.0 and (f_risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
         left = f_equity - floor - p.headroom_buffer_frac * f_initial_balance - f_risk_at_stops
         allowed = left / lost_frac if known else 0.0
         if allowed > 0.0 and (
@@ -424,7 +424,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if active_1 & 1:
         lost_frac = f_stop_frac + p_cost_frac
         given = p_chop_risk_frac_max + p_base_risk_frac_max + p_trend_risk_frac_max >= 0.0
-        known = given and f_stop_frac >= 0.0 and (lost_frac > 0.0) and (0.0 < f_equity < inf)
+        known = given and f_stop_frac > 0.0 and (lost_frac > 0.0) and (0.0 < f_equity < inf)
         risk_frac = (
             p_base_risk_frac_max
             if f_regime == BASE

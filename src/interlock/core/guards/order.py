@@ -52,7 +52,7 @@ def trade_risk(f: Facts, p: Limits) -> float:
     """What the order loses at its stop, costs included, is within the regime's share of equity."""
     lost_frac = f.stop_frac + p.cost_frac
     given = p.chop_risk_frac_max + p.base_risk_frac_max + p.trend_risk_frac_max >= 0.0
-    known = given and f.stop_frac >= 0.0 and lost_frac > 0.0 and 0.0 < f.equity < inf
+    known = given and f.stop_frac > 0.0 and lost_frac > 0.0 and 0.0 < f.equity < inf
     risk_frac = by_regime(f.regime, p.chop_risk_frac_max, p.base_risk_frac_max, p.trend_risk_frac_max)
     return risk_frac * f.equity / lost_frac if known else 0.0
 
