@@ -27,7 +27,7 @@ from interlock.study.hindsight import Plan
 from interlock.study.parties import fit
 from interlock.study.past import Past
 from interlock.study.past import past as past_of
-from interlock.study.presets import preset_policy
+from interlock.study.presets import preset_policy, without_exits
 from interlock.study.run import Replay
 from interlock.study.run import replay as walk_again
 
@@ -173,7 +173,7 @@ def _policy(own: Policy | None, preset: str, past: Past) -> Policy:
     written = own.leaves["account", "currency"].text
     if written != past.currency:
         raise Mistake(f"the policy is for an account in {written}, the history is in {past.currency}: they must agree")
-    return fit(own, symbols)
+    return without_exits(fit(own, symbols))
 
 
 def _check(past: Past, bars: Mapping[str, Bars], keep: Path | None, out_path: Path) -> None:

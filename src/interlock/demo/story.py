@@ -8,7 +8,7 @@ from typing import Final
 from interlock.core.codes import Code
 from interlock.demo.diary import Diary
 from interlock.demo.figures import Figures
-from interlock.demo.market import Tape
+from interlock.demo.market import Market, Tape
 from interlock.demo.passage import FEE_BPS, REVIEW_DAYS
 from interlock.demo.plans import PARAMETERS
 from interlock.demo.run import Outcome
@@ -237,15 +237,19 @@ def report(
         subtitle=subtitle,
         currency=currency,
         runs=[_run(outcome) for outcome in outcomes],
-        prices=[
-            Prices(market.symbol, market.unit, market.bars.ts_ns, market.bars.close) for market in tape.markets.values()
-        ],
+        prices=[_prices(market, tape) for market in tape.markets.values()],
         summary=rows(found, currency),
         verification=verdict(found),
         notes=CONVENTIONS,
         listings=[other_exits(tried, found[1].name)],
         provenance=[*sources, *policies, *heads],
     )
+
+
+def _prices(market: Market, tape: Tape) -> Prices:
+    """The closes of the span, at the instants at which runs are looked at."""
+    bars = [(moment.close_ns, index) for moment in tape.moments for symbol, index in moment.bars if symbol == market.symbol]
+    return Prices(market.symbol, market.unit, [at_ns for at_ns, _ in bars], [market.bars.close[index] for _, index in bars])
 
 
 def _run(outcome: Outcome) -> Run:

@@ -22,6 +22,7 @@ from interlock.report.thin import Axis, differences, scaled_differences
 
 DATA_LENGTH_MAX: Final = 1_350_000  # with the library and the page's own parts below 1.5 MB
 DETAIL_MIN: Final = 1 / 64
+DETAIL_STEP_MAX: Final = 0.9
 POINTS_MAX: Final = 12_000
 EVENT_RESERVE: Final = 8  # lines lose this much detail before an event is left out
 EVENTS_MAX: Final = 6_000  # of all runs together, like the following
@@ -91,7 +92,7 @@ def _fitting(report: Report) -> str:
     """The data with as much detail as fits."""
     detail = 1.0
     while len(text := _json(_data(report, detail))) > DATA_LENGTH_MAX and detail > DETAIL_MIN:
-        detail /= 2.0
+        detail *= min(DETAIL_STEP_MAX, DATA_LENGTH_MAX / len(text))
     return text
 
 

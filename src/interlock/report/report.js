@@ -5,6 +5,7 @@
   const VIEW_ROWS_MAX = 60;
   const TRADE_ROWS_MAX = 40;
   const LABELLED_FILLS_MAX = 30;
+  const LABEL_ROWS = 3;
   const LANES_MAX = 12;
   const LANE_PX = 34;
   const SYNC_KEY = "interlock";
@@ -160,6 +161,7 @@
     ctx.arc(x, y, size * 0.75, 0, 7);
     ctx.fill();
   };
+  const plain = (word) => word.replaceAll("_", " ");
   const opens = (fill) => fill.why === "" || fill.why === "entry";
   /* the steps of the stop: level until the next, nothing after the position's end */
   const stepped = (chart, ctx, stops) => {
@@ -182,13 +184,14 @@
     ctx.textAlign = "left";
     ctx.textBaseline = "middle";
     ctx.fillStyle = color("--ink");
-    let right = -Infinity;
+    const right = Array(LABEL_ROWS).fill(-Infinity);
     for (const fill of fills) {
       const x = place(chart, fill.at) + size + 2 * devicePixelRatio;
-      if (opens(fill) || x < right) continue;
-      const y = chart.valToPos(fill.price, "y", true);
-      ctx.fillText(fill.why.replaceAll("_", " "), x, y);
-      right = x + ctx.measureText(fill.why).width + 4 * devicePixelRatio;
+      const row = opens(fill) ? -1 : right.findIndex((edge) => edge <= x);
+      if (row < 0) continue;
+      const text = plain(fill.why);
+      ctx.fillText(text, x, chart.valToPos(fill.price, "y", true) + 12 * row * devicePixelRatio);
+      right[row] = x + ctx.measureText(text).width + 4 * devicePixelRatio;
     }
   };
   const markers = (fills, stops) => (chart) =>
@@ -210,7 +213,7 @@
     const found = fills.filter((fill) => Math.abs(fill.at - when) <= near).slice(0, 4);
     const stop = stops.findLast((each) => each.at <= when);
     return [
-      ...found.map((fill) => element("p", "", element("b", "", opens(fill) ? "entry" : fill.why.replaceAll("_", " ")), ` ${fill.quantity > 0 ? "bought" : "sold"} ${number(Math.abs(fill.quantity), Math.abs(fill.quantity) < 1000 ? 1 : 0)} at ${price(fill.price)}`)),
+      ...found.map((fill) => element("p", "", element("b", "", opens(fill) ? "entry" : plain(fill.why)), ` ${fill.quantity > 0 ? "bought" : "sold"} ${number(Math.abs(fill.quantity), Math.abs(fill.quantity) < 1000 ? 1 : 0)} at ${price(fill.price)}`)),
       ...(stop && stop.price !== null ? [element("p", "", `stop ${price(stop.price)}`)] : []),
     ];
   };
@@ -464,7 +467,6 @@
   };
   const signed = (value, digits) => `${value > 0 ? "+" : ""}${number(value, digits)}`;
   const inR = (value) => (known(value) ? `${signed(value, 2)} R` : "\u2013");
-  const plain = (word) => word.replaceAll("_", " ");
   const tellExits = (run) => {
     page("leaving").hidden = runs.every((each) => each.trades.length === 0);
     if (run.exits.length === 0) return page("exits").replaceChildren(empty(`${run.name} closed no trade.`));
@@ -488,7 +490,7 @@
       jump.title = "Zoom all charts to this trade";
       jump.addEventListener("click", () => {
         show(trade.start - DAY_S, trade.end + DAY_S);
-        page("price-0")?.scrollIntoView();
+        page(`price-${prices.findIndex((item) => item.symbol === trade.symbol)}`)?.scrollIntoView();
       });
       const hours = (trade.end - trade.start) / 3600;
       return element("tr", "",
