@@ -296,7 +296,7 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
     instrument = state.instruments[index]
     if r.doubt != 0.0 or instrument is None:
         return False
-    on_extremes(r, quote.high, quote.low)
+    on_extremes(r, quote.high, quote.low, limits.mark_jump_frac_max)
     on_best(r)
     _revalue(r, instrument)
     return True

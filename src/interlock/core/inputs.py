@@ -162,9 +162,9 @@ def _adopted(state: State, event: Adopted, _at_ns: int) -> str:
         return f"no position in {event.symbol} is known: it is adopted once the venue has told it"
     if r.managed == 1.0:
         return f"the position in {event.symbol} was opened through the gate, or adopted before"
-    side = 1.0 if r.position > 0 else -1.0
+    side, losing = (1.0, "long: its stop lies below") if r.position > 0 else (-1.0, "short: its stop lies above")
     if not (0.0 < event.stop_price < inf and side * (r.mark - event.stop_price) > 0.0):
-        return f"stop_price must lie on the losing side of the mark, {r.mark!r}, found {event.stop_price!r}"
+        return f"the position in {event.symbol} is {losing} the mark, {r.mark!r}, found {event.stop_price!r}"
     return ""
 
 

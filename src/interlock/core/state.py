@@ -215,7 +215,8 @@ class SymbolRow(Row, array_like=True):
     `cost` is the position's value at entry in micros of settlement currency, signed like the position. `known` is NaN
     while the position is in doubt. Lock slots come in pairs: buy side, sell side. `stop_refusals` counts how often the
     venue refused or lost the position's stop since one last rested there; the next is due at `stop_next_ns`, a close
-    instead of it at `stop_close_ns`. `regime` is the label's number, `regime_p` its probability.
+    instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
+    `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
@@ -279,6 +280,7 @@ class SymbolRow(Row, array_like=True):
     stop_refusals: int = 0
     stop_next_ns: int = 0
     stop_close_ns: int = 0
+    stop_rests_ns: int = 0
 
     atr: float = nan
     sigma: float = nan

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from interlock.core.limits import EXIT_RULES
 from interlock.policy import Policy, load_policy
 
 OPENER: Final = "history"
@@ -24,6 +25,7 @@ def preset_policy(preset: str, symbols: Sequence[str], currency: str, *, stops_k
     name = preset if "@" in preset else f"{preset}@1"
     rules: dict[str, Any] = {
         **dict.fromkeys(("ATR_SPIKE", "GROSS_LEVERAGE", "TRADE_RISK"), "off: a history carries no market state"),
+        **dict.fromkeys(EXIT_RULES, "off: the exits of a history are its own"),
         "LIQUIDATION_DISTANCE": "off: a history does not say at which margin leverage it traded",
         "ORDER_NOTIONAL": {
             "notional": {

@@ -86,7 +86,8 @@ def decide_exit(agenda: Agenda, intent: Intent) -> None:
     """
     An exit owner's proposal is answered: a rung once, cumulative as the built-in rules' own, and a stop that tightens.
 
-    Only an operator may loosen a stop. A close whose stop would loosen still leaves.
+    Closing all is never held back by a rung's memory. Only an operator may loosen a stop; a close whose stop would loosen
+    still leaves.
     """
     state = agenda.state
     index = state.names.symbol_index.get(intent.symbol, -1)
@@ -113,13 +114,13 @@ def _decide_entitled(agenda: Agenda, intent: Intent, index: int) -> None:
     held_stop = nan if intent.source == OPERATOR else r.stop_price
     stop = tightened(side, held_stop, intent.stop_price)
     waiting = r.exit_waits == 1.0 and r.exit_rung == intent.rung
-    fired = intent.rung in RUNGS and r.rungs >> RUNGS.index(intent.rung) & 1 and not waiting
+    fired = intent.close is not CloseAction.FULL_CLOSE and _has_fired(r, intent.rung) and not waiting
     action = CloseAction.NONE if fired else intent.close
     held = held_of(state, index, state.exit_limits(r), agenda.at_ns)
     if held is not None and is_beyond(-side, held.mark, stop):
         action, stop = CloseAction.FULL_CLOSE, nan
     if action is CloseAction.NONE and not stop > 0.0:
-        _refuse(agenda, intent, fired=bool(fired))
+        _refuse(agenda, intent, fired=fired)
         return
     propose(agenda, index, intent.rung, action, "proposed", stop, intent.source, held, None, acting=True)
     before = agenda.next_id
@@ -127,6 +128,10 @@ def _decide_entitled(agenda: Agenda, intent: Intent, index: int) -> None:
         _send(agenda, index, _order(agenda, index, intent.source, intent.id))
     if agenda.next_id == before:
         _note(agenda, intent, stop)
+
+
+def _has_fired(r: SymbolRow, rung: str) -> bool:
+    return rung in RUNGS and r.rungs >> RUNGS.index(rung) & 1 == 1
 
 
 def _refuse(agenda: Agenda, intent: Intent, *, fired: bool) -> None:

@@ -188,7 +188,8 @@ def _trail(look: _Look, now: Market) -> None:
     if not stop > 0.0:
         return
     if not is_beyond(-held.side, held.mark, stop):
-        _propose(look, Rung.TRAILING, CloseAction.NONE, "trailing_stop", stop)
+        if look.acting or look.due(Code.TRAILING_STOP, Rung.TRAILING):
+            _propose(look, Rung.TRAILING, CloseAction.NONE, "trailing_stop", stop)
     elif look.due(Code.TRAILING_STOP, Rung.STOP):
         _propose(look, Rung.STOP, CloseAction.FULL_CLOSE, "trailing_stop_beyond_market")
 
