@@ -231,13 +231,18 @@ def _flatten_goal(state: State, output: FlattenGoal) -> None:
 
 
 def _exit_proposed(state: State, output: ExitProposed) -> None:
-    """The rung has fired, or was advised; the position is to be reduced, and its stop is where it was moved."""
+    """
+    The rung has fired, or was advised; the position is to be reduced, and its stop is where it was moved.
+
+    Only the built-in rules spend a rung that protects: a proposal under its name must not switch the rule off.
+    """
     r = state.symbols.edit(state.names.symbol_index[output.symbol])
     bit = 1 << RUNGS.index(Rung(output.rung)) if output.rung in RUNGS else 0
     if not output.acting:
         r.advised |= bit
         return
-    r.rungs |= bit
+    if output.source == EXITS or output.rung in VOLUNTARY:
+        r.rungs |= bit
     if output.stop_price == output.stop_price:
         r.stop_price = output.stop_price
     waits = 1.0 if output.source == EXITS and output.rung in VOLUNTARY else 0.0

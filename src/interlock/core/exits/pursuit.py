@@ -8,6 +8,8 @@ growing pause, one of unknown fate after the patience that the policy has with c
 
 from math import nan
 
+import msgspec
+
 from interlock.core.agenda import Agenda
 from interlock.core.apply import EXIT_NAME
 from interlock.core.authority import EXITS, IMPATIENT, OPERATOR, may_close
@@ -16,7 +18,7 @@ from interlock.core.constants import NS_PER_S_FLOAT
 from interlock.core.exits.kernel import tightened
 from interlock.core.exits.rules import is_beyond
 from interlock.core.exits.watch import held_of, propose
-from interlock.core.legs import closing_steps, decide_reducing, deny, halting
+from interlock.core.legs import closing_steps, decide_intent, decide_reducing, deny, halting
 from interlock.core.measure import blackout_of, session_of
 from interlock.core.messages import Decision, Intent
 from interlock.core.state import RUNGS, State, SymbolRow
@@ -87,7 +89,8 @@ def decide_exit(agenda: Agenda, intent: Intent) -> None:
     An exit owner's proposal is answered: a rung once, cumulative as the built-in rules' own, and a stop that tightens.
 
     Closing all is never held back by a rung's memory. Only an operator may loosen a stop; a close whose stop would loosen
-    still leaves.
+    still leaves. While the position is not known, to close all is an order to reduce like any other, of the quantity that
+    it names; without one, of what was held last.
     """
     state = agenda.state
     index = state.names.symbol_index.get(intent.symbol, -1)
@@ -96,6 +99,9 @@ def decide_exit(agenda: Agenda, intent: Intent) -> None:
         deny(agenda, intent, Code.MALFORMED, reducing=True, note=note)
         return
     r = state.symbols[index]
+    if r.known != 1.0 and intent.close is CloseAction.FULL_CLOSE and intent.quantity == intent.quantity:
+        decide_intent(agenda, msgspec.structs.replace(intent, rung="", reduce_only=True))
+        return
     lock = halting(agenda, index, intent)
     if r.position * intent.side >= 0:
         deny(agenda, intent, Code.NOTHING_TO_REDUCE, reducing=True, note="nothing is held on that side")

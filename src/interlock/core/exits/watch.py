@@ -6,7 +6,7 @@ mark that is not fresh: the stop at the venue needs no mark. Rules are asked in 
 one that leaves least wins, of those the first.
 """
 
-from math import nan
+from math import inf, nan
 from typing import Final, NamedTuple
 
 import msgspec
@@ -98,6 +98,8 @@ def held_of(state: State, index: int, p: Limits, now_ns: int) -> Held | None:
     base = r.position * instrument.step
     unit_value = money(r.cost) / base
     entry = instrument.price_at(unit_value)
+    if not 0.0 < entry < inf:
+        return None
     pnl = base * instrument.value(r.mark) - money(r.cost)
     stop_frac = side * (entry - r.entry_stop) / entry
     age_s = (now_ns - r.episode_ns) / NS_PER_S_FLOAT
