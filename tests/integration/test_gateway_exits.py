@@ -128,6 +128,18 @@ def test_a_stop_that_the_venue_refuses_is_a_close_past_the_patience(tmp_path: Pa
     drilled(tmp_path, play, changes=TARGET_ALONE)
 
 
+def test_a_stop_that_the_venue_takes_and_drops_is_a_close_past_the_patience(tmp_path: Path) -> None:
+    async def play(rig: Rig) -> None:
+        await rig.opened()
+        while rig.truth().get("BTC"):
+            for order in (await rig.exchange.open_orders()).orders:
+                await rig.exchange.cancel(order.symbol, order.client_id)
+            await asyncio.sleep(0.05)
+        await flat(rig)
+
+    drilled(tmp_path, play, changes=TARGET_ALONE)
+
+
 @pytest.mark.parametrize("mischief", [Mischief.ORDER_UNKNOWN, Mischief.REPORTS_LOST, Mischief.ANSWER_HANGS])
 def test_a_read_that_never_answers_holds_up_no_exit(mischief: Mischief, tmp_path: Path) -> None:
     async def play(rig: Rig) -> None:
