@@ -274,7 +274,6 @@ class SymbolRow(Row, array_like=True):
     stop_refusals: int = 0
     stop_next_ns: int = 0
     stop_close_ns: int = 0
-    stop_rests_ns: int = 0
 
     atr: float = nan
     sigma: float = nan
@@ -309,6 +308,7 @@ class SymbolRow(Row, array_like=True):
     exit_attempts: int = 0
     exit_next_ns: int = 0
     score_unknown: float = 0.0
+    stop_rests_ns: int = 0
 
 
 class StrategyRow(Row, array_like=True):
