@@ -280,7 +280,6 @@ class SymbolRow(Row, array_like=True):
     stop_refusals: int = 0
     stop_next_ns: int = 0
     stop_close_ns: int = 0
-    stop_rests_ns: int = 0
 
     atr: float = nan
     sigma: float = nan
@@ -317,6 +316,7 @@ class SymbolRow(Row, array_like=True):
     score_unknown: float = 0.0
     exit_waits: float = 0.0
     blackouts: tuple[tuple[int, int], ...] = ()
+    stop_rests_ns: int = 0
 
 
 class StrategyRow(Row, array_like=True):

@@ -1,8 +1,7 @@
 # ruff: noqa: N802
 """Incidents on the way out: exits that fired twice, too early, too late or never; `docs/incidents.md` lists them."""
 
-from math import nan
-
+import msgspec
 import pytest
 
 from interlock.core.codes import CloseAction
@@ -214,6 +213,6 @@ def test_W57_a_score_that_shrinks_openings_shrinks_what_may_leave() -> None:
 
 
 def test_W59_a_range_is_a_price_and_a_stop_from_it_lies_beside_the_market() -> None:
-    p = NO_LIMITS.__class__(*[1.8 if name == "size_stop_atr" else nan for name in NO_LIMITS.__struct_fields__])
+    p = msgspec.structs.replace(NO_LIMITS, size_stop_atr=1.8)
     assert model_stop(1, 100_000.0, 1_200.0, p) == pytest.approx(97_840.0)
     assert not model_stop(1, 100_000.0, 120_000.0, p) > 0.0
