@@ -132,9 +132,7 @@ def drawdowns() -> list[Story]:
 WIN_BETWEEN: Final = story(
     stopped(60), stopped(120), closes(180, "10"), stopped(240), (asks(270), Intended.WINS_END_A_STREAK)
 )
-NOT_AT_THE_STOP: Final = story(
-    *(closes(60 * number, "-50") for number in (1, 2, 3)), (asks(270), Intended.ANY_LOSS_COUNTS)
-)
+NOT_AT_THE_STOP: Final = story(*(closes(60 * number, "-50") for number in (1, 2, 3)), (asks(270), Intended.ANY_LOSS_COUNTS))
 OVER_A_DAY: Final = story(
     *(stopped(13 * HOUR_S * number) for number in (1, 2, 3)), (asks(40 * HOUR_S), Intended.STREAKS_HAVE_NO_WINDOW)
 )

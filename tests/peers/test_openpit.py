@@ -82,11 +82,8 @@ def rates() -> list[Rates]:
     return [(each, [(1.1 * WINDOW_S, chance.randint(1, 2 * each)) for _ in range(8)]) for each in (1, 3, 6)]
 
 
-HALF_A_WINDOW: Final[Rates] = (4, [(1.1 * WINDOW_S, 4), (0.5 * WINDOW_S, 4)])
-"""Half a window after a full burst."""
-
-HAMMERING: Final[Rates] = (4, [(1.1 * WINDOW_S, 6), *[(0.5 * WINDOW_S, 4)] * 4])
-"""Refused orders that are sent again and again."""
+IMPATIENT: Final[Rates] = (4, [(1.1 * WINDOW_S, 4), (0.5 * WINDOW_S, 4), (0.6 * WINDOW_S, 4)])
+"""Half a window after a full burst, and again when that burst has left the window."""
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +96,7 @@ def theirs(peers: None) -> dict[str, list[Any]]:
         *[{"asks": "losses", "bound": BOUND, "history": history} for history in [*histories(), *UNLIKE]],
         *[
             {"asks": "rates", "orders": most, "window_s": WINDOW_S, "bursts": bursts}
-            for most, bursts in (*rates(), HALF_A_WINDOW, HAMMERING)
+            for most, bursts in (*rates(), IMPATIENT)
         ],
     ]
     answers = ask("openpit", questions)
@@ -116,10 +113,9 @@ def our_sizes(asked: list[Asked], quantity: str = MAX_QUANTITY, notional: str = 
     bench = ours.bench_with(alone(rules, {"rules.ORDER_NOTIONAL.notional": f"{notional} USDT"}))
     answers = []
     for each in asked:
-        size = {name: float(each[name]) for name in ("quantity", "notional") if name in each}
-        if "price" in each:
-            size["limit_price"] = float(each["price"])
-        intent = bench.intent("BTC", each["side"], stop_price=50.0 if each["side"] > 0 else 200.0, **size)
+        given = {"quantity": "quantity", "notional": "notional", "price": "limit_price"}
+        numbers = {name: float(each[key]) for key, name in given.items() if key in each}
+        intent = bench.intent("BTC", each["side"], stop_price=50.0 if each["side"] > 0 else 200.0, **numbers)
         decision, permit = ours.decide(bench, intent)
         if permit is not None:
             bench.result(permit.id, PermitState.CANCELLED)
@@ -243,13 +239,7 @@ def test_a_burst_of_one_more_would_be_found(theirs: dict[str, list[Any]]) -> Non
         assert unexplained(our_rates(most, bursts, most + 1), flat(others), {})
 
 
-def test_half_a_window_later_half_of_a_burst_is_free_again(theirs: dict[str, list[Any]]) -> None:
-    answers, others = our_rates(*HALF_A_WINDOW), flat(theirs["rates"][-2])
-    assert unexplained(answers, others, {Intended.RATE_REFILLS: [4, 5]}) == {}
-
-
-def test_orders_that_were_refused_do_not_count(theirs: dict[str, list[Any]]) -> None:
-    """Two places come free with every half window, for those who asked in vain as for anybody else."""
-    answers, others = our_rates(*HAMMERING), flat(theirs["rates"][-1])
-    freed = [6 + 4 * burst + place for burst in range(4) for place in (0, 1)]
-    assert unexplained(answers, others, {Intended.REFUSALS_ARE_FREE: freed}) == {}
+def test_the_bucket_refills_steadily_and_refusals_take_nothing_out_of_it(theirs: dict[str, list[Any]]) -> None:
+    """Half of a burst is free again after half a window; what was refused there keeps the peer's window full."""
+    answers, others = our_rates(*IMPATIENT), flat(theirs["rates"][-1])
+    assert unexplained(answers, others, {Intended.RATE_REFILLS: [4, 5], Intended.REFUSALS_ARE_FREE: [8, 9]}) == {}

@@ -30,8 +30,8 @@ def close(trade: dict[str, Any], number: int, now: datetime) -> None:
     )
     closed.is_open = False
     closed.close_date = now
-    closed.close_profit_abs = trade["pnl"]
-    closed.close_profit = trade["pnl"] / 10_000.0
+    closed.close_profit_abs = float(trade["pnl"])
+    closed.close_profit = closed.close_profit_abs / 10_000.0
     closed.exit_reason = trade["reason"]
     LocalTrade.bt_trades.append(closed)
 
