@@ -17,7 +17,7 @@ from peers.asking import ask
 from peers.differences import Intended, unexplained
 
 MIN_NOTIONAL: Final = Decimal(5)
-STEPS_MAX: Final = 10_000_000
+STEPS_MAX: Final = 2_000_000_000
 STOP_ATR: Final = 2
 
 
