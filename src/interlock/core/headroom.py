@@ -6,19 +6,15 @@ A guard is a black box here: nothing knows its formula, so a new guard has its h
 
 from collections.abc import Callable
 from math import copysign, inf, isnan, nan
-from typing import Final
 
 import msgspec
 
-from interlock.core.constants import MAX_CASH
+from interlock.core.constants import FIRST_REACH, MAX_CASH
 from interlock.core.facts import FACT_UNITS, Facts
 from interlock.core.guard import Guard, ask
 from interlock.core.limits import LIMIT_FIELDS, Limits
 
 Passes = Callable[[float], bool]
-
-FIRST_REACH: Final = 1e-9
-"""How far from a number its edge is looked for first, as a share of it."""
 
 
 def admits(guard: Guard, facts: Facts, limits: Limits, requested: float) -> bool:
