@@ -11,6 +11,9 @@ BASE  := $(VENV)/.base-installed
 DEV   := $(VENV)/.dev-installed
 MADE  := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 
+# A few tests take minutes and stand side by side: a worker that has nothing left takes from the other's end.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+
 # uv does not read pip's configuration: where only pip knows the index, pip does the work.
 define install
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
@@ -33,12 +36,12 @@ run: $(BASE)  ## Run a gateway with a paper venue that plays real quotes; its st
 	$(BIN)/python -m interlock run --home interlock-home
 
 test: $(DEV) lint types contracts  ## Run every check and test but the long suites, with the coverage gates
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --cov --cov-report=
+	$(PYTEST) --cov --cov-report=
 	$(BIN)/coverage report --include '*/interlock/core/*' --fail-under 100
 	$(BIN)/coverage report --omit '*/interlock/core/*' --fail-under 90
 
-test-long:  ## The same with the long suites
-	PYTEST_ADDOPTS="-m 'not soak'" $(MAKE) test
+test-long: test  ## The same, and then the long suites, without measuring coverage
+	$(PYTEST) -m "long and not soak"
 
 test-versions:  ## Run the fast tests on CPython 3.12 and 3.13, where found, each in its own environment
 	@for version in 3.12 3.13; do \
@@ -66,16 +69,16 @@ contracts: $(DEV)  ## Check who imports whom, and that every dependency is used 
 	$(BIN)/deptry src
 
 tests: $(DEV)  ## Run the fast tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 8
+	$(PYTEST)
 
 bench: $(DEV)  ## Measure side by side and print ratios
 	$(BIN)/python -m benchmarks
 
 search: $(DEV)  ## Let the property tests look for other examples than the ones they always try
-	HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -n auto --maxprocesses 8 tests/laws tests/guards tests/unit
+	HYPOTHESIS_PROFILE=search $(PYTEST) tests/laws tests/guards tests/unit
 
-soak: $(DEV)  ## Run for an hour what grows only slowly: a million intents through the gateway
-	$(BIN)/python -m pytest -n 2 -m soak
+soak: $(DEV)  ## Run for hours what shows only in the long run: a million intents, more seeds of the long suites
+	$(PYTEST) -m soak
 
 sim: $(DEV)  ## Run one simulated history with faults, every law checked: make sim seed=7
 	$(BIN)/python -m interlock.testing --seed $(seed)

@@ -22,7 +22,7 @@ def measures() -> list[Measure]:
     outputs: Any = decide_once(engine, names[0])()
     facts, limits = outputs[0].facts, wide_limits()
     guards = active_guards(GUARDS, limits.active)
-    interpreted_s = best_s(lambda: ask(guards, facts, limits, facts.requested_notional), 500)
+    interpreted_s = best_s(lambda: ask(guards, facts, limits, facts.requested_notional), 50)
     return [Measure("guards compiled, one decision", "interpreted", compiled_s(facts, limits), interpreted_s, RATIO_MAX)]
 
 

@@ -37,6 +37,7 @@ account = { currency = "USD" }
 universe = { GOLD = { margin_leverage = "5 x" }, EURO = { margin_leverage = "5 x" } }
 sources = { bot = { trend = ["open", "close"] } }
 exits.owner = "any"
+exits.mode = "builtin"
 rules.ORDER_NOTIONAL.notional = "5000 USD"
 rules.ATR_SPIKE = "off: nobody tells a market state in this story"
 rules.GROSS_LEVERAGE = "off: nobody tells a market state in this story"

@@ -16,7 +16,10 @@ from interlock.core.codes import AccountKind, Code, Scope
 from interlock.core.decide import decide
 from interlock.core.engine import Engine
 from interlock.core.errors import InputInvalid
+from interlock.core.exits.explain import exit_owner, explain_exits
 from interlock.core.messages import (
+    Adopted,
+    BarClosed,
     Decision,
     Executed,
     Heartbeat,
@@ -24,13 +27,16 @@ from interlock.core.messages import (
     KillReset,
     KillSet,
     LockReleased,
+    MarketState,
     Output,
+    OwnerSet,
     PermitIssued,
     Rebased,
 )
 from interlock.service.api import (
     Answer,
     DecisionStatus,
+    Exits,
     FloorStatus,
     KillStatus,
     LimitStatus,
@@ -64,6 +70,7 @@ class SmallDesk:
         self.submitted: list[Intent] = []
         self.reported: list[tuple[str, Executed]] = []
         self.acts: list[object] = []
+        self.heard: list[tuple[str, MarketState | BarClosed]] = []
         self.held: asyncio.Event | None = None
         self.killed: dict[tuple[Scope, str], KillStatus] = {}
         self.breaker: tuple[LockStatus, ...] = ()
@@ -110,6 +117,21 @@ class SmallDesk:
             raise InputInvalid(f"symbol {symbol!r} is not known")
         self.acts.append(("close", symbol, by, reason))
         return Started((symbol,))
+
+    async def adopt(self, adopted: Adopted) -> None:
+        self.engine.step(adopted, at_s(1))
+
+    async def name_owner(self, named: OwnerSet) -> None:
+        self.acts.append(named)
+        self.engine.step(named, at_s(1))
+
+    async def hear(self, source: str, event: MarketState | BarClosed) -> None:
+        self.heard.append((source, event))
+        self.engine.step(event, at_s(1))
+
+    def exits(self) -> Exits:
+        state = self.engine.state
+        return Exits(at_s(1), exit_owner(state, at_s(1)), explain_exits(state, at_s(1)))
 
     async def rebase(self, by: str, reason: str) -> None:
         self.acts.append(Rebased(by, reason))

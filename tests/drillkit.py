@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.adapters.paper_exchange import PaperExchange
-from interlock.core.messages import Intent, Quote
+from interlock.core.messages import Intent, MarketState, Quote
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.ledger import verify
@@ -38,6 +38,9 @@ IDS = OrderIds(Realm("testnet", "main", "paper"))
 UNBOUNDED = RateLimits(10**9, 10**9, 10**9)
 QUICK = Patience(answer_s=0.5, arrival_s=0.5, store_s=1.0, store_reducing_s=0.3, retry_first_s=0.02, retry_last_s=0.3)
 """Seconds become tenths of them: what is waited for is the same."""
+
+BY_HAND = "by-hand"
+"""The name of an order that somebody sends past the gateway."""
 
 BALANCE = 100_000.0
 STEP = 0.0001
@@ -126,6 +129,7 @@ class Rig:
         market = asyncio.create_task(self._market())
         try:
             async with running(self.home, self.venue, self.setting) as self.gateway:
+                self.tell_markets()
                 if not self.at_first:
                     await self.until(self.is_informed, "the account is reconciled and prices have been heard")
                 try:
@@ -150,6 +154,14 @@ class Rig:
     def quotes(self) -> tuple[Quote, ...]:
         now_ns = self.clock.wall_ns()
         return tuple(Quote(s, round(p - 0.01, 2), round(p + 0.01, 2), p, now_ns) for s, p in self.prices.items())
+
+    def tell_markets(self, **changes: Any) -> None:
+        """Every symbol's market state is told: an ordinary market, unless said otherwise."""
+        usual = {"atr_frac": 0.01, "sigma": 0.01, "trend_strength": 0.5, "score": 0.8}
+        told = {**usual, **changes}
+        atr_frac = told.pop("atr_frac")
+        for symbol, price in self.prices.items():
+            self.gateway.tell_market(MarketState(symbol, self.clock.wall_ns(), atr=atr_frac * price, **told))
 
     def durable_seq(self) -> int:
         """The last record that is in the ledger's files, as somebody else reads them."""
@@ -247,7 +259,7 @@ class Rig:
         names = engine.state.names.symbols
         evidence = Evidence(
             steps=tuple(read_steps(self.home.ledger)),
-            orders=journal.orders(self.paper),
+            orders=tuple(order for order in journal.orders(self.paper) if order.client_id != BY_HAND),
             fills=tuple(journal.fills(lines)),
             positions=journal.positions(self.paper),
             books={names[index]: row.position for index, row in enumerate(engine.state.symbols) if row.position},

@@ -38,7 +38,7 @@ SET_B = limits_of(SETS["B"])
 def held(position: Position) -> Held:
     """The position in the kernel's numbers."""
     side = 1.0 if position.long else -1.0
-    mark = position.e + side * position.U / position.q
+    mark = position.e + side * position.U / position.q if position.q else nan
     stop = nan if position.stop is None else position.stop
     return Held(side, position.e, position.e, position.q, position.U, mark, stop, position.s, position.age)
 

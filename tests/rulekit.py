@@ -5,6 +5,7 @@ from math import inf, nan
 from typing import Any, Final
 
 import msgspec
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from interlock.core.constants import BASE, CHOP, TREND
@@ -18,6 +19,9 @@ EXITS_ON: Final = sum(BITS[code] for code in EXIT_RULES)
 
 ALL_ON: Final = ((1 << len(SWITCHABLE)) - 1) & ~EXITS_ON
 """`Limits.active` with every rule on that is about openings or about the account."""
+
+FIRST: Final = settings(max_examples=2_000, phases=[Phase.generate])
+"""For a control: that there is an example is all it says, so the smallest one is not looked for."""
 
 HUGE: Final = 1e300
 TINY: Final = 5e-324

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from interlock.core.engine import Engine
 from interlock.core.messages import SCHEMA, Input, MarketBatch, Output, PermitIssued, Step, Tick
 from interlock.ledger import Ledger, LedgerError
-from interlock.service.shell.gate import Gate
+from interlock.service.shell.gate import Gate, Handed
 from interlock.service.shell.inbox import Inbox
 from interlock.service.shell.shell import Shell
 from interlock.testing import Bench
@@ -104,9 +104,9 @@ async def running(place: Path, bench: Bench, *, inbox: Inbox | None = None, **op
     rig = Rig(shell, gate, disk, bench, task, published, aways, troubles)
     carry_out, turn = shell._carry_out, shell._turn
 
-    def noted(handed: Any) -> None:
+    def noted(handed: Handed, keeps: Any = lambda _: False) -> None:
         rig.steps.append(handed.step)
-        carry_out(handed)
+        carry_out(handed, keeps)
 
     def turns() -> None:
         if not rig.paused:

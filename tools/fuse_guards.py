@@ -61,7 +61,10 @@ def definition(function: object) -> ast.FunctionDef:
 
 
 class Inline(ast.NodeTransformer):
-    """Calls of small helpers become the expression that the helper returns."""
+    """Calls of small helpers become the expression that they return; a loss floor, which several guards read, a name."""
+
+    def __init__(self, floors: dict[str, ast.expr]) -> None:
+        self.floors = floors
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
@@ -74,7 +77,12 @@ class Inline(ast.NodeTransformer):
         result = helper.body[-1]
         assert isinstance(result, ast.Return) and result.value is not None
         values = dict(zip((each.arg for each in helper.args.args), node.args, strict=True))
-        return Substitute(values).visit(result.value)  # type: ignore[no-any-return]
+        expression: ast.expr = Substitute(values).visit(result.value)
+        if name != "loss_floor":
+            return expression
+        floor = f"{read_of(node.args[0])[2:]}_floor"
+        self.floors[floor] = expression
+        return ast.Name(floor, ast.Load())
 
 
 def floor_if_asked(active: ast.expr, bit: ast.expr, line: ast.expr) -> ast.expr:
@@ -95,6 +103,9 @@ class Substitute(ast.NodeTransformer):
         return self.values.get(node.id, node)
 
 
+OFTEN = 4
+"""From how many reads on a variable is worth its assignment."""
+
 DIGIT = 30
 """Bits of an integer that the interpreter handles in one piece; asking a longer one for a bit takes three times as long."""
 
@@ -110,12 +121,12 @@ def pieces() -> list[str]:
     return [f"active_{number} = active >> {DIGIT * number} & {(1 << DIGIT) - 1}" for number in range(count)]
 
 
-ENOUGH = ast.unparse(Inline().visit(ast.parse("at_least(allowed, requested)", mode="eval")))
+ENOUGH = ast.unparse(Inline({}).visit(ast.parse("at_least(allowed, requested)", mode="eval")))
 
 
-def statements(guard: Guard) -> list[str]:
+def statements(guard: Guard, floors: dict[str, ast.expr]) -> list[str]:
     """The lines that ask one guard."""
-    *before, last = Inline().visit(definition(guard.function)).body[1:]
+    *before, last = used_once(Inline(floors).visit(definition(guard.function)).body[1:])
     assert isinstance(last, ast.Return) and last.value is not None
     assert all(isinstance(each, ast.Assign) for each in before), f"{guard.code}: a guard returns once, at its end"
     lines = [ast.unparse(each) for each in before]
@@ -142,12 +153,39 @@ def statements(guard: Guard) -> list[str]:
     return [f"if {on[:-5]}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))]
 
 
+def used_once(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The same with every variable that is used in one place standing there itself: what is not needed is not computed."""
+    kept: list[ast.stmt] = []
+    values: dict[str, ast.expr] = {}
+    names = [node.id for statement in body for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    for statement in body:
+        each = Substitute(values).visit(statement)
+        name = each.targets[0].id if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name) else ""
+        if names.count(name) == 2:
+            values[name] = each.value
+        else:
+            kept.append(each)
+    return kept
+
+
+class Apart(ast.NodeTransformer):
+    """`a < b <= c` becomes `a < b and b <= c` where b is a name: the interpreter compares two floats faster than three."""
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        sides = [node.left, *node.comparators]
+        if len(sides) == 2 or not all(isinstance(each, ast.Name | ast.Attribute) for each in sides[1:-1]):
+            return node
+        pairs = zip(sides, node.ops, sides[1:], strict=False)
+        return ast.BoolOp(ast.And(), [ast.Compare(left, [how], [right]) for left, how, right in pairs])
+
+
 class Local(ast.NodeTransformer):
-    """Facts and limits that are read more than once become local variables, in the order of their first use."""
+    """Facts and limits that are read often become local variables, in the order of their first use."""
 
     def __init__(self, tree: ast.AST) -> None:
         reads = [read_of(node) for node in ast.walk(tree)]
-        self.repeated = [name for name in dict.fromkeys(filter(None, reads)) if reads.count(name) > 1]
+        self.repeated = [name for name in dict.fromkeys(filter(None, reads)) if reads.count(name) >= OFTEN]
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         name = read_of(node)
@@ -163,14 +201,13 @@ def read_of(node: ast.AST) -> str:
 
 def source() -> str:
     """The whole generated module, unformatted."""
-    lines: list[str] = []
-    for guard in guards.GUARDS:
-        lines += [line for statement in statements(guard) for line in statement.split("\n")]
-    tree = ast.parse("\n".join(lines))
+    floors: dict[str, ast.expr] = {}
+    asked = [statement for guard in guards.GUARDS for statement in statements(guard, floors)]
+    shared = [f"{name} = {ast.unparse(value)}" for name, value in floors.items()]
+    tree = Apart().visit(ast.parse("\n".join([*shared, *asked])))
     local = Local(tree)
     bindings = [*pieces(), *(f"{name} = {name[0]}.{name[2:]}" for name in local.repeated)]
-    asked = ast.unparse(local.visit(tree))
-    body = textwrap.indent("\n".join([*bindings, asked, "return allowance", ""]), "    ")
+    body = textwrap.indent("\n".join([*bindings, ast.unparse(local.visit(tree)), "return allowance", ""]), "    ")
     return HEAD + body
 
 

@@ -9,21 +9,23 @@ nothing but what the venue says, and says at the end what is left.
 import asyncio
 import secrets
 import tomllib
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from time import monotonic
-from typing import Annotated, Final, NoReturn, TypeVar
+from typing import Annotated, Final, NoReturn
 
 import msgspec
 import typer
 
 from interlock.adapters.paper_exchange import PaperExchange
-from interlock.adapters.venue import OrderReport, Venue, VenueOrder, VenueRejected, VenueUnreachable
+from interlock.adapters.venue import Venue, VenueRejected, VenueUnreachable
 from interlock.core.codes import KillMode
 from interlock.core.errors import InterlockError
-from interlock.core.messages import PositionAt
+from interlock.service.clock import SystemClock
+from interlock.service.execution.budget import Budget, RateLimits
+from interlock.service.execution.direct import DirectClose, Manner, close_directly, side_word
+from interlock.service.execution.line import Line, Patience
 from interlock.service.home.home import Home
 from interlock.service.home.latch import KillLatch, LatchUnwritable
 
@@ -36,101 +38,29 @@ CALL_S: Final = 5.0
 """How long the venue may take for one call."""
 
 SENTINEL_S: Final = 2.0
-PAUSE_S_MIN: Final = 0.2
-PAUSE_S_MAX: Final = 5.0
+PAUSE_S: Final = 0.2
+"""Before it is tried again the first time; it doubles from there."""
 
-T = TypeVar("T")
+CLOCK: Final = SystemClock()
 
 
 class VenueUnsupported(InterlockError):
     """The home's venue cannot be opened from here; close the positions at the venue itself."""
 
 
-@dataclass
-class Left:
-    """What the venue still holds as of the last look; `is_known` where it answered all that was asked."""
-
-    positions: tuple[PositionAt, ...] = ()
-    orders: tuple[OrderReport, ...] = ()
-    is_known: bool = False
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether the venue says that nothing is held and nothing rests."""
-        return self.is_known and not self.positions and not self.orders
-
-
-async def close_everything(venue: Venue, limit_s: float, say: Callable[[str], None]) -> Left:
+async def close_everything(venue: Venue, limit_s: float, say: Callable[[str], None]) -> DirectClose:
     """
-    Nothing is held at the venue and no order rests there, or the time is over; returns what is left.
+    Nothing is held at the venue and no order of anybody rests there, or the time is over; returns what is left.
 
-    Openings are cancelled and positions closed side by side, each symbol by itself, so that none waits for another.
-    Resting closes (stops) stay until their position is gone.
+    Stops stay until their position is gone.
     """
-    until_s = monotonic() + limit_s
-    pause_s = PAUSE_S_MIN
-    while True:
-        before = await _look(venue)
-        if before.is_flat:
-            return before
-        problems = await _act(venue, before, say)
-        left = await _look(venue)
-        left.problems += problems
-        if left.is_flat or monotonic() >= until_s:
-            return left
-        for problem in left.problems:
-            say(problem)
-        await asyncio.sleep(min(pause_s, max(0.0, until_s - monotonic())))
-        pause_s = min(2.0 * pause_s, PAUSE_S_MAX)
+    manner = Manner(lambda: f"panic-{secrets.token_hex(8)}", lambda _order: True, say)
+    return await close_directly(line_to(venue), CLOCK, manner, timeout_s=limit_s)
 
 
-async def _look(venue: Venue) -> Left:
-    """What the venue says that it holds; what it does not answer is a problem."""
-    problems: list[str] = []
-    positions, orders = await asyncio.gather(
-        _answer("positions", venue.positions(), problems), _answer("open orders", venue.open_orders(), problems)
-    )
-    return Left(
-        positions=positions.positions if positions is not None else (),
-        orders=orders.orders if orders is not None else (),
-        is_known=positions is not None and orders is not None,
-        problems=problems,
-    )
-
-
-async def _act(venue: Venue, held: Left, say: Callable[[str], None]) -> list[str]:
-    """One attempt at everything that is held; returns what went wrong."""
-    problems: list[str] = []
-    at_risk = {position.symbol for position in held.positions}
-    calls: list[Awaitable[object]] = []
-    for position in held.positions:
-        say(f"closing {position.symbol}: {position.steps} steps")
-        name = f"panic-{secrets.token_hex(8)}"
-        side = -1 if position.steps > 0 else 1
-        order = VenueOrder(name, position.symbol, side, abs(position.steps), reduce_only=True)
-        calls.append(_answer(f"close {position.symbol}", venue.place(order), problems))
-    for each in held.orders:
-        if not each.reduce_only or (held.is_known and each.symbol not in at_risk):
-            say(f"cancelling {each.symbol}: {_side(each.side)} {each.steps - each.filled_steps} steps")
-            calls.append(_answer(f"cancel {each.symbol}", venue.cancel(each.symbol, each.client_id), problems))
-    await asyncio.gather(*calls)
-    return problems
-
-
-async def _answer(what: str, call: Awaitable[T], problems: list[str]) -> T | None:
-    """What the venue answers; None, with a problem, where it does not or says no."""
-    try:
-        async with asyncio.timeout(CALL_S):
-            return await call
-    except TimeoutError:
-        problems.append(f"{what}: no answer within {CALL_S:g} s")
-    except VenueUnreachable as error:
-        problems.append(f"{what}: {error}")
-    except VenueRejected as error:
-        if not error.benign:
-            problems.append(f"{what}: the venue says no: {error.reason}")
-    return None
+def line_to(venue: Venue) -> Line:
+    """Calls to the venue, each of which ends in time; nobody else's are counted with them."""
+    return Line(venue, Budget(RateLimits(), CLOCK.mono_ns), Patience(answer_s=CALL_S, retry_first_s=PAUSE_S))
 
 
 # ---------------------------------------------------------------- the home
@@ -171,12 +101,13 @@ def _stop_openings(home: Home, reason: str, say: Callable[[str], None]) -> None:
     say(said[0] if said else f"{home.sentinel}: the disk does not answer; going on without")
 
 
-async def _panic(home: Home, limit_s: float, say: Callable[[str], None]) -> Left:
+async def _panic(home: Home, limit_s: float, say: Callable[[str], None]) -> DirectClose:
     venue = open_venue(home)
     try:
         return await close_everything(venue, limit_s, say)
     finally:
-        await _answer("close the connection", venue.close(), [])
+        with suppress(VenueRejected, VenueUnreachable):
+            await line_to(venue).act(venue.close(), 0)
 
 
 # ---------------------------------------------------------------- the command
@@ -215,7 +146,7 @@ def panic(
     else:
         for line in _lines(left):
             typer.echo(line)
-    raise typer.Exit(FLAT if left.is_flat else SOMETHING_LEFT if left.is_known else UNKNOWN)
+    raise typer.Exit(FLAT if left.flat else SOMETHING_LEFT if _is_known(left) else UNKNOWN)
 
 
 def alone() -> None:
@@ -235,31 +166,32 @@ def _end(line: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _lines(left: Left) -> Iterable[str]:
-    if left.is_flat:
+def _is_known(left: DirectClose) -> bool:
+    return left.left is not None and left.resting is not None
+
+
+def _lines(left: DirectClose) -> Iterable[str]:
+    if left.flat:
         yield "FLAT: the venue holds no position and no order of this account."
         return
-    yield "NOT FLAT:" if left.is_known else "UNKNOWN: the venue did not say all of what it holds:"
-    yield from (f"  position  {each.symbol}  {each.steps} steps, entry {each.entry:g}" for each in left.positions)
-    yield from (
-        f"  order     {each.symbol}  {_side(each.side)} {each.steps - each.filled_steps} steps" for each in left.orders
-    )
+    yield "NOT FLAT:" if _is_known(left) else "UNKNOWN: the venue did not say all of what it holds:"
+    for position in left.left.positions if left.left is not None else ():
+        yield f"  position  {position.symbol}  {position.steps} steps, entry {position.entry:g}"
+    for order in left.resting or ():
+        yield f"  order     {order.symbol}  {side_word(order.side)} {order.steps - order.filled_steps} steps"
     yield from (f"  problem   {problem}" for problem in left.problems)
     yield "Run it again, or close what is left at the venue itself."
 
 
-def _told(left: Left) -> dict[str, object]:
+def _told(left: DirectClose) -> dict[str, object]:
+    positions = left.left.positions if left.left is not None else ()
     return {
-        "flat": left.is_flat,
-        "known": left.is_known,
-        "positions": [{"symbol": each.symbol, "steps": each.steps, "entry": each.entry} for each in left.positions],
+        "flat": left.flat,
+        "known": _is_known(left),
+        "positions": [{"symbol": each.symbol, "steps": each.steps, "entry": each.entry} for each in positions],
         "orders": [
-            {"symbol": each.symbol, "side": _side(each.side), "steps": each.steps - each.filled_steps}
-            for each in left.orders
+            {"symbol": each.symbol, "side": side_word(each.side), "steps": each.steps - each.filled_steps}
+            for each in left.resting or ()
         ],
         "problems": left.problems,
     }
-
-
-def _side(side: int) -> str:
-    return "buy" if side > 0 else "sell"

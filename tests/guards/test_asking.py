@@ -13,7 +13,7 @@ from interlock.core.guards import GUARDS
 from interlock.core.guards.fused import ask_all
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE
 from interlock.core.numbers import at_least
-from rulekit import ALL_ON, Case, admissible, any_facts, any_limits, around, disturbed
+from rulekit import ALL_ON, Case, admissible, any_facts, any_limits, around, case, disturbed
 
 BELIEVABLE = st.floats(-1e12, 1e12) | st.sampled_from((nan, inf, -inf, 0.0, -0.0, 1.0, -1.0, 0.1, 100.0, 1e4))
 FINITE = st.floats(0.0, 1e12) | st.sampled_from((0.0, 0.1, 0.5, 1.0, 2.0, 10.0))
@@ -35,6 +35,14 @@ def test_a_tighter_limit_never_allows_more(guard: Guard, limit: str, data: st.Da
     low, high = values
     tight, loose = (low, high) if LIMIT_FIELDS[limit].tighter == "lower" else (high, low)
     assert order.under(**{limit: tight}).allowance(guard) <= order.under(**{limit: loose}).allowance(guard)
+
+
+@pytest.mark.parametrize("code", [Code.LOSS_HEADROOM, Code.TRADE_RISK])
+@pytest.mark.parametrize("stop_frac", [0.0, -0.0, -0.01, nan])
+def test_a_stop_at_the_very_price_proves_no_risk_whatever_the_costs(code: Code, stop_frac: float) -> None:
+    (guard,) = (each for each in GUARDS if each.code == code)
+    order = case().knowing(stop_frac=stop_frac)
+    assert [order.under(cost_frac=cost).allowance(guard) for cost in (0.0, 0.1, 10.0)] == [0.0, 0.0, 0.0]
 
 
 @given(orders, st.integers(0, ALL_ON), st.integers(0, ALL_ON))

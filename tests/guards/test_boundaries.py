@@ -159,7 +159,7 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         at_most("micro", lambda f, p: f.risk_at_stops + headroom(f, p) - floor(f, p)),
     ),
     ("LOSS_HEADROOM", "stop_frac"): (
-        NOT_NEGATIVE,
+        POSITIVE,
         at_most(
             "derived",
             lambda f, p: (headroom(f, p) + needed(f, p) - floor(f, p)) / f.requested_notional - p.cost_frac,
@@ -250,7 +250,7 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
     ("GROSS_LEVERAGE", "regime_p"): (NOT_NEGATIVE, at_most("exact", lambda f, p: 1.0)),
     ("TRADE_RISK", "equity"): (at_least("derived", lambda f, p: needed(f, p) / p.base_risk_frac_max), NOT_INFINITE),
     ("TRADE_RISK", "stop_frac"): (
-        NOT_NEGATIVE,
+        POSITIVE,
         at_most("derived", lambda f, p: p.base_risk_frac_max * f.equity / f.requested_notional - p.cost_frac),
     ),
     ("TRADE_RISK", "regime"): ONLY_THIS_REGIME,

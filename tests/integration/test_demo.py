@@ -23,20 +23,23 @@ from typer.testing import CliRunner
 from interlock.adapters.bars import read_bars
 from interlock.adapters.paper import PaperFill, PaperOrder, PaperVenue
 from interlock.cli import app
+from interlock.core.limits import EXIT_RULES
 from interlock.core.messages import PermitIssued
 from interlock.demo import run
+from interlock.demo.diary import Diary
 from interlock.demo.figures import figures
 from interlock.demo.market import MILLISECOND_NS, Market, Tape
 from interlock.demo.passage import BALANCE, FEE_BPS, REVIEW_DAYS, Gated, Passage, Ungated
-from interlock.demo.plans import PARAMETERS, POLICIES, Plan, plans
+from interlock.demo.plans import EXITS, PARAMETERS, POLICIES, Plan, is_alike, plans, with_other_exits
 from interlock.demo.run import Outcome
 from interlock.demo.story import verdict
+from interlock.demo.trades import trades
 from interlock.ledger import LedgerUnwritable, verify
 from interlock.ledger.fold import fold
 from interlock.ledger.steps import read_steps
 from interlock.policy import load_policy
 from interlock.service.shell.gate import Gate
-from interlock.study.journal import Journal, spans
+from interlock.study.journal import spans
 from interlock.study.proof import open_gate, prove
 
 if TYPE_CHECKING:
@@ -80,15 +83,15 @@ class Auditor(PaperVenue):
 def gated(plan: Plan, over: Tape, directory: Path) -> tuple[Passage, Auditor, Gate]:
     venue = Auditor(BALANCE, [market.instrument for market in over.markets.values()], fee_bps=FEE_BPS)
     venue.gate = open_gate(directory, plan.name, KEY)
-    journal = Journal(BALANCE)
-    return Passage(over, venue, journal, Gated(over, venue, journal, venue.gate, plan), plan.parties), venue, venue.gate
+    diary = Diary(BALANCE)
+    return Passage(over, venue, diary, Gated(over, venue, diary, venue.gate, plan), plan), venue, venue.gate
 
 
-def ungated(over: Tape) -> Journal:
+def ungated(over: Tape) -> Diary:
     venue = PaperVenue(BALANCE, [market.instrument for market in over.markets.values()], fee_bps=FEE_BPS)
-    journal = Journal(BALANCE)
-    [*Passage(over, venue, journal, Ungated(over, venue, journal), plans(SYMBOLS, None)[0].parties).run()]
-    return journal
+    diary = Diary(BALANCE)
+    [*Passage(over, venue, diary, Ungated(over, venue, diary), plans(SYMBOLS, None)[0]).run()]
+    return diary
 
 
 def assert_agreed(venue: PaperVenue, gate: Gate) -> None:
@@ -110,7 +113,7 @@ def test_after_every_bar_engine_and_venue_agree_and_nothing_opened_without_a_dur
     passage, venue, gate = gated(plan, tape(), tmp_path)
     for _ in passage.run():
         assert_agreed(venue, gate)
-        assert passage.journal.equity[-1] == venue.equity
+        assert passage.diary.equity[-1] == venue.equity
     gate.close()
     steps = gate.engine.state.account.seq
     assert venue.openings > 20
@@ -143,32 +146,90 @@ def test_each_policy_acts_and_the_ungated_account_is_hurt_most(tmp_path: Path) -
     assert behind[2].locks["DAILY_LOSS"] > behind[0].locks["DAILY_LOSS"]
 
 
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_position_is_left_by_a_rule_and_has_its_stop_at_the_venue_until_then(name: str, tmp_path: Path) -> None:
+    plan = next(plan for plan in plans(SYMBOLS, None) if plan.name == name)
+    passage, venue, gate = gated(plan, tape("2012-01-01", "2012-06-01"), tmp_path)
+    for _ in passage.run():
+        for symbol in SYMBOLS:
+            stop = passage.host.stop_of(symbol)
+            assert (stop == stop) == (venue.position(symbol) != 0)
+            assert (
+                stop != stop or stop == gate.engine.state.symbols[gate.engine.state.names.symbol_index[symbol]].stop_price
+            )
+    gate.close()
+    closed = trades(passage.diary)
+    assert len(closed) > 10
+    assert {"time", "trailing stop"} <= {trade.exit for trade in closed}
+    assert {"tp1", "trailing"} <= {rung for trade in closed for rung in trade.rungs}
+    assert all(decision.source == plan.parties.opener for _, decision in passage.diary.decisions)
+    assert min(trade.r for trade in closed) > -2.0
+
+
+def test_other_exits_change_the_way_out_and_nothing_else(tmp_path: Path) -> None:
+    base = plans(SYMBOLS, None)[1]
+    others = with_other_exits(base)
+    assert [is_alike(other, base) for other in others] == [True, False, False]
+    assert base.policy is not None
+    kept = {
+        path: leaf.number for path, leaf in base.policy.leaves.items() if path[0] == "rules" and path[1] not in EXIT_RULES
+    }
+    for other in others:
+        assert other.policy is not None
+        assert {path: other.policy.leaves[path].number for path in kept} == pytest.approx(kept, nan_ok=True)
+    run._start(tape("2012-01-01", "2012-06-01"), None, tmp_path, KEY.private_bytes_raw())
+    outcomes = [run._walk(plan) for plan in (base, *others)]
+    tried = [trades(outcome.journal) for outcome in outcomes]
+    assert tried[0] == tried[1]
+    assert tried[2] != tried[1]
+    assert not (tmp_path / "exits B").exists()
+
+
+def test_without_rules_of_its_own_a_policy_leaves_at_the_channel(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(GENEROUS)
+    plan = plans(SYMBOLS, path)[1]
+    assert not plan.built_in
+    passage, _, gate = gated(plan, tape("2012-01-01", "2012-06-01"), tmp_path)
+    [*passage.run()]
+    gate.close()
+    assert {trade.exit for trade in trades(passage.diary)} <= {"channel", "stop"}
+    assert "channel" in {trade.exit for trade in trades(passage.diary)}
+
+
+def test_bars_of_another_length_are_what_the_rules_count() -> None:
+    (plan,) = plans(("ABC",), None, 14_400.0)[1:2]
+    assert plan.policy is not None
+    assert plan.policy.compile(plan.policy.since_ns).limits[0].exit_bar_s == 14_400.0
+    assert plan.policy.compile(plan.policy.since_ns).limits[0].market_state_age_s_max == 43_200.0
+
+
 def test_an_emergency_flattens_at_the_next_open_and_locks(tmp_path: Path) -> None:
-    """The night of an election: the gate closes both positions, whatever the strategy wishes."""
-    passage, venue, gate = gated(plans(SYMBOLS, None)[1], tape("2016-10-10", "2016-11-12"), tmp_path)
-    decided_ns = day_ns("2016-11-09T08:00:00") - MILLISECOND_NS
+    """The afternoon of a central bank's announcement: the gate closes what is held, whatever the exit rules wait for."""
+    passage, venue, gate = gated(plans(SYMBOLS, None)[1], tape("2015-08-01", "2015-12-05"), tmp_path)
+    decided_ns = day_ns("2015-12-03T13:00:00") - MILLISECOND_NS
     for moment in passage.run():
         if moment.close_ns == decided_ns:
-            assert [symbol for _, symbol, _, _ in passage.journal.flattenings] == list(SYMBOLS)
-            assert len(venue.positions()) == 2
+            assert [symbol for _, symbol, _, _ in passage.diary.flattenings] == ["XAUUSD"]
+            assert [position.symbol for position in venue.positions()] == ["XAUUSD"]
         if moment.close_ns == decided_ns + HOUR_NS:
             assert venue.positions() == ()
     gate.close()
-    closed = [(at_ns, symbol) for at_ns, symbol, *_ in passage.journal.fills if at_ns == decided_ns + MILLISECOND_NS]
-    assert [symbol for _, symbol in closed] == list(SYMBOLS)
-    (lock,) = (span for span in spans(passage.journal) if span.code == "EMERGENCY_FLATTEN")
+    (closed,) = (deal for deal in passage.diary.deals if deal.at_ns == decided_ns + MILLISECOND_NS)
+    assert (closed.symbol, closed.why, closed.left) == ("XAUUSD", "flatten", 0.0)
+    (lock,) = (span for span in spans(passage.diary) if span.code == "EMERGENCY_FLATTEN")
     assert (lock.start_ns, lock.end_ns) == (decided_ns, decided_ns + 4 * HOUR_NS)
     assert not any(row.goal for row in gate.engine.state.symbols)
 
 
 def test_what_waits_for_an_operator_is_reviewed_after_its_time_and_then_trades_again(tmp_path: Path) -> None:
-    passage, _, gate = gated(plans(SYMBOLS, None)[1], tape("2012-01-01", "2012-10-01"), tmp_path)
+    passage, _, gate = gated(plans(SYMBOLS, None)[1], tape("2013-06-01", "2014-05-01"), tmp_path)
     [*passage.run()]
     gate.close()
-    lock = next(span for span in spans(passage.journal) if span.code == "TOTAL_DRAWDOWN")
+    lock = next(span for span in spans(passage.diary) if span.code == "TOTAL_DRAWDOWN")
     assert lock.end_ns is not None
     assert 0 <= lock.end_ns - lock.start_ns - REVIEW_DAYS * DAY_NS <= 4 * DAY_NS  # the next open after it
-    opened = [at_ns for at_ns, decision in passage.journal.decisions if not decision.reducing and decision.allowed]
+    opened = [at_ns for at_ns, decision in passage.diary.decisions if not decision.reducing and decision.allowed]
     assert not any(lock.start_ns < at_ns < lock.end_ns for at_ns in opened)
     assert any(at_ns > lock.end_ns for at_ns in opened)
     assert gate.engine.state.account.equity_peak < BALANCE
@@ -199,10 +260,10 @@ def test_behind_a_policy_that_forbids_nothing_the_run_equals_the_ungated_one_to_
     passage, venue, gate = gated(plan, tape("2013-04-01", "2013-06-01"), tmp_path)
     [*passage.run()]
     gate.close()
-    denied = [decision.headline for _, decision in passage.journal.decisions if not decision.allowed]
+    denied = [decision.headline for _, decision in passage.diary.decisions if not decision.allowed]
     assert denied == []
-    assert passage.journal.equity == free.equity
-    assert passage.journal.fills == free.fills
+    assert passage.diary.equity == free.equity
+    assert passage.diary.fills == free.fills
     assert min(free.equity) < BALANCE - 1000.0
     assert venue.openings > 0
 
@@ -225,7 +286,7 @@ def test_a_damaged_ledger_is_not_proven(tmp_path: Path) -> None:
         connection.commit()
     proof = prove(tmp_path, plan.name, KEY.public_key(), gate.engine.state.account.seq, lambda _: None)
     assert "40" in proof.problems[0]
-    told = verdict(figures([Outcome(plan, passage.journal, proof=proof)]))
+    told = verdict(figures([Outcome(plan, passage.diary, proof=proof)]))
     assert not told.proven
     assert "40" in told.text
 
@@ -260,10 +321,10 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Two months by the command: its directory and what it printed for machines."""
+    """Four months by the command: its directory and what it printed for machines."""
     folder = tmp_path_factory.mktemp("demo")
     done = command(
-        "--from", "2013-04-01", "--to", "2013-06-01", "--json", "--keep", folder / "ledgers", "--out", folder / "demo.html"
+        "--from", "2012-01-01", "--to", "2012-05-01", "--json", "--keep", folder / "ledgers", "--out", folder / "demo.html"
     )
     assert (done.returncode, done.stderr) == (0, "")
     return folder, json.loads(done.stdout)
@@ -273,6 +334,10 @@ def test_the_command_tells_machines_what_it_found(ran: tuple[Path, dict[str, Any
     folder, result = ran
     assert result["proven"] is True
     assert [each["name"] for each in result["runs"]] == ["ungated", *POLICIES]
+    assert [each["name"] for each in result["other_exits"]] == [f"exits {name}" for name in EXITS]
+    assert result["other_exits"][0]["exits"] == result["runs"][1]["exits"]
+    assert set(result["runs"][0]["exits"]) <= {"stop", "channel"}
+    assert sum(result["runs"][1]["exits"].values()) >= result["runs"][1]["trades"] > 0
     assert result["report"] == str(folder / "demo.html")
     for each in result["runs"][1:]:
         report = verify(folder / "ledgers" / each["name"])
@@ -288,12 +353,12 @@ def test_the_same_bars_give_the_same_ledgers_and_the_table_says_so(
     ran: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     _, result = ran
-    done = command("--from", "2013-04-01", "--to", "2013-06-01", "--quiet", "--out", tmp_path / "again.html")
+    done = command("--from", "2012-01-01", "--to", "2012-05-01", "--quiet", "--out", tmp_path / "again.html")
     assert (done.returncode, done.stderr) == (0, "")
     for each in result["runs"][1:]:
         assert f"Verified and decided again  {each['name']}" in done.stdout
         assert each["proof"]["head"][:16] in done.stdout
-    for told in ("Worst drawdown", "lock DAILY_LOSS", "Gate saved", str(tmp_path / "again.html")):
+    for told in ("Worst drawdown", "Mean result", "trailing stop", "Gate saved", str(tmp_path / "again.html")):
         assert told in done.stdout
     assert max(map(len, done.stdout.split("XAUUSD:")[0].splitlines())) <= 80
     assert "…" not in done.stdout
@@ -305,7 +370,7 @@ def test_ledgers_are_never_written_over(ran: tuple[Path, dict[str, Any]], tmp_pa
     assert "never written over" in done.stderr
 
 
-def bars(path: Path, count: int = 900, *, quotes: bool = False) -> Path:
+def bars(path: Path, count: int = 1500, *, quotes: bool = False) -> Path:
     """Bars of a wandering price, as a user might have them."""
     chance = random.Random(7)
     price, lines = 30_000.0, ["ts,open,high,low,close" + (",bid,ask" if quotes else "")]
@@ -410,11 +475,14 @@ def test_what_cannot_be_used_is_refused_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_the_bundled_policies_change_no_figure_of_their_presets() -> None:
-    """But for what the instruments need, a rule that would hide the others, and the limit that tight is about."""
+    """But for what instruments and the way out need, a rule that would hide others, and the limit that tight is about."""
     needed = {"universe", "sources", "policy_version", "created_at", "valid_for", "generator", "expanded_from"}
+    leaving = {("exits", "mode"), ("exits", "owner"), ("rules", "CONTROLLER_DEAD"), ("rules", "TIME_EXIT", "bar")}
+    set_a = {code.value for code in EXIT_RULES}
     for name in POLICIES:
         policy = load_policy(Path(str(files("interlock.demo") / f"policies/{name}.toml")))
-        own = {path for path, leaf in policy.leaves.items() if "@" not in leaf.origin and path[0] not in needed}
+        own = {path for path, leaf in policy.leaves.items() if "@" not in leaf.origin and path[0] not in needed} - leaving
+        own = {path for path in own if path[0] not in ("score", "market", "exits") and path[1] not in set_a}
         expected = {("account", "currency"), ("rules", "ORDER_NOTIONAL", "notional")}
         expected |= {("rules", "TRADE_RISK")} if name != "layered" else set()
         assert own == expected | ({("rules", "DAILY_LOSS", "loss")} if name == "tight" else set())
@@ -440,6 +508,10 @@ def test_the_page_draws_the_runs_without_complaint(
     assert "3 ledgers verified" in page.locator(".verdict").inner_text()
     page.get_by_role("radio").nth(2).check()
     assert "SYMBOL_EXPOSURE" in page.locator("#reasons").inner_text()
+    assert "trailing stop" in page.locator("#exits").inner_text()
+    assert "Parameter set B" in page.locator("table.list").first.inner_text()
+    page.locator("#trades button").first.click()
+    page.wait_for_function("Number(document.querySelector('#trade-count').textContent.split(' ')[0]) < 10")
     assert complaints == []
     assert page.evaluate("document.documentElement.scrollWidth") == width
     context.close()

@@ -24,7 +24,7 @@ def a_gateway() -> Iterator[None]:
         yield
 
 
-SURROUNDINGS: dict[str, Callable[[], AbstractContextManager[None]]] = {"client.md": a_gateway}
+SURROUNDINGS: dict[str, Callable[[], AbstractContextManager[None]]] = {"client.md": a_gateway, "exits.md": a_gateway}
 """What a page takes for granted."""
 
 

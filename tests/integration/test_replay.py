@@ -31,6 +31,13 @@ universe = { BTCUSDT = { margin_leverage = "8 x" } }
 sources = { bot = { momentum = ["open", "close"] } }
 rules.ORDER_NOTIONAL.notional = "2000 USDT"
 rules.STOP_REQUIRED = "off: my history has none"
+rules.ATR_SPIKE = "off: a history carries no market state"
+rules.GROSS_LEVERAGE = "off: a history carries no market state"
+rules.TRADE_RISK = "off: a history carries no market state"
+rules.LIQUIDATION_DISTANCE = "off: my history does not say its leverage"
+exits = { mode = "builtin", owner = "any" }
+rules.CONTROLLER_DEAD = "off: there is no owner whose heartbeat could stop"
+rules.LOSS_EXIT.loss = "0.1 %"
 """
 
 
@@ -122,6 +129,7 @@ def test_ones_own_policy_and_price_bars(tmp_path: Path) -> None:
     was, became, *_ = found["curves"]
     assert was["worst_drawdown_frac"] == pytest.approx(-0.011)  # 0.11 × 1 000, seen through the bars alone
     assert became["worst_drawdown_frac"] == pytest.approx(-0.005)
+    assert (became["equity"], found["exits_empty"]) == (10_005.0, 0)  # LOSS_EXIT of the policy closed nothing
 
 
 def refusals(folder: Path) -> Iterator[tuple[list[str], str]]:

@@ -57,4 +57,4 @@ def test_control_a_limit_taken_the_wrong_way_round_is_found_out() -> None:
         tight, loose = tightened(order, "symbol_exposure_frac_max", 0.2, 0.4)
         return allowed(tight) > allowed(loose)
 
-    assert not isnan(allowed(find(rulekit.admissible(), rises)))
+    assert not isnan(allowed(find(rulekit.admissible(), rises, settings=rulekit.FIRST)))

@@ -35,4 +35,4 @@ def test_control_the_first_objection_wins_is_found_out() -> None:
         guards = active_guards(GUARDS, order.limits.active)
         return first(order, guards) != first(order, guards[::-1])
 
-    assert find(rulekit.admissible(), differs).requested > 0.0
+    assert find(rulekit.admissible(), differs, settings=rulekit.FIRST).requested > 0.0

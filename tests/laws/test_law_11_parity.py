@@ -53,5 +53,8 @@ def test_control_a_rule_that_compares_the_other_way_round_is_found_out() -> None
     def lax(f: Facts, p: Limits) -> float:
         return 0.0 if f.spread_bps > p.spread_bps_max else 1.0
 
-    order = find(ANY_ORDER, lambda case: interpreted((safe,), case) != through_numba((lax,), case))
+    def differs(case: Case) -> bool:
+        return interpreted((safe,), case) != through_numba((lax,), case)
+
+    order = find(ANY_ORDER, differs, settings=rulekit.FIRST)
     assert order.facts.spread_bps != order.facts.spread_bps or order.limits.spread_bps_max != order.limits.spread_bps_max

@@ -44,8 +44,15 @@ class Position:
     entry_ts: float = 0.3
 
 
+def is_number(*values: float) -> bool:
+    return all(math.isfinite(value) for value in values)
+
+
 def r_net(position: Position, theta: dict[str, float]) -> float | None:
-    if position.s <= 0:
+    """None where the risk, or what was made, is not known."""
+    if not is_number(position.e, position.q, position.U, position.s):
+        return None
+    if position.s <= 0 or position.e <= 0 or position.q <= 0:
         return None
     risk = position.e * position.s * position.q
     cost = position.e * position.q * theta["cost_bps"] / 10_000
@@ -82,7 +89,17 @@ def between(x: float, low: float, high: float) -> float:
     return max(low, min(high, x))
 
 
-def kill_score(position: Position, theta: dict[str, float], *, numeric: bool) -> float:
+def kill_score(position: Position, theta: dict[str, float], *, numeric: bool) -> float | None:
+    """None where any of its components is not known."""
+    if not is_number(position.sigma, position.ts, position.age) or position.sigma < 0 or position.ts < 0:
+        return None
+    if numeric:
+        if not all(is_number(p) and 0 <= p <= 1 for p in (position.p_trend, position.p_mr, position.p_chop)):
+            return None
+    else:
+        told = is_number(position.entry_sigma, position.entry_ts) and position.label and position.entry_label
+        if not told or position.entry_sigma <= 0 or position.entry_ts < 0:
+            return None
     if numeric:
         flip = position.p_trend < theta["trend_min"] and position.p_chop + position.p_mr > 0.5
         sigma_ref, ts_ref = theta["sigma_ref"], theta["ts_ref"]
@@ -104,6 +121,7 @@ def k_max(theta: dict[str, float]) -> float:
 
 
 def action(position: Position, theta: dict[str, float], *, numeric: bool) -> str:
-    if kill_score(position, theta, numeric=numeric) >= theta["kill_threshold"]:
+    score = kill_score(position, theta, numeric=numeric)
+    if score is not None and score >= theta["kill_threshold"]:
         return "FULL_CLOSE"
     return ladder(r_net(position, theta), theta)

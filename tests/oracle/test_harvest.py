@@ -1,7 +1,8 @@
 """The kernel and its second implementation agree, on the published examples and on anything else."""
 
 from dataclasses import replace
-from math import isnan
+from math import inf, isnan, nan
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -50,7 +51,7 @@ def test_the_published_examples(changes: dict[str, float], r: float, action: str
     assert said.action.name == action
     assert agree(said.stop, stop)
     assert agree(said.score, score)
-    assert agree(oracle.kill_score(position, THETA, numeric=True), score)
+    assert agree(score, oracle.kill_score(position, THETA, numeric=True))
 
 
 def test_two_risks_are_a_rung_under_the_second_set_only() -> None:
@@ -89,7 +90,7 @@ def test_both_say_the_same(position: Position, name: str, numeric: bool) -> None
     edges = [theta[each] for each in ("T1", "T2", "T3", "lock_R")]
     assume(r is None or all(abs(r - edge) > 1e-9 for edge in edges))
     score = oracle.kill_score(position, theta, numeric=numeric)
-    assume(abs(score - theta["kill_threshold"]) > 1e-9)
+    assume(score is None or abs(score - theta["kill_threshold"]) > 1e-9)
     assert agree(said.r, r)
     assert agree(said.score, score)
     assert said.action.name.lower() == oracle.action(position, theta, numeric=numeric).lower()
@@ -99,6 +100,40 @@ def test_both_say_the_same(position: Position, name: str, numeric: bool) -> None
     wanted = position.e * (1 + theta["be_plus"] * (1 if position.long else -1))
     assume(abs(wanted - mark) > near and (position.stop is None or abs(wanted - position.stop) > near))
     assert agree(said.stop, stop)
+
+
+NONSENSE = (nan, inf, -inf, 0.0, -1.0)
+LABELS = ("label", "entry_label")
+SPOILED = ("e", "q", "U", "s", "age", "sigma", "ts", "p_trend", "p_mr", "p_chop", "entry_sigma", "entry_ts", *LABELS)
+
+
+@given(
+    position=positions,
+    spoiled=st.lists(st.sampled_from(SPOILED), min_size=1, max_size=3),
+    nonsense=st.sampled_from(NONSENSE),
+    name=st.sampled_from(("A", "B")),
+    numeric=st.booleans(),
+)
+def test_both_say_the_same_of_what_cannot_be(
+    position: Position, spoiled: list[str], nonsense: float, name: str, numeric: bool
+) -> None:
+    """Unknown in is unknown out: what is NaN, endless, nothing or negative closes nothing that it should not."""
+    theta = SETS[name]
+    changes: dict[str, Any] = {each: "" if each in LABELS else nonsense for each in spoiled}
+    wild = replace(position, **changes)
+    said = judged(wild, limits_of(theta, numeric=numeric))
+    r, score = oracle.r_net(wild, theta), oracle.kill_score(wild, theta, numeric=numeric)
+    assume(r is None or all(abs(r - theta[each]) > 1e-9 for each in ("T1", "T2", "T3", "lock_R")))
+    assume(score is None or abs(score - theta["kill_threshold"]) > 1e-9)
+    assert agree(said.r, r)
+    assert agree(said.score, score)
+    assert said.action.name.lower() == oracle.action(wild, theta, numeric=numeric).lower()
+    assert r is not None or isnan(said.stop)
+
+
+def test_control_an_endless_profit_would_be_a_rung() -> None:
+    assert judged(example(U=inf), SET_A).action.name == "NONE"
+    assert judged(example(U=1e9), SET_A).action.name == "PARTIAL_75"
 
 
 @pytest.mark.parametrize("name", SETS)

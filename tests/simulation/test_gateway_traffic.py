@@ -116,7 +116,12 @@ async def drive(rig: Rig, count: int, headlines: Counter[str]) -> None:
 
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(
-    ("count", "seed"), [(1_000, 1), *(pytest.param(10_000, seed, marks=pytest.mark.long) for seed in range(2, 6))]
+    ("count", "seed"),
+    [
+        (1_000, 1),
+        pytest.param(10_000, 2, marks=pytest.mark.long),
+        *(pytest.param(10_000, seed, marks=pytest.mark.soak) for seed in range(3, 6)),
+    ],
 )
 def test_mixed_intents_with_faults_leave_nothing_for_the_auditor(count: int, seed: int, tmp_path: Path) -> None:
     headlines: Counter[str] = Counter()

@@ -6,7 +6,7 @@ The bounds are structural: an exit is published while the disk still refuses, in
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -15,7 +15,7 @@ from interlock.core.messages import SCHEMA, CashFlow, Heartbeat, KillSet, Permit
 from interlock.ledger import LedgerUnwritable, read
 from interlock.ledger.fold import fold
 from interlock.service.shell import gate as gates
-from interlock.service.shell.gate import PermitVoid
+from interlock.service.shell.gate import Handed, PermitVoid
 from interlock.testing.bench import picture
 from interlock.testing.disk import Disk
 from lawkit import bench_under
@@ -154,9 +154,9 @@ def test_control_a_shell_that_publishes_openings_at_once_is_found_out(tmp_path: 
         async with running(tmp_path, bench_under()) as rig:
             carry_out = rig.shell._carry_out
 
-            def hasty(handed: object) -> None:
-                carry_out(handed)  # type: ignore[arg-type]
-                step: Step = handed.step  # type: ignore[attr-defined]
+            def hasty(handed: Handed, keeps: Any = lambda _: False) -> None:
+                carry_out(handed, keeps)
+                step: Step = handed.step
                 rig.published.extend(each for each in step.outputs if isinstance(each, PermitIssued))
 
             rig.shell._carry_out = hasty  # type: ignore[method-assign]

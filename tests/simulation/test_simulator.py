@@ -1,14 +1,17 @@
 """Seeded histories with every fault and every law, and proof that the laws see what they are for."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from interlock.core import apply, decide, fills, legs, stops, triggers
 from interlock.core.agenda import Agenda
+from interlock.core.authority import ALWAYS
 from interlock.core.codes import Code, PermitState
-from interlock.core.limits import Limits
+from interlock.core.limits import Limits, is_on
 from interlock.core.messages import Intent
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.service.shell.gate import Gate
@@ -26,16 +29,25 @@ def run(place: Path, seed: int, steps: int, faults: tuple[Fault, ...] = FAULTS) 
         sim.abandon()
 
 
-@pytest.mark.parametrize("seed", range(6))
+EVERY_POLICY = (0, 3, 4, 7, 8, 11, 12, 15)
+"""Seeds that take each policy once, half of them with stops at the venue."""
+
+
+@pytest.mark.parametrize("seed", EVERY_POLICY)
 def test_every_law_holds(seed: int, tmp_path: Path) -> None:
     assert run(tmp_path, seed, 300).steps > 0
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(100, 200))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *(pytest.param(seed, marks=pytest.mark.long) for seed in range(100, 120)),
+        *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(120, 200)),
+    ],
+)
 @pytest.mark.timeout(600)
 def test_every_law_holds_for_long(seed: int, tmp_path: Path) -> None:
-    assert run(tmp_path, seed, 1_500).steps > 0
+    assert run(tmp_path, seed, 1_000).steps > 0
 
 
 def test_a_calm_history_trades(tmp_path: Path) -> None:
@@ -162,6 +174,35 @@ def test_control_a_venue_that_lets_reducing_orders_flip(tmp_path: Path, monkeypa
 def test_control_a_stop_that_does_not_grow_with_its_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stops, "covers", lambda *_: True)
     assert "a_managed_position_has_its_stop" in caught(tmp_path, faults=())
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "law", "seed"),
+    [
+        ("exits.watch._Look.due", lambda look, code, rung: is_on(look.p, code), "a_rung_closes_once", 35),
+        ("exits.watch.tightened", lambda side, stop, wanted: wanted - side, "stops_only_tighten", 35),
+        ("exits.watch.stop_reached", lambda side, worst, stop: side * (worst - stop * 1.01) <= 0.0, "exits_are_proven", 1),
+        ("exits.pursuit.closing_steps", lambda state, r, now_ns: -r.exit_left, "exits_close_no_more_than_is_held", 10),
+        ("legs.may_close", lambda *_: True, "the_entitled_may_close", 1),
+        ("exits.pursuit.may_close", lambda state, source, *_: source in ALWAYS, "the_entitled_may_close", 10),
+    ],
+)
+def test_control_a_way_out_that_is_broken(
+    name: str, broken: Callable[..., Any], law: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"interlock.core.{name}", broken)
+    with pytest.raises(LawBroken, match=law):
+        run(tmp_path, seed, 250, ())
+
+
+def test_control_an_interval_s_extremes_that_are_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interlock.core.absorb.on_extremes", gullible_extremes)
+    with pytest.raises(LawBroken, match="exits_are_proven"):
+        run(tmp_path, 16, 250, (garble_a_message,))
+
+
+def gullible_extremes(r: SymbolRow, high: float, low: float, _jump: float) -> None:
+    r.high, r.low = high, low
 
 
 def test_control_a_stop_that_is_given_up_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from interlock.cli import app
 from interlock.core.codes import KillMode
 from interlock.core.instrument import Instrument
 from interlock.core.messages import Quote
+from interlock.service.execution.direct import DirectClose
 from interlock.service.home.home import Home
 from interlock.service.home.latch import KillLatch, LatchUnwritable
 
@@ -189,8 +190,8 @@ class Failing:
         return call
 
 
-def close(home: Home, failures: dict[str, list[Exception | None]], limit_s: float = 60.0) -> tuple[panic.Left, list[str]]:
-    async def closing() -> panic.Left:
+def close(home: Home, failures: dict[str, list[Exception | None]], limit_s: float = 60.0) -> tuple[DirectClose, list[str]]:
+    async def closing() -> DirectClose:
         venue = PaperExchange.open(home.paper)
         try:
             return await panic.close_everything(Failing(venue, failures), limit_s, said.append)  # type: ignore[arg-type]
@@ -206,7 +207,7 @@ DOWN = VenueUnreachable("no route")
 
 @pytest.mark.parametrize("call", ["positions", "open_orders", "place", "cancel"])
 @pytest.mark.parametrize(
-    "failure", [DOWN, TimeoutError(), VenueRejected("busy"), VenueRejected("nothing held", benign=True)]
+    "failure", [DOWN, TimeoutError(), KeyError("x"), VenueRejected("busy"), VenueRejected("nothing held", benign=True)]
 )
 def test_what_fails_is_done_again_until_all_is_flat(
     home: Home, call: str, failure: Exception, monkeypatch: pytest.MonkeyPatch
@@ -214,29 +215,30 @@ def test_what_fails_is_done_again_until_all_is_flat(
     if call in ("positions", "open_orders") and isinstance(failure, VenueRejected):
         failure = DOWN
     monkeypatch.setattr(panic, "CALL_S", 0.2)
-    monkeypatch.setattr(panic, "PAUSE_S_MIN", 0.001)
+    monkeypatch.setattr(panic, "PAUSE_S", 0.001)
     left, _ = close(home, {call: [failure] * 4})
-    assert left.is_flat
+    assert left.flat
     assert held(home)[0].positions == ()
 
 
 def test_while_positions_are_unknown_stops_stay_and_openings_go(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panic, "PAUSE_S_MIN", 0.001)
+    monkeypatch.setattr(panic, "PAUSE_S", 0.001)
     left, said = close(home, {"positions": [DOWN] * 1000}, 0.1)
-    assert not left.is_known
-    assert not left.is_flat
-    assert "positions: no route" in left.problems
+    assert left.left is None
+    assert not left.flat
+    assert "reading positions: no route" in left.problems
     assert "cancelling GOLD: buy 10 steps" in said
     assert {order.client_id for order in held(home)[1].orders} == {"c", "d"}
 
 
 def test_a_stop_stays_while_its_position_cannot_be_closed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panic, "PAUSE_S_MIN", 0.001)
+    monkeypatch.setattr(panic, "PAUSE_S", 0.001)
     left, said = close(home, {"place": [VenueRejected("halted")] * 1000}, 0.1)
-    assert {position.symbol for position in left.positions} == {"GOLD", "EURO"}
-    assert {order.client_id for order in left.orders} == {"c", "d"}
-    assert "close GOLD: the venue says no: halted" in left.problems
-    assert "close GOLD: the venue says no: halted" in said
+    assert left.left is not None
+    assert {position.symbol for position in left.left.positions} == {"GOLD", "EURO"}
+    assert {order.client_id for order in left.resting or ()} == {"c", "d"}
+    assert "closing GOLD: the venue says no: halted" in left.problems
+    assert "closing GOLD: the venue says no: halted" in said
     shown = list(panic._lines(left))
     assert shown[0] == "NOT FLAT:"
     assert any("position  GOLD  50 steps" in line for line in shown)

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from interlock.cli import ledger, policy
+from interlock.cli import exits, ledger, policy
 from interlock.cli.check import check
 from interlock.cli.demo import demo
 from interlock.cli.explain import explain
 from interlock.cli.guards import guards
 from interlock.cli.init import init
 from interlock.cli.kill import flatten, kill, reset
-from interlock.cli.operate import close, rebase, release
+from interlock.cli.operate import adopt, close, rebase, release
 from interlock.cli.replay import replay
 from interlock.cli.run import run
 from interlock.cli.schema import schema
@@ -33,6 +33,7 @@ app.command()(init)
 app.command()(check)
 app.command()(explain)
 app.command()(guards)
+app.add_typer(exits.app, name="exits")
 app.add_typer(policy.app, name="policy")
 app.add_typer(ledger.app, name="ledger")
 app.command()(schema)
@@ -41,6 +42,7 @@ app.command()(kill)
 app.command()(reset)
 app.command()(flatten)
 app.command()(close)
+app.command()(adopt)
 app.command()(release)
 app.command()(rebase)
 app.command()(panic)

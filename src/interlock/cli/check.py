@@ -67,7 +67,7 @@ def check(
         "strategy": strategy,
     }  # fmt: skip
     with failures():
-        engine, at_ns = _engine(state, at)
+        engine, at_ns = engine_at(state, at)
         wish = _described(intent, given).intent(engine.state.policy, at_ns)
         currency = engine.state.account.currency
         step, explanations = decided(engine, wish, at_ns)
@@ -93,7 +93,14 @@ def decided(engine: Engine, intent: Intent, at_ns: int) -> tuple[Step, list[Expl
     return step, [explain(decision, limits, at_ns=at_ns, currency=state.account.currency) for decision in mine]
 
 
-def _engine(state: Path, at: str | None) -> tuple[Engine, int]:
+def engine_at(state: Path, at: str | None) -> tuple[Engine, int]:
+    """
+    The engine in that situation, of a ledger's directory or a description, and the instant that is asked about.
+
+    Raises:
+        Mistake, InterlockError: the description or the instant cannot be meant.
+        LedgerError: there is no ledger, or it cannot be read.
+    """
     if not state.is_dir():
         engine, at_ns = engine_in(read_described(state, Situation), state.parent)
     else:

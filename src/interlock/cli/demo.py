@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,14 +17,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from interlock.adapters.bars import Bars, read_bars
-from interlock.cli.output import OK, PROBLEMS, Mistake, failures, out
+from interlock.adapters.bars import SECOND_NS, Bars, read_bars
+from interlock.cli.output import OK, PROBLEMS, Mistake, failures, ledger_directory, out, require_places
 from interlock.demo import story
 from interlock.demo.figures import Figures, figures
 from interlock.demo.market import Market, Tape
-from interlock.demo.plans import PARAMETERS, Plan, plans
+from interlock.demo.plans import PARAMETERS, Plan, plans, with_other_exits
 from interlock.demo.run import Progress as Told
-from interlock.demo.run import run_all
+from interlock.demo.run import run_with_others
 from interlock.report import render
 
 BUNDLED: Final = ("XAUUSD", "EURUSD")
@@ -55,7 +54,8 @@ def demo(
     Put the gate in front of an example strategy, and compare.
 
     The same intents run without a gate and behind each policy, on years of hourly gold and euro quotes or on your bars.
-    Each gated run writes a ledger, which is verified and decided again. A table and a report remain.
+    The strategy only opens: the engine's rules leave, ungated a stop and a price channel. Each gated run writes a ledger,
+    which is verified and decided again. A table and a report remain, with what other exits would have come to.
 
     For example:
 
@@ -67,7 +67,9 @@ def demo(
     """
     with failures():
         bars = _bars(data or [], symbol or [])
-        chosen = plans([name for name, _, _ in bars], policy)
+        bar_s = bars[0][1].gaps.interval_ns / SECOND_NS
+        chosen = plans([name for name, _, _ in bars], policy, bar_s)
+        others = with_other_exits(chosen[1], bar_s)
         currency = _currency(chosen)
         tape = Tape(
             [Market(name, each, _spread(name, each, spread), currency) for name, each, _ in bars],
@@ -75,15 +77,16 @@ def demo(
             PARAMETERS,
         )
         _check(tape, keep, out_path)
-        with _directory(keep) as directory, _progress(chosen, quiet=quiet or as_json) as told:
-            outcomes = run_all(tape, chosen, directory, told)
+        with ledger_directory(keep) as directory, _progress(chosen, quiet=quiet or as_json) as told:
+            outcomes, tried = run_with_others(tape, chosen, others, directory, told)
         found = figures(outcomes)
+        left_otherwise = figures([outcomes[0], *tried])[1:]
         sources = [(f"Data {name}", source) for name, _, source in bars]
-        page = render(story.report(tape, outcomes, found, sources, currency))
+        page = render(story.report(tape, outcomes, found, left_otherwise, sources, currency))
         out_path.write_text(page, encoding="utf-8")
     proven = story.verdict(found).proven
     if as_json:
-        typer.echo(json.dumps(_result(found, out_path, proven=proven), indent=2))
+        typer.echo(json.dumps(_result(found, left_otherwise, out_path, proven=proven), indent=2))
     else:
         _show(found, currency, [*(f"{name}: {source}" for name, _, source in bars), *story.proofs(found)], out_path, keep)
     raise typer.Exit(OK if proven else PROBLEMS)
@@ -156,21 +159,7 @@ def _currency(chosen: Sequence[Plan]) -> str:
 def _check(tape: Tape, keep: Path | None, out_path: Path) -> None:
     if not tape.moments:
         raise Mistake("no bar lies in the span: give another --from, --to or --years")
-    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise Mistake(f"--keep {keep} is not an empty directory: name a new one, ledgers are never written over")
-    if not out_path.parent.is_dir() or out_path.is_dir():
-        raise Mistake(f"--out {out_path} cannot be written: name a file in a directory that exists")
-
-
-@contextmanager
-def _directory(keep: Path | None) -> Iterator[Path]:
-    """Where the ledgers go: the user's directory, or one that is gone afterwards."""
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield keep
-        return
-    with tempfile.TemporaryDirectory(prefix="interlock-demo-") as name:
-        yield Path(name)
+    require_places(keep, out_path)
 
 
 # ---------------------------------------------------------------- output
@@ -188,7 +177,8 @@ def _progress(chosen: Sequence[Plan], *, quiet: bool) -> Iterator[Callable[[Told
         def told(news: Told) -> None:
             key = (news.name, news.part)
             if key not in tasks:
-                tasks[key] = shown.add_task(f"{news.name}, decided again", total=news.total, unit="steps")
+                what, unit = ("", "bars") if news.part == "run" else (", decided again", "steps")
+                tasks[key] = shown.add_task(f"{news.name}{what}", total=news.total, unit=unit)
             shown.update(tasks[key], completed=news.done, total=news.total)
 
         yield told
@@ -210,12 +200,18 @@ def _show(found: Sequence[Figures], currency: str, lines: Sequence[str], out_pat
     console.print(f"Report: {out_path.absolute()}", soft_wrap=True)
 
 
-def _result(found: Sequence[Figures], out_path: Path, *, proven: bool) -> dict[str, object]:
+def _result(found: Sequence[Figures], tried: Sequence[Figures], out_path: Path, *, proven: bool) -> dict[str, object]:
     heads = "".join(each.proof.head for each in found if each.proof)
     digest = hashlib.sha256(heads.encode()).hexdigest()
     return {
         "proven": proven,
         "digest": digest,
         "report": str(out_path.absolute()),
-        "runs": [asdict(each) for each in found],
+        "runs": [_plain(each) for each in found],
+        "other_exits": [_plain(each) for each in tried],
     }
+
+
+def _plain(each: Figures) -> dict[str, object]:
+    """A run's figures as JSON can carry them: what is not known is null."""
+    return {name: None if value != value else value for name, value in asdict(each).items()}

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from interlock.cli.gateway import HomeOption, found
 from interlock.cli.output import Mistake, failures, out, progress, show_json, utc
 from interlock.cli.records import Decided, decisions, ledger_end, opened_ledger
 from interlock.cli.show import show_explanation
@@ -24,7 +25,8 @@ def explain(
         int | None, typer.Argument(metavar="[DECISION|STEP]", help="A decision's id, or the number of its step.")
     ] = None,
     *,
-    ledger: Annotated[Path, typer.Option(help="The ledger's directory.", exists=True, file_okay=False)],
+    ledger: Annotated[Path | None, typer.Option(help="The ledger's directory.", exists=True, file_okay=False)] = None,
+    home: HomeOption = None,
     last: Annotated[bool, typer.Option("--last", help="The last decision.")] = False,
     denied: Annotated[bool, typer.Option("--denied", help="Only denials; with --last the last one.")] = False,
     intent: Annotated[str | None, typer.Option(help="Every decision on the intent with this id.")] = None,
@@ -36,6 +38,7 @@ def explain(
 
     For example:
 
+        interlock explain --last
         interlock explain --last --ledger ledger/
         interlock explain --last --denied --ledger ledger/
         interlock explain 1041 --ledger ledger/ --all
@@ -43,18 +46,20 @@ def explain(
 
     Exit codes: 0 explained, 2 nothing such was decided, 3 the ledger cannot be read.
     """
+    if home is not None and ledger is not None:
+        raise typer.BadParameter("name --home or --ledger, not both")
     with failures():
         chosen = _choice(which, intent, last=last, denied=denied)
-        directory = opened_ledger(ledger)
+        directory = opened_ledger(ledger or found(home).ledger)
         with progress("reading", ledger_end(directory)) as bar:
-            found = _found(decisions(bar.along(read_steps(directory))), chosen, keep=1 if last else _SHOWN_MAX)
-        if not found:
+            picked = _found(decisions(bar.along(read_steps(directory))), chosen, keep=1 if last else _SHOWN_MAX)
+        if not picked:
             raise Mistake("no such decision is in this ledger; `interlock ledger stats` says what is")
         if as_json:
-            show_json([_row(each) for each in found])
+            show_json([_row(each) for each in picked])
             return
         console = out()
-        for each in found:
+        for each in picked:
             console.rule(f"step {each.step.seq}, {utc(each.step.at_ns)}", align="left")
             explanation = explained(each.decision, each.limits, at_ns=each.step.at_ns, currency=each.currency)
             show_explanation(console, explanation, each.currency, every=every)

@@ -11,13 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from interlock.cli.output import utc
-from interlock.core.codes import AccountKind, TradingState
+from interlock.cli.way_out import owner_text
+from interlock.core.apply import EXIT_NAME
+from interlock.core.codes import AccountKind, Code, TradingState
 from interlock.core.stops import STOP_NAME
 from interlock.core.wording import money, share
 from interlock.service.api import DecisionStatus, FloorStatus, LimitStatus, PositionStatus, Status
 
 COLOURS: Final = {TradingState.ACTIVE: "green", TradingState.REDUCING: "yellow", TradingState.HALTED: "red"}
 BAR_WIDTH: Final = 20
+AMPLE_ROOM_FRAC: Final = 0.1
+"""The room above a floor that fills its bar, as a share of equity: one scale for all floors, so that bars compare."""
+SCARCE_ROOM_FRAC: Final = 0.01
+"""The room above a floor below which its line is yellow, as a share of equity."""
 DECISIONS_SHOWN: Final = 6
 WIDE: Final = 100
 """Columns from which there is room for bars, prices and reasons."""
@@ -31,6 +37,7 @@ def page(status: Status, currency: str, width: int, note: str = "") -> Renderabl
     parts += [_floors(status.floors, wide=wide)] if status.floors else []
     parts += [_limits(status.limits, wide=wide)] if status.limits else []
     parts += [_positions(status.positions, wide=wide)]
+    parts += [Text(f"Exits: {owner_text(status.exits)}", style="bold yellow" if status.exits.succeeded else "dim")]
     parts += [_locks(status)] if status.locks else []
     parts += [_decisions(status.decisions, wide=wide)]
     if note:
@@ -47,7 +54,7 @@ def line(status: Status, currency: str) -> str:
 
 def decision_line(decision: DecisionStatus) -> str:
     """One decision in one line, for a log."""
-    answer = "allowed" if decision.granted_steps else f"denied {decision.headline}"
+    answer = "allowed" if decision.headline == Code.ALLOWED or decision.granted_steps else f"denied {decision.headline}"
     return f"{utc(decision.at_ns)}  {_order(decision)}  {answer}  {decision.why}"
 
 
@@ -86,7 +93,7 @@ def _floors(floors: Iterable[FloorStatus], *, wide: bool) -> Table:
     table = _table("Equity against its floors", ("Floor", ""), ("At", "right"), ("Room", "right"), *_bars(wide=wide))
     for floor in floors:
         room = floor.equity - floor.floor
-        style = "red" if room <= 0.0 else "yellow" if room < 0.01 * floor.equity else ""
+        style = "red" if room <= 0.0 else "yellow" if room < SCARCE_ROOM_FRAC * floor.equity else ""
         bar = [_bar_of_room(floor)] if wide else []
         table.add_row(floor.code, money(floor.floor), money(room), *bar, style=style)
     return table
@@ -98,14 +105,14 @@ def _bars(*, wide: bool) -> tuple[tuple[str, str], ...]:
 
 
 def _bar_of_room(floor: FloorStatus) -> str:
-    """What is left of the way from twice the room of a small loss down to the floor, as a bar."""
+    """The room above the floor as a bar: full while it is ample, empty on the floor; nothing where it is not known."""
     if not floor.equity > 0.0 or isnan(floor.floor):
         return ""
-    left = max(0.0, min(1.0, (floor.equity - floor.floor) / (0.1 * floor.equity)))
-    return _bar(left)
+    return _bar((floor.equity - floor.floor) / (AMPLE_ROOM_FRAC * floor.equity))
 
 
 def _bar(part: float) -> str:
+    """Full from 1 on, empty from 0 down."""
     full = round(max(0.0, min(1.0, part)) * BAR_WIDTH)
     return "█" * full + "░" * (BAR_WIDTH - full)
 
@@ -127,10 +134,9 @@ def _positions(positions: tuple[PositionStatus, ...], *, wide: bool) -> Renderab
     if not positions:
         return Text("No position.", style="dim")
     prices = (("Entry", "right"), ("Mark", "right")) if wide else ()
-    columns = (("P&L", "right"), ("Stop", "right"), ("At the venue", ""))
+    columns = (("P&L", "right"), ("R", "right"), *((("K", "right"),) if wide else ()), ("Stop", "right"), ("Next exit", ""))
     table = _table("Positions", ("Symbol", ""), ("Side", ""), ("Quantity", "right"), *prices, *columns)
     for each in positions:
-        stop = "flattening" if each.flattening else each.stop_state
         told = (_unknown_or(each.entry, f"{each.entry:,.8g}"), _unknown_or(each.mark, f"{each.mark:,.8g}"))
         table.add_row(
             each.symbol,
@@ -138,10 +144,29 @@ def _positions(positions: tuple[PositionStatus, ...], *, wide: bool) -> Renderab
             _unknown_or(each.quantity, f"{each.quantity:,.10g}"),
             *(told if wide else ()),
             money(each.pnl),
-            _unknown_or(each.stop_price, f"{each.stop_price:,.8g}", "none"),
-            Text(stop, style="bold red" if each.stop_state == "missing" else ""),
+            _unknown_or(each.r, f"{each.r:+.2f}", "?"),
+            *((_unknown_or(each.score, f"{each.score:.2f}", "?"),) if wide else ()),
+            _stop(each),
+            _next(each),
         )
     return table
+
+
+def _stop(position: PositionStatus) -> Text:
+    """The stop, and how it stands at the venue where it does not rest there."""
+    price = _unknown_or(position.stop_price, f"{position.stop_price:,.7g}", "none")
+    if position.stop_state in ("working", "none"):
+        return Text(price)
+    return Text(f"{price} {position.stop_state}", style="bold red" if position.stop_state == "missing" else "")
+
+
+def _next(position: PositionStatus) -> Text:
+    """What closes next if the market goes the position's way, that all of it goes, or that nobody looks after it."""
+    if position.flattening:
+        return Text("flattening", style="yellow")
+    if not position.managed:
+        return Text("not ours: adopt it", style="yellow")
+    return Text(f"{position.next_rung} {position.next_price:,.7g}" if position.next_rung else "")
 
 
 def _locks(status: Status) -> Table:
@@ -158,8 +183,9 @@ def _decisions(decisions: tuple[DecisionStatus, ...], *, wide: bool) -> Renderab
     table = _table("Last decisions", ("At", ""), ("Order", ""), ("Answer", ""), *((("Why", ""),) if wide else ()))
     for each in decisions[:DECISIONS_SHOWN]:
         whole = each.granted_steps == each.requested_steps
-        answer = "allowed" if whole and each.granted_steps else "allowed in part" if each.granted_steps else each.headline
-        style = "green" if whole and each.granted_steps else "yellow" if each.granted_steps else "red"
+        allowed = whole and each.headline == Code.ALLOWED
+        answer = "allowed" if allowed else "allowed in part" if each.granted_steps else each.headline
+        style = "green" if allowed else "yellow" if each.granted_steps else "red"
         why = (each.why,) if wide else ()
         table.add_row(utc(each.at_ns)[11:19], _order(each), Text(answer, style=style), *why)
     return table
@@ -167,8 +193,15 @@ def _decisions(decisions: tuple[DecisionStatus, ...], *, wide: bool) -> Renderab
 
 def _order(decision: DecisionStatus) -> str:
     """What was asked for, and what kind of exit it is."""
-    kind = " (stop)" if decision.intent_id.startswith(STOP_NAME) else " (reduces)" if decision.reducing else ""
-    return f"{_side(decision.side)} {decision.symbol}{kind}"
+    return f"{_side(decision.side)} {decision.symbol}{_kind(decision)}"
+
+
+def _kind(decision: DecisionStatus) -> str:
+    if decision.intent_id.startswith(STOP_NAME):
+        return " (stop)"
+    if decision.intent_id.startswith(EXIT_NAME):
+        return f" ({decision.intent_id.rsplit(':', 1)[1]})"
+    return " (reduces)" if decision.reducing else ""
 
 
 def _side(side: int) -> str:

@@ -1,5 +1,6 @@
-"""`interlock close`, `release`, `rebase`: what reasons tell a user to have an operator do."""
+"""`interlock close`, `release`, `rebase`, `adopt`: what reasons tell a user to have an operator do."""
 
+from math import nan
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ from interlock.cli.gateway import ByOption, HomeOption, asking, found, operator,
 from interlock.cli.kill import JsonOption, ScopeOption, show_started
 from interlock.cli.output import Mistake, show_json
 from interlock.core.codes import Code
-from interlock.service.desk.desk import TEXT_MAX, Close, Question, Rebase, Release, Started, Told
+from interlock.service.desk.desk import TEXT_MAX, Adopt, Close, Question, Rebase, Release, Started, Told
 from interlock.service.home.home import Home
 
 NamedBy = Annotated[str, typer.Option(help="Who answers for it.")]
@@ -67,7 +68,7 @@ def release(
             raise Mistake(f"there is no lock {lock!r}: `interlock status` lists those in force")
         code = Code[lock.upper()]
         _told(place, Release(kind, key, code, who(by), reason[:TEXT_MAX]))
-        _say(
+        say(
             f"Released {code} of {scope_text(kind, key)}.",
             {"released": code, "scope": kind, "scope_key": key},
             as_json=as_json,
@@ -92,7 +93,37 @@ def rebase(
     """
     with asking():
         _told(found(home), Rebase(who(by), reason[:TEXT_MAX]))
-        _say("Present equity is the reference.", {"rebased": True}, as_json=as_json)
+        say("Present equity is the reference.", {"rebased": True}, as_json=as_json)
+
+
+def adopt(
+    symbol: Annotated[str, typer.Argument(help="Whose position.")],
+    *,
+    stop: Annotated[float, typer.Option(help="The price of its protective stop, which then rests at the venue.", min=0.0)],
+    target: Annotated[float | None, typer.Option(help="The price at which it is closed with a profit.", min=0.0)] = None,
+    strategy: Annotated[str, typer.Option(help="For which strategy; the policy's only one by default.")] = "",
+    reason: Reason = "",
+    by: ByOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Have a position looked after that was opened outside the gate: with that stop, and by the policy's exit rules.
+
+    Until then the engine neither closes nor stops it. Its age and its market at entry count from here.
+
+    For example:
+
+        interlock adopt BTCUSDT --stop 59000
+        interlock adopt ETHUSDT --stop 2100 --target 1800 --strategy trend --by alice
+
+    Exit codes: 0 adopted, 1 the gateway refused (the stop lies on the wrong side, nothing is held), 2 bad input, 3 the
+    gateway does not answer: nothing is adopted.
+    """
+    with asking():
+        wanted = nan if target is None else target
+        _told(found(home), Adopt(symbol, stop, who(by), strategy, wanted, reason[:TEXT_MAX]))
+        say(f"{symbol} is looked after, with its stop at {stop:,.8g}.", {"adopted": symbol, "stop": stop}, as_json=as_json)
 
 
 def _told(place: Home, question: Question) -> Told:
@@ -100,7 +131,8 @@ def _told(place: Home, question: Question) -> Told:
         return gateway.ask(question)
 
 
-def _say(line: str, told: dict[str, object], *, as_json: bool) -> None:
+def say(line: str, told: dict[str, object], *, as_json: bool) -> None:
+    """What was done is on standard output."""
     if as_json:
         show_json(told)
     else:

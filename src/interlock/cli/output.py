@@ -3,11 +3,13 @@
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from math import isfinite, isnan
+from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
@@ -60,6 +62,30 @@ def _end(code: int, *lines: str) -> NoReturn:
     for line in rest:
         typer.echo(f"  {line}", err=True)
     raise typer.Exit(code)
+
+
+def require_places(keep: Path | None, out_path: Path) -> None:
+    """
+    The ledgers and the report can be written where the user wants them, over nothing that is there.
+
+    Raises:
+        Mistake: one of them cannot.
+    """
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise Mistake(f"--keep {keep} is not an empty directory: name a new one, ledgers are never written over")
+    if not out_path.parent.is_dir() or out_path.is_dir():
+        raise Mistake(f"--out {out_path} cannot be written: name a file in a directory that exists")
+
+
+@contextmanager
+def ledger_directory(keep: Path | None) -> Iterator[Path]:
+    """Where the ledgers go: the user's directory, or one that is gone afterwards."""
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="interlock-") as name:
+        yield Path(name)
 
 
 def plain(value: object) -> object:

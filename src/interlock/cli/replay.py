@@ -1,7 +1,6 @@
 """``interlock replay``: an account's own trading history, as it was and behind a gate."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from rich.table import Table
 
 from interlock.adapters.bars import Bars, read_bars
 from interlock.adapters.history import History, Marks, read_history, read_marks
-from interlock.cli.output import OK, PROBLEMS, Mistake, failures, out
+from interlock.cli.output import OK, PROBLEMS, Mistake, failures, ledger_directory, out, require_places
 from interlock.policy import Policy, load_policy
 from interlock.report import render
 from interlock.study import tale
@@ -28,7 +27,7 @@ from interlock.study.hindsight import Plan
 from interlock.study.parties import fit
 from interlock.study.past import Past
 from interlock.study.past import past as past_of
-from interlock.study.presets import preset_policy
+from interlock.study.presets import preset_policy, without_exits
 from interlock.study.run import Replay
 from interlock.study.run import replay as walk_again
 
@@ -99,7 +98,7 @@ def replay(
         plan = Plan("gate", _policy(own, preset, past), zone, review_days)
         bars = {name: read_bars(Path(file)) for name, file in _pairs("--prices", prices).items()}
         _check(past, bars, keep, out_path)
-        with _directory(keep) as directory, _progress(quiet=quiet or as_json) as told:
+        with ledger_directory(keep) as directory, _progress(quiet=quiet or as_json) as told:
             done = walk_again(past, began, plan, directory, bars=bars, marks=marks, told=told)
             sources = _sources(history, bars, equity, began, past)
             out_path.write_text(render(tale.report(done, sources)), encoding="utf-8")
@@ -174,28 +173,14 @@ def _policy(own: Policy | None, preset: str, past: Past) -> Policy:
     written = own.leaves["account", "currency"].text
     if written != past.currency:
         raise Mistake(f"the policy is for an account in {written}, the history is in {past.currency}: they must agree")
-    return fit(own, symbols)
+    return without_exits(fit(own, symbols))
 
 
 def _check(past: Past, bars: Mapping[str, Bars], keep: Path | None, out_path: Path) -> None:
     unknown = [symbol for symbol in bars if symbol not in past.contracts]
     if unknown:
         raise Mistake(f"--prices names {', '.join(unknown)}: the file has {', '.join(past.contracts)}")
-    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise Mistake(f"--keep {keep} is not an empty directory: name a new one, ledgers are never written over")
-    if not out_path.parent.is_dir() or out_path.is_dir():
-        raise Mistake(f"--out {out_path} cannot be written: name a file in a directory that exists")
-
-
-@contextmanager
-def _directory(keep: Path | None) -> Iterator[Path]:
-    """Where the ledger goes: the user's directory, or one that is gone afterwards."""
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield keep
-        return
-    with tempfile.TemporaryDirectory(prefix="interlock-replay-") as name:
-        yield Path(name)
+    require_places(keep, out_path)
 
 
 # ---------------------------------------------------------------- output

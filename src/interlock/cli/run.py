@@ -9,17 +9,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.live import Live
 
 from interlock.adapters.bars import Bars, read_bars
 from interlock.adapters.paper_exchange import PaperExchange
-from interlock.adapters.tape import Tape
+from interlock.adapters.tape import MOMENTS_PER_BAR, Tape
 from interlock.cli.live import lines, page
-from interlock.cli.output import OK, Mistake, failures, out
-from interlock.core.codes import AccountKind
+from interlock.cli.output import OK, PROBLEMS, failures, out
 from interlock.core.constants import CLOSES
+from interlock.core.errors import InterlockError
 from interlock.core.instrument import Instrument
 from interlock.core.messages import BarClosed, Intent
 from interlock.demo.bot import QUICK, Bot
@@ -30,7 +31,7 @@ from interlock.service.app import Setting, running
 from interlock.service.clock import Clock
 from interlock.service.desk.desk import from_source
 from interlock.service.gateway import Gateway
-from interlock.service.home.environment import require_safety_mode
+from interlock.service.home.environment import require_safety_mode, require_venue
 from interlock.service.home.home import Home
 from interlock.service.home.runtime import Runtime, read_runtime
 from interlock.service.home.starter import STRATEGY
@@ -45,6 +46,10 @@ LOOK_BACK_BARS: Final = 2 * CLOSES
 WARM_BARS: Final = 2 * QUICK.entry_bars
 FIRST_BAR: Final = 1_000
 NOTE: Final = "Ctrl-C stops: positions stay, with their stops at the venue; `interlock run` goes on from here."
+
+
+class FeedFailed(InterlockError):
+    """No more prices come, so the gateway was stopped; put right what is named, and start it again."""
 
 
 def run(
@@ -75,7 +80,7 @@ def run(
         interlock status --safety            # in another terminal
         interlock kill --reason "bad feed" --by alice
 
-    Exit codes: 0 stopped in order, 2 it cannot start, 3 the ledger cannot be used.
+    Exit codes: 0 stopped in order, 1 stopped because no more prices came, 2 it cannot start, 3 the ledger cannot be used.
     """
     with failures():
         require_safety_mode(safety_mode)
@@ -85,26 +90,25 @@ def run(
         bars = {
             symbol: read_bars(Path(str(files("interlock.demo") / f"data/{symbol.lower()}_1h.csv.gz"))) for symbol in BUNDLED
         }
-        _refuse_live(runtime)
+        if runtime.kind is not None:
+            require_venue(runtime, runtime.kind, PaperExchange.name)
         _prepare_paper(place, runtime, bars)
         setting = Setting.usual(means_mainnet=i_mean_mainnet)
-        asyncio.run(
-            _run(
-                place,
-                PaperExchange.open(place.paper, runtime.account),
-                Tape(bars, speed=speed or runtime.paper.speed, clock=setting.clock.wall_ns, loops=True),
-                setting,
-                strategy=not no_strategy,
-                seconds=seconds,
-                drawn=sys.stdout.isatty() and not plain,
-            )
+        playing = _run(
+            place,
+            PaperExchange.open(place.paper, runtime.account),
+            Tape(bars, speed=speed or runtime.paper.speed, clock=setting.clock.wall_ns, loops=True),
+            setting,
+            strategy=not no_strategy,
+            seconds=seconds,
+            drawn=sys.stdout.isatty() and not plain,
         )
+        try:
+            asyncio.run(playing)
+        except FeedFailed as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(PROBLEMS) from None
     raise typer.Exit(OK)
-
-
-def _refuse_live(runtime: Runtime) -> None:
-    if runtime.kind is AccountKind.LIVE:
-        raise Mistake('runtime.toml says mode = "live", and the paper venue holds no money: write "paper" or "shadow"')
 
 
 def _prepare_paper(home: Home, runtime: Runtime, bars: dict[str, Bars]) -> None:
@@ -146,18 +150,25 @@ async def _run(
     if seconds is not None:
         loop.call_later(seconds, stopped.set)
     try:
-        async with running(home, venue, setting) as gateway, _beside(gateway, venue, tape, setting, strategy=strategy):
+        async with (
+            running(home, venue, setting) as gateway,
+            _beside(gateway, venue, tape, setting, strategy=strategy) as feed,
+        ):
+            feed.add_done_callback(lambda _: stopped.set())
             await (_draw(gateway, stopped) if drawn else _log(gateway, stopped))
     finally:
         await venue.close()
     out().print("Stopped: what is open stays at the venue, everything is written down.")
+    error = None if feed.cancelled() else feed.exception()
+    if error is not None:
+        raise FeedFailed(f"no more prices come, so the gateway was stopped: {type(error).__name__}: {error}") from error
 
 
 @asynccontextmanager
 async def _beside(
     gateway: Gateway, venue: PaperExchange, tape: Tape, setting: Setting, *, strategy: bool
-) -> AsyncIterator[None]:
-    """The recording plays and the strategy trades while the block lasts."""
+) -> AsyncIterator[asyncio.Task[None]]:
+    """The recording plays and the strategy trades while the block lasts; it gets the task that does it."""
     instruments = {each.symbol: each for each in await venue.instruments()}
 
     async def submit(intent: Intent) -> Answer:
@@ -166,15 +177,19 @@ async def _beside(
     bot = Bot(STRATEGY, STRATEGY, instruments, submit, gateway.status, setting.clock.wall_ns) if strategy else None
     task = asyncio.create_task(_play(venue, tape, bot, gateway, setting.clock))
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await asyncio.wait([task])
 
 
 async def _play(venue: PaperExchange, tape: Tape, bot: Bot | None, gateway: Gateway, clock: Clock) -> None:
-    """The recording goes on from where it was, strategy and market states having seen the bars before."""
-    cursor = await venue.cursor() or FIRST_BAR * 4
+    """
+    The recording goes on from where it was, strategy and market states having seen the bars before.
+
+    The engine is told each bar as one that began when it began to be played, as positions do.
+    """
+    cursor = await venue.cursor() or FIRST_BAR * MOMENTS_PER_BAR
     if bot is not None:
         bot.learn(tape.closed_before(cursor, WARM_BARS))
     markets = {symbol: MarketSeries(symbol) for symbol in BUNDLED}
@@ -182,12 +197,16 @@ async def _play(venue: PaperExchange, tape: Tape, bot: Bot | None, gateway: Gate
         _learn(markets, bar)
     for series in markets.values():
         gateway.tell_market(series.state(clock.wall_ns()))
+    began_ns = clock.wall_ns()
     async for moment in tape.play(cursor):
         await venue.feed(moment.quotes, moment.cursor)
         for bar in moment.closed:
+            gateway.tell_market(msgspec.structs.replace(bar, opened_ns=began_ns))
             gateway.tell_market(_learn(markets, bar).state(clock.wall_ns()))
             if bot is not None:
                 await bot.on_bar(bar)
+        if moment.closed:
+            began_ns = clock.wall_ns()
 
 
 def _learn(markets: dict[str, MarketSeries], bar: BarClosed) -> MarketSeries:

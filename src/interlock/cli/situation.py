@@ -20,9 +20,11 @@ from interlock.cli.output import Mistake, instant_ns
 from interlock.core.codes import AccountKind, Partial
 from interlock.core.constants import NS_PER_S, NS_PER_S_FLOAT
 from interlock.core.engine import Engine
+from interlock.core.inputs import check
 from interlock.core.instrument import Instrument
 from interlock.core.messages import (
     AccountOpened,
+    Adopted,
     BaselineSet,
     CashFlow,
     ClockChecked,
@@ -74,7 +76,9 @@ class SymbolDescribed(Described, frozen=True, kw_only=True):
     """
     A symbol: its definition at the venue, its prices, its market state, the signed quantity held at an average entry price.
 
-    `confidence` is how likely its regime is the one named.
+    `confidence` is how likely its regime is the one named. A position with a `stop` is under the exit rules, from now
+    on and with the market as it is now; one without was opened outside the gate. `strategy`
+    is whose it is; by default the policy's only one.
     """
 
     step: Price
@@ -91,8 +95,13 @@ class SymbolDescribed(Described, frozen=True, kw_only=True):
     regime: Literal["TREND", "BASE", "CHOP"] | None = None
     confidence: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.5
     market_age: Age = "0 s"
+    sigma: Price | None = None
+    trend_strength: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
     quantity: float = 0.0
     entry: Price | None = None
+    stop: Price | None = None
+    target: Price | None = None
+    strategy: str = ""
 
 
 class Situation(Described, frozen=True, kw_only=True):
@@ -194,6 +203,9 @@ def engine_in(situation: Situation, folder: Path) -> tuple[Engine, int]:
     for event_ns, event in sorted(_inputs(situation, policy, at_ns), key=lambda timed: timed[0]):
         engine.step(event, event_ns)
     state = engine.state
+    for adopted in _adopted(situation.symbols, policy):
+        check(state, adopted, at_ns)
+        engine.fold(Step(state.account.seq + 1, at_ns, at_ns, adopted, ()))  # folded: what follows from it is the question
     engine.fold(Step(state.account.seq + 1, at_ns, at_ns, Tick(), _baselines(engine, situation.account)))
     return engine, at_ns
 
@@ -246,8 +258,17 @@ def _markets(symbols: dict[str, SymbolDescribed], at_ns: int) -> Iterator[tuple[
         likely = dict.fromkeys(("p_trend", "p_base", "p_chop"), other) if described.regime else {}
         if described.regime:
             likely[f"p_{described.regime.lower()}"] = described.confidence
-        if described.atr is not None or described.regime:
-            yield told_ns, MarketState(name, told_ns, _known(described.atr), label=described.regime or "", **likely)
+        figures = (_known(described.atr), _known(described.sigma), _known(described.trend_strength))
+        if described.regime or not all(map(isnan, figures)):
+            yield told_ns, MarketState(name, told_ns, *figures, label=described.regime or "", **likely)
+
+
+def _adopted(symbols: dict[str, SymbolDescribed], policy: PolicySet) -> Iterator[Adopted]:
+    """Every position that has a stop is under the exit rules."""
+    for name, described in symbols.items():
+        if described.quantity and described.stop is not None:
+            strategy = _only_opener(policy, "", described.strategy)[1]
+            yield Adopted(name, strategy, described.stop, "the description", _known(described.target))
 
 
 def _mark(described: SymbolDescribed) -> float:

@@ -2,8 +2,9 @@
 
 from interlock.client.client import Client
 from interlock.client.errors import CommandRefused, GatewayUnreachable
-from interlock.core.messages import BUY, SELL, Executed, Intent
-from interlock.service.api import Answer, Status
+from interlock.core.codes import CloseAction
+from interlock.core.messages import BUY, SELL, BarClosed, Executed, Intent, MarketState
+from interlock.service.api import Answer, Exits, Status
 from interlock.service.desk.desk import PolicyView
 from interlock.service.desk.wire import KeyUnreadable
 
@@ -11,12 +12,16 @@ __all__ = [
     "BUY",
     "SELL",
     "Answer",
+    "BarClosed",
     "Client",
+    "CloseAction",
     "CommandRefused",
     "Executed",
+    "Exits",
     "GatewayUnreachable",
     "Intent",
     "KeyUnreadable",
+    "MarketState",
     "PolicyView",
     "Status",
 ]

@@ -7,6 +7,7 @@ ever sent twice by itself; one with the same id may be sent again by the caller,
 """
 
 import asyncio
+from math import nan
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
@@ -15,10 +16,23 @@ from uuid import uuid4
 
 from interlock.client.errors import CommandRefused, GatewayUnreachable
 from interlock.client.ways import InsideWay, SocketWay, Way
-from interlock.core.codes import Code, Partial
-from interlock.core.messages import BUY, SELL, Executed, Intent
-from interlock.service.api import Answer, Status
-from interlock.service.desk.desk import Beat, Desk, DryRun, GetPolicy, GetStatus, PolicyView, Question, Report, Submit, Told
+from interlock.core.codes import CloseAction, Code, Partial
+from interlock.core.messages import BUY, SELL, BarClosed, Executed, Intent, MarketState
+from interlock.service.api import Answer, Exits, Status
+from interlock.service.desk.desk import (
+    Beat,
+    Desk,
+    DryRun,
+    GetExits,
+    GetPolicy,
+    GetStatus,
+    PolicyView,
+    Question,
+    Report,
+    Submit,
+    TellMarket,
+    Told,
+)
 from interlock.service.desk.wire import SOCKET_NAME, read_key
 
 TIMEOUT_S: Final = 5.0
@@ -119,6 +133,48 @@ class Client:
         """
         self.ask(Beat())
 
+    def tell_market(self, event: MarketState | BarClosed) -> None:
+        """
+        The engine knows the market state, or the bar; of states of one symbol the newest counts.
+
+        Raises:
+            GatewayUnreachable: it may not know.
+            CommandRefused: the policy does not know this source, or the symbol is not known.
+        """
+        self.ask(TellMarket(event))
+
+    def propose_exit(
+        self,
+        symbol: str,
+        side: int,
+        *,
+        rung: str,
+        close: CloseAction = CloseAction.NONE,
+        stop_price: float = nan,
+        strategy: str = "",
+    ) -> Answer:
+        """
+        The gate's answer to an exit proposal: the position is reduced, its stop moves, or both.
+
+        The headline is ALLOWED where it stands; then what is to be closed is closed, however often an order for it fails.
+        `granted_steps` is what leaves now, 0 where only the stop moves.
+
+        Args:
+            symbol: whose position.
+            side: the side that closes it, BUY or SELL: a position that was turned round meanwhile is left alone.
+            rung: what the proposal answers to; each name of the built-in rungs acts once in the life of a position.
+            close: how much is to be closed in all, of the largest quantity held.
+            stop_price: the new stop, which is only ever tightened; NaN leaves it.
+            strategy: whose position, where nothing is held for one.
+        """
+        intent = Intent(
+            uuid4().hex, self.source, strategy, symbol, side, stop_price=stop_price, reduce_only=True,
+            created_at_ns=time_ns(), rung=rung, close=close,
+        )  # fmt: skip
+        if not rung:
+            return Answer(intent.id, Code.MALFORMED, note="an exit proposal names its rung")
+        return self.submit(intent)
+
     def buy(self, symbol: str, strategy: str, **wish: Unpack[Wish]) -> Intent:
         """An intent to buy, made now, with an id of its own."""
         return self._intent(symbol, strategy, BUY, wish)
@@ -149,6 +205,17 @@ class Client:
         """
         told = self.ask(GetStatus())
         assert isinstance(told, Status)
+        return told
+
+    def exits(self) -> Exits:
+        """
+        The way out of every position: who acts, each rule with its threshold, and how far it is.
+
+        Raises:
+            GatewayUnreachable: nothing is known.
+        """
+        told = self.ask(GetExits())
+        assert isinstance(told, Exits)
         return told
 
     def ask(self, question: Question) -> Told:

@@ -17,6 +17,7 @@ from interlock.core.messages import (
     AccountOpened,
     Adopted,
     BarClosed,
+    BlackoutSet,
     CalendarSet,
     CashFlow,
     ClockChecked,
@@ -212,6 +213,10 @@ def _calendar_set(state: State, event: CalendarSet) -> None:
         a.week_calendar = len(names)
 
 
+def _blackout_set(state: State, event: BlackoutSet) -> None:
+    state.symbols.edit(state.names.symbol_index[event.symbol]).blackouts = event.intervals
+
+
 def _mode_set(state: State, event: ModeSet) -> None:
     a = state.account
     a.mode_told = True
@@ -291,7 +296,7 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
     instrument = state.instruments[index]
     if r.doubt != 0.0 or instrument is None:
         return False
-    on_extremes(r, quote.high, quote.low)
+    on_extremes(r, quote.high, quote.low, limits.mark_jump_frac_max)
     on_best(r)
     _revalue(r, instrument)
     return True
@@ -372,6 +377,7 @@ _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {
     InstrumentSet: _instrument_set,
     PolicySet: _policy_set,
     CalendarSet: _calendar_set,
+    BlackoutSet: _blackout_set,
     ModeSet: _mode_set,
     OwnerSet: _owner_set,
     Adopted: _adopted,

@@ -11,12 +11,13 @@ from math import isfinite, nan
 from typing import Any, Final
 
 from interlock.core.absorb import absorb, source_number
+from interlock.core.authority import EXITS
 from interlock.core.cash import count_proof
 from interlock.core.codes import Code, PermitState, RiskAction, Rung, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.fills import end_permit, strategy_of
 from interlock.core.locks import reset_counter
-from interlock.core.measure import is_position, measure, session_of
+from interlock.core.measure import blackout_of, is_position, measure, session_of
 from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
@@ -41,6 +42,7 @@ from interlock.core.state import (
     RUNGS,
     STRATEGY_LOCKS,
     SYMBOL_LOCKS,
+    VOLUNTARY,
     PermitRow,
     SeenIntent,
     State,
@@ -238,8 +240,11 @@ def _exit_proposed(state: State, output: ExitProposed) -> None:
     r.rungs |= bit
     if output.stop_price == output.stop_price:
         r.stop_price = output.stop_price
-    if output.left_steps >= 0 and (r.exit_left < 0 or output.left_steps < r.exit_left):
+    waits = 1.0 if output.source == EXITS and output.rung in VOLUNTARY else 0.0
+    sooner = output.left_steps == r.exit_left and waits < r.exit_waits
+    if output.left_steps >= 0 and (r.exit_left < 0 or output.left_steps < r.exit_left or sooner):
         r.exit_left = output.left_steps
+        r.exit_waits = waits
         r.exit_rung = output.rung
         r.exit_attempts = r.exit_next_ns = 0
 
@@ -305,7 +310,7 @@ def schedule(state: State) -> None:
             wake = min(wake, c.instants_ns[c.next])
     for index in state.open_rows:
         r = state.symbols[index]
-        edge = session_of(state, index, a.now_ns)[2]
+        edge = min(session_of(state, index, a.now_ns)[2], blackout_of(r, a.now_ns)[1])
         wake = min(wake, edge, r.goal_next_ns if r.goal else OPERATOR_NS)
         if r.stop_refusals:
             wake = min(wake, *(due for due in (r.stop_next_ns, r.stop_close_ns, OPERATOR_NS) if due > a.now_ns))

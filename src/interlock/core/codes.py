@@ -91,6 +91,7 @@ class Code(StrEnum):
     PROFIT_LOCK = "PROFIT_LOCK"
     KILL_EXIT = "KILL_EXIT"
     HEARTBEAT_LOST = "HEARTBEAT_LOST"
+    RULE_EXPOSED = "RULE_EXPOSED"
 
 
 class TradingState(IntEnum):

@@ -17,7 +17,7 @@ from interlock.core.agenda import Agenda
 from interlock.core.apply import advance, review_interval_ns
 from interlock.core.authority import ALWAYS, EMERGENCY, OPERATOR, may_open
 from interlock.core.cash import plausible_equity
-from interlock.core.codes import Code, KillMode, PermitState, Rung, Scope, TradingState
+from interlock.core.codes import Code, KillMode, PermitState, RiskAction, Rung, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, OPERATOR_NS
 from interlock.core.exits.pursuit import decide_exit, exit_name, pursue
 from interlock.core.exits.succession import succeed
@@ -25,7 +25,7 @@ from interlock.core.exits.watch import watch
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.legs import decide_intent, decide_opening, decide_reducing, deny, judge_again
 from interlock.core.locks import account_lock
-from interlock.core.measure import equity_gap, guard_equity, session_of
+from interlock.core.measure import blackout_of, equity_gap, guard_equity, session_of
 from interlock.core.messages import (
     AccountOpened,
     Alert,
@@ -54,6 +54,7 @@ from interlock.core.messages import (
     Quarantined,
     Rebalance,
     Rebased,
+    RiskEvent,
     Spent,
 )
 from interlock.core.numbers import at_least
@@ -343,10 +344,24 @@ def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
         agenda.emit(Alert(Code.POSITION_UNRECONCILED, what, state.names.symbols[p.symbol]))
     if p.filled == before.filled:
         return
+    if before.position * p.side < 0:
+        _tell_exposed(agenda, p, event)
     if p.reduce_only and before.position != 0 and r.position == 0 and _at_stop(state, p, before):
         stop_hit(agenda, p.symbol, 1 if before.position > 0 else -1, before.stop_price)
     if p.deferred is not None and p.filled == p.steps:
         decide_opening(agenda, p.deferred, p.symbol, 0.0)
+
+
+def _tell_exposed(agenda: Agenda, p: PermitRow, event: Executed) -> None:
+    """Somebody is told of a fill that reduced a position while the firm forbade it."""
+    at_ns = event.at_ns if 0 < event.at_ns < agenda.at_ns else agenda.at_ns
+    if not blackout_of(agenda.state.symbols[p.symbol], at_ns)[0]:
+        return
+    symbol = agenda.state.names.symbols[p.symbol]
+    filled, asked = float(p.filled), float(p.steps)
+    agenda.emit(RiskEvent(at_ns, Code.RULE_EXPOSED, symbol, RiskAction.WARN, filled, asked, p.goal))
+    what = f"{symbol} was reduced by permit {p.id} ({p.goal}) while the firm forbids closing it"
+    agenda.emit(Alert(Code.RULE_EXPOSED, what, symbol))
 
 
 def _at_stop(state: State, p: PermitRow, before: _Before) -> bool:

@@ -70,9 +70,9 @@ def _find_lost_stops(state: State, event: OrdersReported) -> None:
         silence_ns = patience_s(state.limits(state.symbols[p.symbol]).close_patience_s) * NS_PER_S_FLOAT
         if event.at_ns - p.working_ns > silence_ns:
             lost = state.permits.edit(p.id)
-            lost.working_ns = event.at_ns
+            seen_ns, lost.working_ns = lost.working_ns, event.at_ns
             end_permit(state, lost, PermitState.CANCELLED)
-            _lose_stop(state, lost)
+            _lose_stop(state, lost, seen_ns)
 
 
 def protects(p: PermitRow, r: SymbolRow) -> bool:
@@ -80,7 +80,7 @@ def protects(p: PermitRow, r: SymbolRow) -> bool:
     return is_stop(p) and p.state in RESTING and (p.steps - p.filled) * p.side * r.position <= -r.position * r.position
 
 
-def _lose_stop(state: State, p: PermitRow) -> None:
+def _lose_stop(state: State, p: PermitRow, seen_ns: int) -> None:
     """The position misses its stop, unless the order was to be cancelled or nothing is left that it could close."""
     r = state.symbols.edit(p.symbol)
     if not p.cancelling and p.side * r.position < 0:
@@ -88,7 +88,8 @@ def _lose_stop(state: State, p: PermitRow) -> None:
         shortest_s, longest_s = limits.flatten_retry_s_min, limits.flatten_retry_s_max
         others = (state.permits.get(number) for number in r.permits)
         naked = 0.0 if any(q is not None and protects(q, r) for q in others) else 1.0
-        on_stop_lost(r, state.account.now_ns, shortest_s, longest_s, limits.close_patience_s, naked, p.id)
+        now_ns, patience = state.account.now_ns, limits.close_patience_s
+        on_stop_lost(r, now_ns, seen_ns, shortest_s, longest_s, patience, naked, p.id)
 
 
 def _set_state(state: State, p: PermitRow, following: PermitState) -> None:
@@ -101,7 +102,7 @@ def _set_state(state: State, p: PermitRow, following: PermitState) -> None:
     state.account.unknown_permits += (following == unknown) - (p.state == unknown)
     p.state = following
     if following in RESTING and is_stop(p) and not p.cancelling:
-        on_stop_rests(state.symbols.edit(p.symbol))
+        on_stop_rests(state.symbols.edit(p.symbol), state.account.now_ns)
 
 
 def strategy_of(state: State, p: PermitRow) -> StrategyRow:
@@ -210,7 +211,7 @@ def _follow(state: State, p: PermitRow, event: Executed, filled: int, *, stale: 
             _count_failure(state, p, event)
         end_permit(state, p, event.state if event.state in TRANSITIONS[p.state] else PermitState.CANCELLED)
         if is_stop(p):
-            _lose_stop(state, p)
+            _lose_stop(state, p, p.working_ns)
         return
     if stale:
         return
@@ -299,7 +300,6 @@ def _grow_trade(state: State, p: PermitRow, r: SymbolRow, steps: int, value: int
     limits = state.limits(r)
     if abs(r.position) == steps:
         r.episode += 1
-        on_stop_rests(r)
         r.episode_peak = 0
         r.trade_risk = 0.0
         r.stop_price = p.stop_price

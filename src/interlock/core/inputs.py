@@ -12,6 +12,7 @@ from interlock.core.errors import InputInvalid
 from interlock.core.messages import (
     AccountOpened,
     Adopted,
+    BlackoutSet,
     CalendarSet,
     CashFlow,
     Executed,
@@ -94,6 +95,13 @@ def _calendar_set(_state: State, event: CalendarSet, _at_ns: int) -> str:
     return "" if event.instants_ns else f"calendar {event.name!r} has no instants"
 
 
+def _blackout_set(state: State, event: BlackoutSet, _at_ns: int) -> str:
+    edges = [edge for interval in event.intervals for edge in interval]
+    if any(later <= earlier for earlier, later in pairwise(edges)):
+        return f"the intervals of {event.symbol!r} must be from < until and in order without overlap"
+    return _known_scope(state, Scope.SYMBOL, event.symbol)
+
+
 def _cash_flow(_state: State, event: CashFlow, _at_ns: int) -> str:
     if event.kind not in FLOW_KINDS:
         return f"a cash flow is one of {', '.join(FLOW_KINDS)}, found {event.kind!r}"
@@ -154,9 +162,9 @@ def _adopted(state: State, event: Adopted, _at_ns: int) -> str:
         return f"no position in {event.symbol} is known: it is adopted once the venue has told it"
     if r.managed == 1.0:
         return f"the position in {event.symbol} was opened through the gate, or adopted before"
-    side = 1.0 if r.position > 0 else -1.0
+    side, losing = (1.0, "long: its stop lies below") if r.position > 0 else (-1.0, "short: its stop lies above")
     if not (0.0 < event.stop_price < inf and side * (r.mark - event.stop_price) > 0.0):
-        return f"stop_price must lie on the losing side of the mark, {r.mark!r}, found {event.stop_price!r}"
+        return f"the position in {event.symbol} is {losing} the mark, {r.mark!r}, found {event.stop_price!r}"
     return ""
 
 
@@ -180,6 +188,7 @@ _CHECKS: Final[dict[type, Callable[[State, Any, int], str]]] = {
     InstrumentSet: _instrument_set,
     PolicySet: _policy_set,
     CalendarSet: _calendar_set,
+    BlackoutSet: _blackout_set,
     CashFlow: _cash_flow,
     Executed: _executed,
     PositionsReported: _positions_reported,

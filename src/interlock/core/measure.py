@@ -43,6 +43,14 @@ def session_of(state: State, index: int, now_ns: int) -> tuple[float, int, int]:
     return 0.0, 0, instrument.sessions[begun][0]
 
 
+def blackout_of(r: SymbolRow, now_ns: int) -> tuple[bool, int]:
+    """Whether the firm forbids closing the symbol at that instant, and when that changes next."""
+    begun = bisect_right(r.blackouts, (now_ns, OPERATOR_NS))
+    if begun and now_ns < r.blackouts[begun - 1][1]:
+        return True, r.blackouts[begun - 1][1]
+    return False, r.blackouts[begun][0] if begun < len(r.blackouts) else OPERATOR_NS
+
+
 def open_pnl(state: State, index: int, r: SymbolRow) -> float:
     """Unrealised P&L of one position at its last accepted mark, in account currency; NaN when anything is unknown."""
     instrument = state.instruments[index]

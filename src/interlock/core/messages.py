@@ -338,6 +338,17 @@ class CalendarSet(Message, frozen=True):
     instants_ns: tuple[int, ...]
 
 
+class BlackoutSet(Message, frozen=True):
+    """
+    The intervals `(from_ns, until_ns)` in which a firm forbids closing the symbol, in order, in place of those told before.
+
+    Exits that can wait do; those that protect pass, as does everybody who asks for a close, and the breach is told.
+    """
+
+    symbol: str
+    intervals: tuple[tuple[int, int], ...]
+
+
 class InstrumentSet(Message, frozen=True):
     """A symbol's definition; `tradable` is the venue's word, NaN where its list could not be read."""
 
@@ -487,6 +498,7 @@ Input = (
     | Heartbeat
     | PolicySet
     | CalendarSet
+    | BlackoutSet
     | InstrumentSet
     | ModeSet
     | KillSet

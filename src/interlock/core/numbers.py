@@ -8,6 +8,7 @@ __all__ = [
     "above",
     "at_least",
     "by_regime",
+    "clip",
     "floor_if",
     "larger",
     "loss_floor",
@@ -51,6 +52,11 @@ def larger(a: float, b: float) -> float:
 def smaller(a: float, b: float) -> float:
     """The smaller of the two; NaN when either is NaN."""
     return a if a <= b else b if b < a else nan
+
+
+def clip(x: float, low: float, high: float) -> float:
+    """The number, or the bound that it is beyond; NaN for NaN."""
+    return low if x < low else high if x > high else x
 
 
 def by_regime(regime: float, chop: float, base: float, trend: float) -> float:

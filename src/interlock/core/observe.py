@@ -96,14 +96,22 @@ def market_now(r: SymbolRow, now_ns: int, limits: Limits) -> tuple[float, float]
     return r.atr, r.regime if r.regime == r.regime else stand_in(limits)[0]
 
 
-def score_now(r: SymbolRow, now_ns: int, limits: Limits) -> float:
-    """The kill score that a position opened now would have; NaN where the market state is unknown or too old."""
-    if not within(age_s(now_ns, r.market_at_ns), limits.market_state_age_s_max):
-        return nan
+def regime_and_score(r: SymbolRow, market_age_s: float, limits: Limits) -> tuple[float, float, float]:
+    """
+    The symbol's regime with its probability, or what stands in for it; and the kill score of a position opened now.
+
+    The score is NaN where it is not known, and where no rule reads it.
+    """
+    oldest_s = limits.market_state_age_s_max
+    if not -oldest_s <= market_age_s <= oldest_s:
+        return *stand_in(limits), nan
+    regime, regime_p = (r.regime, r.regime_p) if r.regime == r.regime else stand_in(limits)
+    if limits.kill_score_min != limits.kill_score_min:
+        return regime, regime_p, nan
     flip = regime_flip(nan, r.regime, r.p_trend, r.p_base, r.p_chop, limits.flip_trend_min)
     spike = sigma_spike(r.sigma, limits.sigma_ref, limits.sigma_cap)
     drop = trend_drop(r.trend_strength, limits.trend_ref, limits.trend_cap) if limits.trend_ref > 0.0 else nan
-    return opening_score(flip, spike, drop, limits)
+    return regime, regime_p, opening_score(flip, spike, drop, limits)
 
 
 def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Limits, own: PermitRow | None) -> Facts:
@@ -122,7 +130,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     if a.unexplained != 0:
         equity, gap, ours, unexplained = _unexplained(state, now_ns)
     session, session_opened_ns, _ = ALWAYS_OPEN if not instrument.sessions else session_of(state, order.row, now_ns)
-    held_here = 0.0
+    position = r.position
     strategy_held, strategy_reserved = 0.0, 0
     if order.strategy >= 0:
         s = state.strategies[order.strategy]
@@ -139,11 +147,12 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         strategy_reserved -= mine
         margin -= share(own.margin, own.pending, own.steps)
         risk -= share(own.risk, own.pending, own.steps)
-    if r.known != 1.0:
-        held_here = nan
-    elif r.position != 0:
-        held_here = abs(r.position) * r.unit_notional
-    symbol_is_open = 1.0 if r.position != 0 or here > 0 or r.known != 1.0 else 0.0
+    held_here, liquidation = nan, nan
+    if r.known == 1.0:
+        held_here = abs(position) * r.unit_notional if position != 0 else 0.0
+        held, cost = (abs(position), abs(r.cost) / MICROS) if position * side > 0 else (0, 0.0)
+        liquidation = instrument.liquidation_price(side, price, order.margin_leverage, steps, held, cost)
+    symbol_is_open = 1.0 if position != 0 or here > 0 or r.known != 1.0 else 0.0
     count = a.position_count - (own is not None and symbol_is_open == 0.0)
     rate_age = 0.0
     if r.rate_at_ns != OPERATOR_NS or a.book_rate_at_ns != OPERATOR_NS:
@@ -153,14 +162,8 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     book_age = (now_ns - a.book_at_ns) / NS_PER_S_FLOAT if a.book_at_ns != OPERATOR_NS else 0.0
     stop_frac = abs(price - stop) / price if price > 0.0 else nan
     free = order.account_lock is FREE and order.strategy_lock is FREE
-    held, cost = (abs(r.position), abs(r.cost) / MICROS) if r.position * side > 0 else (0, 0.0)
-    liquidation = nan
-    if r.known == 1.0:
-        liquidation = instrument.liquidation_price(side, price, order.margin_leverage, steps, held, cost)
     market_age = (now_ns - r.market_at_ns) / NS_PER_S_FLOAT if r.market_at_ns > 0 else nan
-    regime, regime_p = r.regime, r.regime_p
-    if regime != regime or not within(market_age, limits.market_state_age_s_max):
-        regime, regime_p = stand_in(limits)
+    regime, regime_p, score = regime_and_score(r, market_age, limits)
     return Facts(
         a.policy_loaded,
         a.policy_verified,
@@ -225,7 +228,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         regime,
         regime_p,
         liquidation,
-        score_now(r, now_ns, limits) if limits.kill_score_min == limits.kill_score_min else nan,
+        score,
     )
 
 

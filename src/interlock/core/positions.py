@@ -24,7 +24,6 @@ from interlock.core.transitions import (
     micros,
     on_episode,
     on_left,
-    on_stop_rests,
 )
 
 
@@ -90,7 +89,6 @@ def _adopt(state: State, index: int, position: PositionAt) -> None:
     if position.steps * r.position <= 0:
         r.episode += 1
         r.episode_peak = 0
-        on_stop_rests(r)
         r.stop_price = r.target_price = nan
         r.trade_pnl = 0
         r.trade_risk = nan

@@ -236,6 +236,12 @@ EXITS: Final = _by_code(
         "the built-in rules act in its place and it is denied; it returns after a minute of heartbeats without a close",
         "restart the exit owner, or name one as operator",
     ),
+    Reason(
+        Code.RULE_EXPOSED,
+        "A position was reduced in an interval in which the firm forbids closing.",
+        "somebody is told; ladder, first profit, target, time and regime wait for its end, every other close passes",
+        "account for the close with the firm; only what protects, and whoever asks, closes there",
+    ),
 )
 """What closes positions in part or whole, and who does."""
 

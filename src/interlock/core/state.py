@@ -74,6 +74,11 @@ ACCOUNT_WARNINGS: Final = (
 RUNGS: Final = tuple(Rung)
 """Rungs that a position remembers; each has a bit in `SymbolRow.rungs`. Append only."""
 
+VOLUNTARY: Final = frozenset(
+    {Rung.TARGET, Rung.TAKE_PROFIT, Rung.TIME, Rung.REGIME, Rung.PARTIAL_25, Rung.PARTIAL_50, Rung.PARTIAL_75}
+)
+"""Rungs of the built-in rules that wait while a firm forbids closing: nothing is unprotected without them."""
+
 
 class Row(msgspec.Struct, array_like=True, gc=False):
     """Base of all rows."""
@@ -210,11 +215,13 @@ class SymbolRow(Row, array_like=True):
     `cost` is the position's value at entry in micros of settlement currency, signed like the position. `known` is NaN
     while the position is in doubt. Lock slots come in pairs: buy side, sell side. `stop_refusals` counts how often the
     venue refused or lost the position's stop since one last rested there; the next is due at `stop_next_ns`, a close
-    instead of it at `stop_close_ns`. `regime` is the label's number, `regime_p` its probability.
+    instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
+    `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
-    `advised` are bits of `RUNGS`. While `exit_left` >= 0 the position is to be reduced to so many steps.
+    `advised` are bits of `RUNGS`. While `exit_left` >= 0 the position is to be reduced to so many steps; where `exit_waits`
+    is 1.0 that can wait for the end of an interval of `blackouts`, in which the firm forbids closing.
     """
 
     limits: int = -1
@@ -273,6 +280,7 @@ class SymbolRow(Row, array_like=True):
     stop_refusals: int = 0
     stop_next_ns: int = 0
     stop_close_ns: int = 0
+    stop_rests_ns: int = 0
 
     atr: float = nan
     sigma: float = nan
@@ -307,6 +315,8 @@ class SymbolRow(Row, array_like=True):
     exit_attempts: int = 0
     exit_next_ns: int = 0
     score_unknown: float = 0.0
+    exit_waits: float = 0.0
+    blackouts: tuple[tuple[int, int], ...] = ()
 
 
 class StrategyRow(Row, array_like=True):

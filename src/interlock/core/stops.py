@@ -6,7 +6,8 @@ price has changed, a new permit is issued, and the old order is cancelled only w
 works: both are reduce-only, so the overlap closes no more than is held. While one is on its way to the venue, no other is
 sent after it within the policy's patience: a position that changes faster than stops arrive would never have one. A
 refused stop is sent again after a growing pause; past the policy's patience the position is closed instead, and only then:
-silence is no proof that it is naked.
+silence is no proof that it is naked. The patience runs from the first loss on, until a stop has rested for as long: one
+that is taken and dropped again was none.
 
 Stops are no exits that somebody asked for. They wait for nobody, no lock, fence, kill switch or freeze touches them,
 and they never count as closes under way.

@@ -172,10 +172,10 @@ def on_quote(
     r.doubt = 0.0
 
 
-def on_extremes(r: SymbolRow, high: float, low: float) -> None:
-    """The row holds the extremes of the interval, the mark itself where none were told."""
-    r.high = high if high >= r.mark else r.mark
-    r.low = low if 0.0 < low <= r.mark else r.mark
+def on_extremes(r: SymbolRow, high: float, low: float, jump: float) -> None:
+    """The row holds the extremes of the interval; the mark itself where none were told, or one further than `jump`."""
+    r.high = high if high >= r.mark and high - r.mark <= jump * r.mark else r.mark
+    r.low = low if 0.0 < low <= r.mark and r.mark - low <= jump * r.mark else r.mark
 
 
 # ---------------------------------------------------------------- money
@@ -351,24 +351,37 @@ def confirmed(a: AccountRow, slot: int, count_min: float, s_min: float, now_ns: 
 
 
 def on_stop_lost(
-    r: SymbolRow, now_ns: int, shortest_s: float, longest_s: float, close_patience_s: float, naked: float, salt: int
+    r: SymbolRow,
+    now_ns: int,
+    seen_ns: int,
+    shortest_s: float,
+    longest_s: float,
+    close_patience_s: float,
+    naked: float,
+    salt: int,
 ) -> None:
     """
     The venue is proven not to have the stop that the position needs: another is due after a pause.
 
-    Where no other protects it meanwhile (`naked` 1.0) the patience runs, after which it is closed.
+    Where no other protects it meanwhile (`naked` 1.0) the patience runs, after which it is closed. It runs from the first
+    loss on, and stops that rested for no longer than the patience (`seen_ns` is when it was last there) do not end it: a
+    venue that takes every stop and drops it again protects nothing.
     """
-    if r.stop_close_ns == 0 and naked == 1.0:
-        r.stop_close_ns = lock_end(now_ns, patience_s(close_patience_s))
+    if naked == 1.0:
+        rested = r.stop_rests_ns > 0 and seen_ns > patience_ends_ns(r.stop_rests_ns, close_patience_s)
+        if r.stop_close_ns == 0 or rested:
+            r.stop_close_ns = patience_ends_ns(now_ns, close_patience_s)
+        r.stop_rests_ns = 0
     r.stop_next_ns = lock_end(now_ns, backoff_s(r.stop_refusals, shortest_s, longest_s, salt))
     r.stop_refusals += 1
 
 
-def on_stop_rests(r: SymbolRow) -> None:
-    """No stop of the position is missing, as far as is known."""
+def on_stop_rests(r: SymbolRow, now_ns: int) -> None:
+    """No stop of the position is missing, as far as is known; whether that lasts is yet to be seen."""
     r.stop_refusals = 0
     r.stop_next_ns = 0
-    r.stop_close_ns = 0
+    if r.stop_rests_ns == 0:
+        r.stop_rests_ns = now_ns
 
 
 # ---------------------------------------------------------------- the way out
@@ -382,6 +395,10 @@ def on_episode(r: SymbolRow, managed: float, now_ns: int, fresh: float) -> None:
     """
     r.managed = managed
     r.episode_ns = now_ns
+    r.stop_refusals = 0
+    r.stop_next_ns = 0
+    r.stop_close_ns = 0
+    r.stop_rests_ns = 0
     r.entry_stop = r.stop_price
     r.entry_leverage = r.margin_leverage
     r.entry_atr = r.atr if fresh == 1.0 else nan
@@ -397,6 +414,7 @@ def on_episode(r: SymbolRow, managed: float, now_ns: int, fresh: float) -> None:
     r.rungs = 0
     r.advised = 0
     r.exit_left = -1
+    r.exit_waits = 0.0
     r.exit_attempts = 0
     r.exit_next_ns = 0
     r.score_unknown = 0.0

@@ -1,7 +1,8 @@
 """
 The example strategy as a program beside a running gateway: it sees closed bars, and sends intents like any other source.
 
-It believes the gateway about what is held, so that it goes on where it was after either of them was restarted.
+The strategy only opens; the program leaves, where the policy lets it, when the run that it followed has ended. It believes
+the gateway about what is held, so that it goes on where it was after either of them was restarted.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,7 +11,7 @@ from typing import Final
 from interlock.core.codes import Partial
 from interlock.core.instrument import Instrument
 from interlock.core.messages import BarClosed, Intent
-from interlock.demo.strategy import FLAT, Trend, TrendParameters, Wish
+from interlock.demo.strategy import Trend, TrendParameters, Wish
 from interlock.service.api import Answer, PositionStatus, Status
 
 QUICK: Final = TrendParameters(
@@ -62,26 +63,28 @@ class Bot:
                 self._trends[bar.symbol].learn(bar.high, bar.low)
 
     async def on_bar(self, bar: BarClosed) -> tuple[Answer, ...]:
-        """The strategy has seen the bar; returns what the gateway answered to what it then wanted."""
+        """The strategy has seen the bar; returns what the gateway answered to what was then wanted."""
         trend = self._trends.get(bar.symbol)
-        wish = trend.on_bar(bar.high, bar.low, bar.close) if trend is not None else None
-        return await self._pursue(bar, wish) if wish is not None else ()
+        if trend is None:
+            return ()
+        wish = trend.on_bar(bar.high, bar.low, bar.close)
+        if trend.run_ended:
+            return await self._leave(bar)
+        return await self._enter(bar, wish) if wish is not None else ()
 
-    async def _pursue(self, bar: BarClosed, wish: Wish) -> tuple[Answer, ...]:
-        """What is missing from the position held is sent: what reduces it, or what opens."""
-        status = self._status()
-        instrument = self._instruments[bar.symbol]
-        held = _steps(next((each for each in status.positions if each.symbol == bar.symbol), None), instrument)
-        wanted = 0
-        if wish.side != FLAT and status.equity > 0.0:
-            wanted = wish.side * instrument.steps_down(wish.notional_equity_mult * status.equity / bar.close)
-        answers = []
-        if held and wanted * held <= 0:
-            answers.append(await self._submit(self._intent(bar, "exit", -held, 0.0)))
-            held = 0
-        if wanted != held and wish.side != FLAT and (wanted - held) * wish.side > 0:
-            answers.append(await self._submit(self._intent(bar, "entry", wanted - held, wish.stop_frac)))
-        return tuple(answers)
+    async def _leave(self, bar: BarClosed) -> tuple[Answer, ...]:
+        """What is held of the symbol is to be closed."""
+        held = next((each for each in self._status().positions if each.symbol == bar.symbol), None)
+        steps = _steps(held, self._instruments[bar.symbol])
+        return (await self._submit(self._intent(bar, "exit", -steps, 0.0)),) if steps else ()
+
+    async def _enter(self, bar: BarClosed, wish: Wish) -> tuple[Answer, ...]:
+        """What is wished is asked for, as large as equity makes it."""
+        equity = self._status().equity
+        if not equity > 0.0:
+            return ()
+        steps = self._instruments[bar.symbol].steps_down(wish.notional_equity_mult * equity / bar.close)
+        return (await self._submit(self._intent(bar, "entry", wish.side * steps, wish.stop_frac)),) if steps else ()
 
     def _intent(self, bar: BarClosed, what: str, signed_steps: int, stop_frac: float) -> Intent:
         side = 1 if signed_steps > 0 else -1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from interlock.demo.passage import CLOCK, ZONE
 from interlock.demo.run import Outcome
+from interlock.demo.trades import exits, mean_r, trades, won_frac
 from interlock.study.journal import Journal, answer, locked_frac, monthly, spans, worst_day, worst_drawdown
 from interlock.study.proof import Proof
 
@@ -18,6 +19,9 @@ class Figures:
     Months are compared with those of the run without a gate: in ``months_ahead`` the run's return was larger, on
     average by ``ahead_frac``; in ``months_behind`` it was smaller, on average by ``behind_frac``. ``denied`` counts by
     reason code, ``denied_by_lock`` the same denials by the lock behind them, where there was one.
+
+    A trade lasts from flat to flat; ``mean_r`` is its mean result in units of what it risked at the stops that it was
+    opened with, NaN without a trade. ``exits`` counts the fills that closed something by what asked for them.
     """
 
     name: str
@@ -36,6 +40,10 @@ class Figures:
     locks: dict[str, int]
     locked_frac: float
     flattenings: int
+    trades: int
+    mean_r: float
+    won_frac: float
+    exits: dict[str, int]
     equity_gained: float
     months_ahead: int
     ahead_frac: float
@@ -58,6 +66,7 @@ def figures(outcomes: Sequence[Outcome]) -> tuple[Figures, ...]:
 
 def _figures(outcome: Outcome, free: Journal) -> Figures:
     journal, policy = outcome.journal, outcome.plan.policy
+    closed = trades(journal)
     answers = Counter(answer(decision) for _, decision in journal.decisions)
     denied = [decision for _, decision in journal.decisions if answer(decision) == "denied"]
     locks = spans(journal)
@@ -81,6 +90,10 @@ def _figures(outcome: Outcome, free: Journal) -> Figures:
         locks=dict(Counter(lock.code for lock in locks).most_common()),
         locked_frac=locked_frac(locks, journal.at_ns[0], journal.at_ns[-1]),
         flattenings=len(journal.flattenings),
+        trades=len(closed),
+        mean_r=mean_r(closed),
+        won_frac=won_frac(closed),
+        exits=exits(journal),
         equity_gained=journal.equity[-1] - free.equity[-1],
         months_ahead=len(ahead),
         ahead_frac=_mean(ahead),

@@ -125,7 +125,7 @@ class Tape:
     def __init__(self, markets: Sequence[Market], start_ns: int, end_ns: int, parameters: TrendParameters) -> None:
         self.markets = {market.symbol: market for market in markets}
         self.moments = tuple(_moments(markets, start_ns, end_ns))
-        self.wishes = _wishes(self.moments, self.markets, parameters)
+        self.wishes, self.run_ends = _wishes(self.moments, self.markets, parameters)
 
 
 def _moments(markets: Sequence[Market], start_ns: int, end_ns: int) -> Iterator[Moment]:
@@ -144,17 +144,22 @@ def _between(bars: Bars, start_ns: int, end_ns: int) -> tuple[int, int]:
 
 def _wishes(
     moments: Sequence[Moment], markets: dict[str, Market], parameters: TrendParameters
-) -> dict[int, tuple[tuple[str, Wish], ...]]:
-    """What is wished at the close of each moment, by the moment's number; moments without a wish are missing."""
+) -> tuple[dict[int, tuple[tuple[str, Wish], ...]], dict[int, tuple[str, ...]]]:
+    """What is wished at the close of a moment, and of which symbols the run ended there, by the moment's number."""
     strategies = {symbol: Trend(parameters) for symbol in markets}
     wishes: dict[int, tuple[tuple[str, Wish], ...]] = {}
+    ends: dict[int, tuple[str, ...]] = {}
     for number, moment in enumerate(moments):
-        found = []
+        found, ended = [], []
         for symbol, index in moment.bars:
-            bars = markets[symbol].bars
-            wish = strategies[symbol].on_bar(bars.high[index], bars.low[index], bars.close[index])
+            bars, strategy = markets[symbol].bars, strategies[symbol]
+            wish = strategy.on_bar(bars.high[index], bars.low[index], bars.close[index])
             if wish is not None:
                 found.append((symbol, wish))
+            if strategy.run_ended:
+                ended.append(symbol)
         if found:
             wishes[number] = tuple(found)
-    return wishes
+        if ended:
+            ends[number] = tuple(ended)
+    return wishes, ends

@@ -19,11 +19,11 @@ from typing import Any, Final, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from interlock.adapters.paper import PaperVenue
+from interlock.demo.diary import Diary
 from interlock.demo.market import Tape
-from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Passage, Ungated
-from interlock.demo.plans import Plan
+from interlock.demo.passage import BALANCE, FEE_BPS, Gated, Passage, Ungated, Unrecorded
+from interlock.demo.plans import Plan, is_alike
 from interlock.ledger import LedgerError
-from interlock.study.journal import Journal
 from interlock.study.proof import Proof, open_gate, prove
 
 TOLD_EVERY: Final = 500
@@ -51,7 +51,7 @@ class Outcome:
     """One finished run: what it left behind, and the proof of its ledger where it had one."""
 
     plan: Plan
-    journal: Journal
+    journal: Diary
     steps: int = 0
     proof: Proof | None = None
 
@@ -112,19 +112,20 @@ def _walk(plan: Plan) -> Outcome:
 
 def _ungated(plan: Plan) -> Outcome:
     worker = _present()
-    venue, journal = worker.venue(), Journal(BALANCE)
-    worker.follow(plan, Passage(worker.tape, venue, journal, Ungated(worker.tape, venue, journal), plan.parties))
-    return Outcome(plan, journal)
+    venue, diary = worker.venue(), Diary(BALANCE)
+    worker.follow(plan, Passage(worker.tape, venue, diary, Ungated(worker.tape, venue, diary), plan))
+    return Outcome(plan, diary)
 
 
 def _gated(plan: Plan) -> Outcome:
     worker = _present()
-    venue, journal = worker.venue(), Journal(BALANCE)
-    gate = open_gate(worker.directory, plan.name, worker.key)
-    host = Gated(worker.tape, venue, journal, gate, plan)
-    worker.follow(plan, Passage(worker.tape, venue, journal, host, plan.parties))
-    gate.close()
-    return Outcome(plan, journal, gate.engine.state.account.seq)
+    venue, diary = worker.venue(), Diary(BALANCE)
+    gate = open_gate(worker.directory, plan.name, worker.key) if plan.recorded else None
+    host = Gated(worker.tape, venue, diary, gate or Unrecorded(), plan)
+    worker.follow(plan, Passage(worker.tape, venue, diary, host, plan))
+    if gate is not None:
+        gate.close()
+    return Outcome(plan, diary, host.engine.state.account.seq)
 
 
 def _present() -> _Worker:
@@ -162,7 +163,7 @@ def run_all(
                 _hear(queue, told)
                 for run in done.intersection(runs):
                     outcome: Outcome = run.result()
-                    if outcome.plan.policy is not None:
+                    if outcome.plan.recorded:
                         proofs[outcome.plan.name] = pool.submit(_prove, outcome.plan.name, outcome.steps)
                         pending.add(proofs[outcome.plan.name])
         except BaseException:
@@ -175,6 +176,22 @@ def run_all(
     for name, proof in proofs.items():
         outcomes[name].proof = proof.result()
     return tuple(outcomes[plan.name] for plan in plans)
+
+
+def run_with_others(
+    tape: Tape,
+    plans: Sequence[Plan],
+    others: Sequence[Plan],
+    directory: Path,
+    told: Callable[[Progress], None] = lambda _: None,
+) -> tuple[tuple[Outcome, ...], tuple[Outcome, ...]]:
+    """The outcomes of the plans, and those of the others; one that is like the first gated plan has that one's."""
+    base = plans[1]
+    new = [plan for plan in others if not is_alike(plan, base)]
+    outcomes = run_all(tape, [*plans, *new], directory, told)
+    ran = {outcome.plan.name: outcome for outcome in outcomes}
+    tried = [ran.get(plan.name) or Outcome(plan, ran[base.name].journal) for plan in others]
+    return outcomes[: len(plans)], tuple(tried)
 
 
 def _hear(queue: "Queue[Progress]", told: Callable[[Progress], None]) -> None:

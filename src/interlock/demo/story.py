@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import nan
 from typing import Final
 
 from interlock.core.codes import Code
+from interlock.demo.diary import Diary
 from interlock.demo.figures import Figures
-from interlock.demo.market import Tape
+from interlock.demo.market import Market, Tape
 from interlock.demo.passage import FEE_BPS, REVIEW_DAYS
+from interlock.demo.plans import PARAMETERS
 from interlock.demo.run import Outcome
-from interlock.report import Event, Fill, Floor, Kind, Prices, Report, Row, Run, Verification
+from interlock.demo.trades import trades
+from interlock.report import Event, Fill, Floor, Kind, Listing, Prices, Report, Row, Run, Stop, Trade, Verification
 from interlock.study.journal import answer, peaks, spans
 from interlock.study.wording import (
     FLATTENING,
@@ -35,19 +39,27 @@ that of the close before.
 Inside a bar the adverse extreme comes first: a stop fills at its price, or at the open where the bar opened beyond
 it. Positions are valued at the closing bid or ask; loss limits are judged at each close.
 
+The strategy only opens and adds, each time with a stop. Behind a gate the engine's own rules leave (parameter set A): they
+look when a bar has closed, what they want closed is sold at the next open, and their stop rests at the venue. Ungated, the
+account leaves as its owner would without an engine: at the stop of its last order, or when the price leaves the channel of
+{PARAMETERS.exit_bars} bars. A policy whose exit rules are all off leaves like that, too.
+
+A trade lasts from flat to flat; its result in R is what it gained after costs, over what its entries together would have
+lost at the stops that they were made with. A trade with less than 0.05 R is not counted as won.
+
 All symbols are taken to be quoted in the account's currency. Costs: the spread, and {FEE_BPS:g} bps of notional for
 each fill. Overnight financing, depth and a broker's margin calls are not modelled; an ungated run is not ended by one
 either.
 
-All runs share strategy, prices and wishes. An intent is the wish less the position held, so its size follows each
-run's own equity; ungated, every intent is sent as it is.
+All runs share strategy, prices and wishes. A wish is a multiple of equity, so an intent's size follows each run's own;
+ungated, every intent is sent as it is.
 
 Where a lock waits for an operator, the demonstration's operator releases it after {REVIEW_DAYS} days and takes
 present equity as the new reference. Each review is in the ledger.
 
 The policies extend presets that were made for other markets. Only what depends on the instruments was written anew
-(universe, margin leverage, price collar, largest order); every loss and exposure figure is the preset's own, but for
-the daily loss of the run named tight.
+(universe, margin leverage, price collar, largest order, length of a bar), and that the engine leaves by itself; every loss
+and exposure figure is the preset's own, but for the daily loss of the run named tight.
 
 What the gate saved is the difference of final equity, and the lesser drawdown. What it cost shows in the months in
 which the ungated account did better: each month's return, of the equity it began with, is compared with that
@@ -58,6 +70,12 @@ and one history proves nothing about the next.
 """.split("\n\n")
 )
 """What must be known to read the figures; shown with the report."""
+
+WAYS_OUT: Final = {
+    "exits A": "Parameter set A",
+    "exits B": "Parameter set B",
+    "exits by-regime": "By regime at entry: A in a trend, B otherwise",
+}
 
 
 def rows(found: Sequence[Figures], currency: str) -> tuple[Row, ...]:
@@ -75,6 +93,11 @@ def rows(found: Sequence[Figures], currency: str) -> tuple[Row, ...]:
         *_by_code(found, [each.locks for each in found]),
         Row("Time locked", [_gated(each, percent(each.locked_frac, "")) for each in found], "at least one lock in force"),
         Row("Flattenings", [_gated(each, count(each.flattenings)) for each in found], "positions that the gate closed"),
+        Row("Trades", [count(each.trades) for each in found], "from flat to flat"),
+        Row("Won", [_share(each.won_frac) for each in found], "of all trades"),
+        Row("Mean result", [in_r(each.mean_r) for each in found], "of a trade, in units of what it risked"),
+        Row("Exits", [count(sum(each.exits.values())) for each in found], "fills that closed a position or a part of it"),
+        *_by_code(found, [_named(each.exits) for each in found], all_runs=True),
         Row(f"Fees, {currency}", [count(round(each.fees)) for each in found], "besides the spread"),
         Row(
             f"Gate saved, {currency}",
@@ -96,13 +119,29 @@ def _reasons(each: Figures) -> dict[str, int]:
     return {**named, **{f"lock {code}": number for code, number in each.denied_by_lock.items()}}
 
 
-def _by_code(found: Sequence[Figures], counts: Sequence[dict[str, int]]) -> list[Row]:
-    """A row for each code that any run has, most frequent first."""
+def _named(counts: dict[str, int]) -> dict[str, int]:
+    return {name.replace("_", " "): number for name, number in counts.items()}
+
+
+def _share(frac: float) -> str:
+    return percent(frac, "") if frac == frac else "–"
+
+
+def in_r(value: float) -> str:
+    """A result in units of risk."""
+    return f"{value:+.2f} R".replace("-", "−") if value == value else "–"
+
+
+def _by_code(found: Sequence[Figures], counts: Sequence[dict[str, int]], *, all_runs: bool = False) -> list[Row]:
+    """A row for each code that any run has, most frequent first; without ``all_runs`` none of a run without a gate."""
     total = Counter[str]()
     for each in counts:
         total.update(each)
     return [
-        Row(f"{INDENT}{code}", [_gated(run, count(each.get(code, 0))) for run, each in zip(found, counts, strict=True)])
+        Row(
+            f"{INDENT}{code}",
+            [count(each.get(code, 0)) if all_runs or run.gated else "–" for run, each in zip(found, counts, strict=True)],
+        )
         for code, _ in total.most_common()
     ]
 
@@ -148,10 +187,39 @@ def proofs(found: Sequence[Figures]) -> list[str]:
     return lines
 
 
+def other_exits(found: Sequence[Figures], base: str) -> Listing:
+    """The same intents behind one policy, left in other ways."""
+    reasons = [*dict.fromkeys(reason for each in found for reason in each.exits)]
+    rows = [
+        (
+            WAYS_OUT[each.name],
+            percent(each.return_frac),
+            percent(each.worst_drawdown_frac),
+            count(each.trades),
+            in_r(each.mean_r),
+            _share(each.won_frac),
+            ", ".join(f"{name.replace('_', ' ')} {count(each.exits[name])}" for name in reasons if name in each.exits),
+        )
+        for each in found
+    ]
+    return Listing(
+        title="What if it had left otherwise",
+        meaning=f"The same intents behind {base}, with other numbers in its way out. These runs keep no ledger.",
+        header=("Way out", "Return", "Worst drawdown", "Trades", "Mean result", "Won", "Exits"),
+        rows=rows,
+        amounts=(1, 2, 3, 4, 5),
+    )
+
+
 def report(
-    tape: Tape, outcomes: Sequence[Outcome], found: Sequence[Figures], sources: Sequence[tuple[str, str]], currency: str
+    tape: Tape,
+    outcomes: Sequence[Outcome],
+    found: Sequence[Figures],
+    tried: Sequence[Figures],
+    sources: Sequence[tuple[str, str]],
+    currency: str,
 ) -> Report:
-    """The whole story as a report."""
+    """The whole story as a report; ``tried`` are runs of the first gated policy that left otherwise."""
     first, last = (date(instant) for instant in (tape.moments[0].open_ns, tape.moments[-1].close_ns))
     hurt, kept = found[0], max(found[1:], key=lambda each: each.equity)
     subtitle = (
@@ -169,14 +237,19 @@ def report(
         subtitle=subtitle,
         currency=currency,
         runs=[_run(outcome) for outcome in outcomes],
-        prices=[
-            Prices(market.symbol, market.unit, market.bars.ts_ns, market.bars.close) for market in tape.markets.values()
-        ],
+        prices=[_prices(market, tape) for market in tape.markets.values()],
         summary=rows(found, currency),
         verification=verdict(found),
         notes=CONVENTIONS,
+        listings=[other_exits(tried, found[1].name)],
         provenance=[*sources, *policies, *heads],
     )
+
+
+def _prices(market: Market, tape: Tape) -> Prices:
+    """The closes of the span, at the instants at which runs are looked at."""
+    bars = [(moment.close_ns, index) for moment in tape.moments for symbol, index in moment.bars if symbol == market.symbol]
+    return Prices(market.symbol, market.unit, [at_ns for at_ns, _ in bars], [market.bars.close[index] for _, index in bars])
 
 
 def _run(outcome: Outcome) -> Run:
@@ -190,8 +263,29 @@ def _run(outcome: Outcome) -> Run:
         floors=[Floor(FLOOR_NAMES[code], values) for code, values in journal.floors.items()],
         locks=spans(journal),
         events=events(outcome),
-        fills=[Fill(*fill) for fill in journal.fills],
+        fills=[Fill(deal.at_ns, deal.symbol, deal.quantity, deal.price, deal.why) for deal in journal.deals],
+        stops=_stops(journal),
+        trades=[
+            Trade(
+                each.symbol, each.side, each.start_ns, each.end_ns, each.entry, each.gained, each.r, each.rungs, each.exit
+            )
+            for each in trades(journal)
+        ],
     )
+
+
+def _stops(diary: Diary) -> list[Stop]:
+    """Where each stop lay, without what changed nothing: a stop for another quantity at the same price."""
+    found: list[Stop] = []
+    last: dict[str, float] = {}
+    for at_ns, symbol, price in diary.stops:
+        if price != last.get(symbol, nan) and (price == price or symbol in last):
+            found.append(Stop(at_ns, symbol, price))
+        if price == price:
+            last[symbol] = price
+        else:
+            last.pop(symbol, None)
+    return found
 
 
 def events(outcome: Outcome) -> list[Event]:

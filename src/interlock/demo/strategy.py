@@ -1,8 +1,9 @@
 """
 An example strategy to put a gate in front of: it follows trends, with leverage, and adds to winners.
 
-It is meant to be read in a minute and to get an account into trouble. It knows prices and nothing
-else: no equity, no position, no fills, so it wishes the same whatever becomes of its wishes.
+It only opens, each time with a stop: leaving is the business of whoever holds the position. It is meant to be read in a
+minute and to get an account into trouble. It knows prices and nothing else: no equity, no position, no fills, so it
+wishes the same whatever becomes of its wishes.
 """
 
 from collections import deque
@@ -13,17 +14,17 @@ from math import fsum
 from typing import Final
 
 LONG: Final = 1
-FLAT: Final = 0
 SHORT: Final = -1
+NEITHER: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """
-    The position wanted from the next bar on, whole and not in addition to the one held.
+    What is to be opened, or added to what is held, at the next bar.
 
-    ``notional_equity_mult`` is the wanted notional over equity; ``stop_frac`` the distance of the
-    protective stop from the price of the fill. Both are 0 when ``side`` is `FLAT`.
+    ``notional_equity_mult`` is its notional over equity; ``stop_frac`` the distance of the protective stop from the price
+    of the fill.
     """
 
     side: int
@@ -51,7 +52,7 @@ class TrendParameters:
 
 class Trend:
     """
-    Breakouts of one symbol: in beyond the entry channel, more as it runs, out at the exit channel.
+    Breakouts of one symbol: in beyond the entry channel, more as it runs, until the run leaves the exit channel.
 
     A wish is formed when a bar has closed, from that bar and those before it, so the next bar's
     quotes are the first that can fill it.
@@ -59,14 +60,16 @@ class Trend:
 
     def __init__(self, parameters: TrendParameters) -> None:
         self.parameters = parameters
+        self.run_ended = False
+        """Whether the run that it followed left the exit channel with the last bar: nothing is added to it any more."""
         self._highs: deque[float] = deque(maxlen=parameters.entry_bars)
         self._lows: deque[float] = deque(maxlen=parameters.entry_bars)
-        self._side = FLAT
+        self._side = NEITHER
         self._unit_count = 0
         self._added_at = 0.0
 
     def resume(self, side: int, entry: float) -> None:
-        """The strategy holds a position on this side since before it was started."""
+        """The strategy follows a run on this side since before it was started."""
         self._side, self._unit_count, self._added_at = side, 1, entry
 
     def learn(self, high: float, low: float) -> None:
@@ -75,18 +78,20 @@ class Trend:
         self._lows.append(low)
 
     def on_bar(self, high: float, low: float, close: float) -> Wish | None:
-        """Return what is wanted from now on, or None while the last wish stands."""
+        """Return what is to be opened or added, or None."""
+        self.run_ended = False
         wish = self._decide(close) if len(self._highs) == self.parameters.entry_bars else None
         self.learn(high, low)
         return wish
 
     def _decide(self, close: float) -> Wish | None:
-        if self._side == FLAT:
+        if self._side == NEITHER:
             side = (close > max(self._highs)) - (close < min(self._lows))
             return self._add(side, close, "breakout") if side else None
         if self._left_exit_channel(close):
-            self._side, self._unit_count = FLAT, 0
-            return Wish(FLAT, 0.0, 0.0, "exit")
+            self._side, self._unit_count = NEITHER, 0
+            self.run_ended = True
+            return None
         run = self._side * (close - self._added_at)
         if self._unit_count < self.parameters.unit_count_max and run > self.parameters.add_ranges * self._mean_range():
             return self._add(self._side, close, "add to winner")
@@ -96,7 +101,7 @@ class Trend:
         self._side, self._added_at = side, close
         self._unit_count += 1
         stop_frac = self.parameters.stop_ranges * self._mean_range() / close
-        return Wish(side, self._unit_count * self.parameters.unit_equity_mult, stop_frac, reason)
+        return Wish(side, self.parameters.unit_equity_mult, stop_frac, reason)
 
     def _left_exit_channel(self, close: float) -> bool:
         if self._side == LONG:

@@ -29,6 +29,7 @@ from interlock.core.constants import (
     STRENGTH_SIGMAS,
     WINSOR_FRAC,
 )
+from interlock.core.numbers import clip
 from interlock.core.regime import sigmoid
 
 # ---------------------------------------------------------------- range
@@ -69,11 +70,6 @@ def percentile(ordered: list[float], count: int, frac: float) -> float:
     if below >= count - 1:
         return ordered[count - 1]
     return ordered[below] + (place - float(below)) * (ordered[below + 1] - ordered[below])
-
-
-def clip(x: float, low: float, high: float) -> float:
-    """The number, or the bound that it is beyond."""
-    return low if x < low else high if x > high else x
 
 
 def ewma_sigma(returns: list[float], low: float, high: float) -> float:

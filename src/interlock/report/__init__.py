@@ -12,6 +12,8 @@ from interlock.report.model import (
     Row,
     Run,
     Severity,
+    Stop,
+    Trade,
     Verification,
 )
 from interlock.report.render import render
@@ -28,6 +30,8 @@ __all__ = [
     "Row",
     "Run",
     "Severity",
+    "Stop",
+    "Trade",
     "Verification",
     "render",
 ]

@@ -59,12 +59,42 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """An execution; ``quantity`` is positive when bought."""
+    """An execution; ``quantity`` is positive when bought, ``why`` what it was for where that is known."""
 
     at_ns: int
     symbol: str
     quantity: float
     price: float
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """From this instant on a symbol's protective stop lay at this price; NaN where there was none any more."""
+
+    at_ns: int
+    symbol: str
+    price: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """
+    A position from its first fill until it was flat.
+
+    ``gained`` is money after costs, ``r`` the same in units of what was risked; ``rungs`` acted on it on its way, and
+    ``exit`` closed its last part.
+    """
+
+    symbol: str
+    side: int
+    start_ns: int
+    end_ns: int
+    entry: float
+    gained: float
+    r: float
+    rungs: Sequence[str]
+    exit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +110,8 @@ class Run:
     locks: Sequence[Lock] = ()
     events: Sequence[Event] = ()
     fills: Sequence[Fill] = ()
+    stops: Sequence[Stop] = ()
+    trades: Sequence[Trade] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(self.at_ns), len(self.equity), len(self.peak), *(len(floor.values) for floor in self.floors)}

@@ -17,20 +17,25 @@ from math import ceil, isfinite, log10, nan
 from string import Template
 from typing import Final, TypeVar
 
-from interlock.report.model import Event, Kind, Listing, Prices, Report, Run
+from interlock.report.model import Event, Kind, Listing, Prices, Report, Run, Trade
 from interlock.report.thin import Axis, differences, scaled_differences
 
 DATA_LENGTH_MAX: Final = 1_350_000  # with the library and the page's own parts below 1.5 MB
 DETAIL_MIN: Final = 1 / 64
+DETAIL_STEP_MAX: Final = 0.9
 POINTS_MAX: Final = 12_000
 EVENT_RESERVE: Final = 8  # lines lose this much detail before an event is left out
 EVENTS_MAX: Final = 6_000  # of all runs together, like the following
 LOCKS_MAX: Final = 3_000
 FILLS_MAX: Final = 12_000
+STOPS_MAX: Final = 16_000
+TRADES_MAX: Final = 4_000
+PRICE_DIGITS: Final = 7
 SPARK_POINTS_MAX: Final = 120
 SPARK_WIDTH: Final = 200
 SPARK_HEIGHT: Final = 44
 DIGITS: Final = 6
+DRAWN_DIGITS: Final = 4  # of a share: a hundredth of a percent
 RUN_COLORS: Final = 7  # as many as the style sheet names
 MESSAGE_LENGTH_MAX: Final = 300
 SECOND_NS: Final = 1_000_000_000
@@ -87,7 +92,7 @@ def _fitting(report: Report) -> str:
     """The data with as much detail as fits."""
     detail = 1.0
     while len(text := _json(_data(report, detail))) > DATA_LENGTH_MAX and detail > DETAIL_MIN:
-        detail /= 2.0
+        detail *= min(DETAIL_STEP_MAX, DATA_LENGTH_MAX / len(text))
     return text
 
 
@@ -108,13 +113,19 @@ def _run(run: Run, axis: Axis, share: float) -> dict[str, object]:
     kept, event_step = _every(run.events, int(EVENTS_MAX * share))
     locks, lock_step = _every(run.locks, int(LOCKS_MAX * share))
     fills, fill_step = _every(run.fills, int(FILLS_MAX * share))
+    stops, stop_step = _every(run.stops, int(STOPS_MAX * share))
+    trades, trade_step = _every(run.trades, int(TRADES_MAX * share))
+    words = [
+        *dict.fromkeys([fill.why for fill in fills] + [word for trade in trades for word in (trade.exit, *trade.rungs)])
+    ]
+    place = {word: number for number, word in enumerate(words)}
     return {
         "name": run.name,
         "gated": run.gated,
         "equity": _series(axis, run.at_ns, run.equity),
-        "drawdown": _series(axis, run.at_ns, _below_peak(run.equity, run.peak)),
+        "drawdown": _series(axis, run.at_ns, _below_peak(run.equity, run.peak), DRAWN_DIGITS),
         "floors": [
-            {"name": floor.name, "drawdown": _series(axis, run.at_ns, _below_peak(floor.values, run.peak))}
+            {"name": floor.name, "drawdown": _series(axis, run.at_ns, _below_peak(floor.values, run.peak), DRAWN_DIGITS)}
             for floor in run.floors
         ],
         "reasons": _reasons(run.events),
@@ -132,10 +143,50 @@ def _run(run: Run, axis: Axis, share: float) -> dict[str, object]:
             ]
             for lock in locks
         ],
-        "fills": [[fill.at_ns // SECOND_NS, fill.symbol, fill.quantity, fill.price] for fill in fills],
-        "counts": [len(run.events), len(run.locks), len(run.fills)],
-        "steps": [event_step, lock_step, fill_step],
+        "words": words,
+        "fills": [
+            [fill.at_ns // SECOND_NS, fill.symbol, fill.quantity, _digits(fill.price), place[fill.why]] for fill in fills
+        ],
+        "stops": [
+            [stop.at_ns // SECOND_NS, stop.symbol, _digits(stop.price) if isfinite(stop.price) else None] for stop in stops
+        ],
+        "trades": [
+            [
+                trade.symbol,
+                trade.side,
+                trade.start_ns // SECOND_NS,
+                trade.end_ns // SECOND_NS,
+                _digits(trade.entry),
+                round(trade.gained, 2),
+                round(trade.r, 3) if isfinite(trade.r) else None,
+                [place[rung] for rung in trade.rungs],
+                place[trade.exit],
+            ]
+            for trade in trades
+        ],
+        "exits": _exits(run.trades),
+        "counts": [len(run.events), len(run.locks), len(run.fills), len(run.stops), len(run.trades)],
+        "steps": [event_step, lock_step, fill_step, stop_step, trade_step],
     }
+
+
+def _digits(price: float) -> float:
+    return float(f"{price:.{PRICE_DIGITS}g}")
+
+
+def _exits(trades: Sequence[Trade]) -> list[dict[str, object]]:
+    """How trades ended, most frequent first, over all of them and not only those listed."""
+    by_exit: dict[str, list[Trade]] = {}
+    for trade in trades:
+        by_exit.setdefault(trade.exit, []).append(trade)
+    found = []
+    for name, group in sorted(by_exit.items(), key=lambda item: -len(item[1])):
+        known = [trade.r for trade in group if isfinite(trade.r)]
+        mean = round(sum(known) / len(known), 3) if known else None
+        won = sum(trade.gained > 0.0 for trade in group)
+        total = round(sum(trade.gained for trade in group))
+        found.append({"name": name, "count": len(group), "won": won, "mean": mean, "gained": total})
+    return found
 
 
 def _prices(prices: Prices, axis: Axis) -> dict[str, object]:
@@ -146,9 +197,9 @@ def _prices(prices: Prices, axis: Axis) -> dict[str, object]:
     }
 
 
-def _series(axis: Axis, at_ns: Sequence[int], values: Sequence[float]) -> dict[str, object]:
+def _series(axis: Axis, at_ns: Sequence[int], values: Sequence[float], digits: int = DIGITS) -> dict[str, object]:
     greatest = max((abs(value) for value in values if isfinite(value)), default=0.0)
-    scale = 10 ** max(0, DIGITS - ceil(log10(greatest))) if greatest else 1
+    scale = 10 ** max(0, digits - ceil(log10(greatest))) if greatest else 1
     return {"scale": scale, "steps": scaled_differences(axis.thin(at_ns, values), scale)}
 
 
@@ -271,7 +322,10 @@ def _listing(listing: Listing) -> str:
     )
     rows = "".join(
         "<tr>"
-        + "".join(f'<td class="{style}">{html.escape(cell)}</td>' for style, cell in zip(styles, row, strict=True))
+        + "".join(
+            f'<td class="{style}" data-label="{html.escape(name)}">{html.escape(cell)}</td>'
+            for style, name, cell in zip(styles, listing.header, row, strict=True)
+        )
         + "</tr>"
         for row in listing.rows
     )

@@ -3,6 +3,9 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const DAY_S = 86400;
   const VIEW_ROWS_MAX = 60;
+  const TRADE_ROWS_MAX = 40;
+  const LABELLED_FILLS_MAX = 30;
+  const LABEL_ROWS = 3;
   const LANES_MAX = 12;
   const LANE_PX = 34;
   const SYNC_KEY = "interlock";
@@ -47,7 +50,9 @@
     floors: run.floors.map((floor) => ({ name: floor.name, drawdown: column(floor.drawdown) })),
     events: run.events.map(([when, kind, symbol, code, message, bound]) => ({ at: when, kind, symbol, code, message, bound })),
     locks: run.locks.map(([start, end, code, severity, reason]) => ({ start, end: end ?? last, open: end === null, code, severity, reason })),
-    fills: run.fills.map(([when, symbol, quantity, paid]) => ({ at: when, symbol, quantity, price: paid })),
+    fills: run.fills.map(([when, symbol, quantity, paid, why]) => ({ at: when, symbol, quantity, price: paid, why: run.words[why] })),
+    stops: run.stops.map(([when, symbol, level]) => ({ at: when, symbol, price: level })),
+    trades: run.trades.map(([symbol, side, start, end, entry, gained, r, rungs, exit]) => ({ symbol, side, start, end, entry, gained, r, rungs: rungs.map((rung) => run.words[rung]), exit: run.words[exit] })),
   }));
   const prices = data.prices.map((item) => ({ ...item, values: column(item.values) }));
 
@@ -151,15 +156,67 @@
     ctx.lineTo(x + size * 0.7, y + tall * 1.4);
     ctx.fill();
   };
-  const markers = (fills) => (chart) =>
+  const ring = (ctx, x, y, size) => {
+    ctx.beginPath();
+    ctx.arc(x, y, size * 0.75, 0, 7);
+    ctx.fill();
+  };
+  const plain = (word) => word.replaceAll("_", " ");
+  const opens = (fill) => fill.why === "" || fill.why === "entry";
+  /* the steps of the stop: level until the next, nothing after the position's end */
+  const stepped = (chart, ctx, stops) => {
+    ctx.strokeStyle = color("--stop");
+    ctx.lineWidth = 1.25 * devicePixelRatio;
+    ctx.beginPath();
+    stops.forEach((stop, index) => {
+      const until = index + 1 < stops.length ? stops[index + 1].at : last;
+      if (stop.price === null || until < range.min || stop.at > range.max) return;
+      const y = chart.valToPos(stop.price, "y", true);
+      const before = index > 0 ? stops[index - 1].price : null;
+      if (before === null) ctx.moveTo(place(chart, stop.at), y);
+      else ctx.lineTo(place(chart, stop.at), y);
+      ctx.lineTo(place(chart, until), y);
+    });
+    ctx.stroke();
+  };
+  const labels = (chart, ctx, fills, size) => {
+    ctx.font = `${10 * devicePixelRatio}px ${color("--sans")}`;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "middle";
+    ctx.fillStyle = color("--ink");
+    const right = Array(LABEL_ROWS).fill(-Infinity);
+    for (const fill of fills) {
+      const x = place(chart, fill.at) + size + 2 * devicePixelRatio;
+      const row = opens(fill) ? -1 : right.findIndex((edge) => edge <= x);
+      if (row < 0) continue;
+      const text = plain(fill.why);
+      ctx.fillText(text, x, chart.valToPos(fill.price, "y", true) + 12 * row * devicePixelRatio);
+      right[row] = x + ctx.measureText(text).width + 4 * devicePixelRatio;
+    }
+  };
+  const markers = (fills, stops) => (chart) =>
     inside(chart, (ctx) => {
       const visible = fills.filter((fill) => fill.at >= range.min && fill.at <= range.max);
       const size = (visible.length > 150 ? 2.5 : visible.length > 40 ? 4 : 6) * devicePixelRatio;
+      stepped(chart, ctx, stops);
       for (const fill of visible) {
         ctx.fillStyle = color(fill.quantity > 0 ? "--buy" : "--sell");
-        triangle(ctx, place(chart, fill.at), chart.valToPos(fill.price, "y", true), size, fill.quantity > 0);
+        const x = place(chart, fill.at);
+        const y = chart.valToPos(fill.price, "y", true);
+        if (opens(fill)) triangle(ctx, x, y, size, fill.quantity > 0);
+        else ring(ctx, x, y, size);
       }
+      if (visible.length <= LABELLED_FILLS_MAX) labels(chart, ctx, visible, size);
     });
+  const fillText = (fills, stops) => (chart, when) => {
+    const near = ((range.max - range.min) / chart.over.clientWidth) * 8;
+    const found = fills.filter((fill) => Math.abs(fill.at - when) <= near).slice(0, 4);
+    const stop = stops.findLast((each) => each.at <= when);
+    return [
+      ...found.map((fill) => element("p", "", element("b", "", opens(fill) ? "entry" : plain(fill.why)), ` ${fill.quantity > 0 ? "bought" : "sold"} ${number(Math.abs(fill.quantity), Math.abs(fill.quantity) < 1000 ? 1 : 0)} at ${price(fill.price)}`)),
+      ...(stop && stop.price !== null ? [element("p", "", `stop ${price(stop.price)}`)] : []),
+    ];
+  };
 
   /* what bound when: a lane for each lock and each reason */
   const lanesOf = (run) => {
@@ -349,17 +406,19 @@
   };
   const priceChart = (run) => (item, index) => {
     const fills = run.fills.filter((fill) => fill.symbol === item.symbol);
+    const stops = run.stops.filter((stop) => stop.symbol === item.symbol);
+    const told = stops.length ? "\u25b2\u25bc opened, \u25cf closed, bought or sold by colour; line: the stop" : "\u25b2 bought \u25bc sold";
     add({
       id: `price-${index}`,
       title: item.symbol,
-      detail: `${item.unit}; ${fills.length ? `${run.name}: \u25b2 bought \u25bc sold` : `${run.name} has no fills here`}`,
+      detail: `${item.unit}; ${fills.length ? `${run.name}: ${told}` : `${run.name} has no fills here`}`,
       height: phone() ? 190 : 220,
       series: [line(item.symbol, () => color("--soft"), price, { width: 1.2 })],
       columns: [item.values],
       write: (value) => number(value, item.values.some((each) => each !== null && Math.abs(each) >= 10) ? 0 : 3),
       below: bands(run),
-      draw: markers(fills),
-      describe: (_, when) => locksAt(run, when).flatMap(lockText),
+      draw: markers(fills, stops),
+      describe: (chart, when) => [...fillText(fills, stops)(chart, when), ...locksAt(run, when).flatMap(lockText)],
     });
   };
 
@@ -368,6 +427,7 @@
   const table = (names, rows) => {
     const made = element("table", "list");
     const head = element("tr", "", ...names.map((name) => Object.assign(element("th", "", name), { scope: "col" })));
+    for (const row of rows) [...row.children].forEach((made, index) => (made.dataset.label = names[index]));
     made.append(element("thead", "", head), element("tbody", "", ...rows));
     return made;
   };
@@ -405,8 +465,42 @@
         cell("said", row.message, row.bound ? element("b", "", ` \u00b7 ${row.bound}`) : ""));
     })));
   };
+  const signed = (value, digits) => `${value > 0 ? "+" : ""}${number(value, digits)}`;
+  const inR = (value) => (known(value) ? `${signed(value, 2)} R` : "\u2013");
+  const tellExits = (run) => {
+    page("leaving").hidden = runs.every((each) => each.trades.length === 0);
+    if (run.exits.length === 0) return page("exits").replaceChildren(empty(`${run.name} closed no trade.`));
+    const most = run.exits[0].count;
+    page("exits").replaceChildren(table(["Last exit", "Trades", "Won", "Mean result", `Gained, ${data.currency}`], run.exits.map((exit) => {
+      const meter = Object.assign(document.createElement("meter"), { max: most, value: exit.count });
+      meter.setAttribute("aria-hidden", "true");
+      return element("tr", "",
+        cell("whole", element("code", "", plain(exit.name))), cell("number", number(exit.count, 0), meter),
+        cell("number", percent(exit.won / exit.count, 0)), cell("number", inR(exit.mean)), cell("number", signed(exit.gained, 0)));
+    })));
+  };
+  const tellTrades = (run) => {
+    const found = run.trades.filter((trade) => trade.end >= range.min && trade.start <= range.max);
+    const shown = found.slice(0, TRADE_ROWS_MAX);
+    page("trade-count").textContent = found.length > shown.length ? `the first ${shown.length} of ${number(found.length, 0)}; zoom in to see others` : count(found.length, "trade");
+    if (shown.length === 0) return page("trades").replaceChildren(empty("No trade lies in this range."));
+    page("trades").replaceChildren(table(["Opened", "Symbol", "", "Held", "Result", `Gained, ${data.currency}`, "On its way", "Last exit"], shown.map((trade) => {
+      const jump = element("button", "", instant(trade.start));
+      jump.type = "button";
+      jump.title = "Zoom all charts to this trade";
+      jump.addEventListener("click", () => {
+        show(trade.start - DAY_S, trade.end + DAY_S);
+        page(`price-${prices.findIndex((item) => item.symbol === trade.symbol)}`)?.scrollIntoView();
+      });
+      const hours = (trade.end - trade.start) / 3600;
+      return element("tr", "",
+        cell("whole", jump), cell("whole", trade.symbol), cell("whole", trade.side > 0 ? "long" : "short"),
+        cell("number", hours < 48 ? `${number(hours, 0)} h` : `${number(hours / 24, 0)} d`), cell("number", inR(trade.r)),
+        cell("number", signed(trade.gained, 0)), cell("", trade.rungs.map(plain).join(", ") || "\u2013"), cell("whole", plain(trade.exit)));
+    })));
+  };
   const told = (run) => {
-    const words = ["event", "lock", "fill"];
+    const words = ["event", "lock", "fill", "stop", "trade"];
     const thinned = run.steps.flatMap((step, index) => (step > 1 ? [`one ${words[index]} in ${step} of ${number(run.counts[index], 0)}`] : []));
     const drawn = data.bucketCount > 1 ? [`the lowest and highest of every ${data.bucketCount} instants`] : [];
     return [...drawn, ...thinned].length ? `Drawn: ${[...drawn, ...thinned].join("; ")}.` : "";
@@ -423,6 +517,7 @@
     cancelAnimationFrame(pending);
     pending = requestAnimationFrame(() => {
       tellView(runs[chosen]);
+      tellTrades(runs[chosen]);
       charts.forEach(atRest);
     });
   };
@@ -440,6 +535,7 @@
     for (const place of document.querySelectorAll(".of-run")) place.textContent = run.name;
     page("resolution").textContent = told(run);
     tellReasons(run);
+    tellExits(run);
     tell();
   };
 

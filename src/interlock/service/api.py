@@ -9,6 +9,7 @@ from math import nan
 import msgspec
 
 from interlock.core.codes import AccountKind, Code, KillMode, Scope, TradingState
+from interlock.core.exits.explain import ExitOwner, ExitView
 from interlock.core.messages import Decision, PermitIssued
 
 
@@ -17,8 +18,9 @@ class Answer(msgspec.Struct, frozen=True):
     What became of an intent.
 
     `headline` is the most important reason: ALLOWED, a guard's code, BUSY where the gateway had no time for it, or
-    UNANSWERED where no answer came in time (which means no: nothing may be assumed to have been sent). `permits` holds
-    what was handed over to the caller to execute; it is empty where the gateway executes by itself.
+    UNANSWERED where no answer came in time (which means no: nothing may be assumed to have been sent). An exit proposal
+    that only moves a stop is ALLOWED and grants no steps. `permits` holds what was handed over to the caller to execute;
+    it is empty where the gateway executes by itself.
     """
 
     intent_id: str
@@ -78,7 +80,12 @@ class FloorStatus(msgspec.Struct, frozen=True):
 
 
 class PositionStatus(msgspec.Struct, frozen=True):
-    """One position; `stop_state` is `working`, `pending`, `missing` or `none` (nothing is to be placed)."""
+    """
+    One position; `stop_state` is `working`, `pending`, `missing` or `none` (nothing is to be placed).
+
+    `r` is its profit in units of the risk taken, `score` the kill score, `next_rung` what closes next if the market goes
+    its way, at the mark `next_price`. `managed` says whether its exits are the engine's.
+    """
 
     symbol: str
     strategy: str
@@ -90,6 +97,11 @@ class PositionStatus(msgspec.Struct, frozen=True):
     stop_price: float
     stop_state: str
     flattening: bool
+    r: float = nan
+    score: float = nan
+    next_rung: str = ""
+    next_price: float = nan
+    managed: bool = True
 
 
 class DecisionStatus(msgspec.Struct, frozen=True):
@@ -139,3 +151,12 @@ class Status(msgspec.Struct, frozen=True):
     """What is wrong now, as sentences: the venue does not answer, a stop is missing, the engine is being rebuilt."""
     equity_age_s: float = nan
     market_age_s: float = nan
+    exits: ExitOwner = ExitOwner()
+
+
+class Exits(msgspec.Struct, frozen=True):
+    """The way out of every position, as of `at_ns`: who acts, and each rule with how far it is."""
+
+    at_ns: int
+    owner: ExitOwner
+    positions: tuple[ExitView, ...]

@@ -469,8 +469,7 @@ class _App:
 
     def _publish(self, output: Output) -> None:
         assert isinstance(output, Message)
-        if not self.gateway.diverts(output):
-            self._bus.publish(PERMITS, self._gate_sealer.seal(output))
+        self._bus.publish(PERMITS, self._gate_sealer.seal(output))
 
     def _say(self, what: str) -> None:
         self.gateway.trouble(what)

@@ -1,10 +1,10 @@
 """Work whose failure must not stop whoever asked for it."""
 
-import asyncio
-import threading
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from typing import TypeVar
+
+from interlock.service.worker import Worker
 
 T = TypeVar("T")
 
@@ -23,17 +23,8 @@ async def attempt_on_thread(work: Callable[[], T]) -> T | Exception:
 
     Work that hangs holds up neither the event loop nor the end of the process.
     """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[T | Exception] = loop.create_future()
-
-    def settle(found: T | Exception) -> None:
-        if not outcome.done():
-            outcome.set_result(found)
-
-    def run() -> None:
-        found = attempt(work)
-        with suppress(RuntimeError):  # the loop has ended, nobody waits
-            loop.call_soon_threadsafe(settle, found)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await outcome
+    worker = Worker("attempt")
+    try:
+        return await worker.call(partial(attempt, work), timeout_s=None)
+    finally:
+        worker.close()

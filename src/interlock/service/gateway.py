@@ -13,13 +13,17 @@ from typing import Final
 
 import msgspec
 
+from interlock.core.absorb import REGIMES
 from interlock.core.authority import OPERATOR
 from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
 from interlock.core.constants import NS_PER_S
 from interlock.core.decide import kill_severity
 from interlock.core.errors import InputInvalid, InterlockError
+from interlock.core.exits.explain import exit_owner, explain_exits
 from interlock.core.explain import explain, limits_of
 from interlock.core.messages import (
+    Adopted,
+    BarClosed,
     Decision,
     Executed,
     FlattenGoal,
@@ -32,7 +36,7 @@ from interlock.core.messages import (
     LockReleased,
     MarketState,
     ModeSet,
-    Output,
+    OwnerSet,
     PermitIssued,
     Rebased,
     Step,
@@ -40,7 +44,7 @@ from interlock.core.messages import (
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, is_stop
 from interlock.ledger.errors import LedgerError
-from interlock.service.api import Answer, DecisionStatus, KillStatus, Status
+from interlock.service.api import Answer, DecisionStatus, Exits, KillStatus, Status
 from interlock.service.clock import Clock
 from interlock.service.desk.desk import PolicyView, Started, policy_view
 from interlock.service.desk.status import Around, status_of
@@ -56,12 +60,18 @@ DECISIONS_KEPT: Final = 50
 DECISIONS_SHOWN: Final = 10
 TROUBLE_NS: Final = 60 * NS_PER_S
 """How long a trouble that was told once is shown."""
+TROUBLES_KEPT: Final = 100
+"""Of more that are told within that time the newest are shown."""
 LATCH_S_MAX: Final = 2.0
 """How long the kill latch is waited for before the engine is told all the same."""
 
 
 class NotHandedOver(InterlockError):
     """The permit was not handed over to this source, so nothing it says of it counts; ask for the status."""
+
+
+class NotEntitled(InterlockError):
+    """The source has no part in this policy, so its word on a market counts for nothing; give it a right there."""
 
 
 class Unreconciled(InterlockError):
@@ -111,8 +121,6 @@ class Gateway:
         self._more_troubles = troubles
         self._ledger = ledger
         self._latch_disk = Worker("interlock-kill")
-        self._handing_over: dict[tuple[str, str], list[PermitIssued]] = {}
-        self._withheld: set[int] = set()
         self._decisions: deque[tuple[int, Decision]] = deque(maxlen=DECISIONS_KEPT)
         self._explained: dict[int, DecisionStatus] = {}
         self._reasons: dict[tuple[Scope, str, Code], str] = {}
@@ -130,26 +138,19 @@ class Gateway:
 
     async def submit(self, intent: Intent, hand_over: bool) -> Answer:
         """The intent is decided, and what was granted is on its way; handed over, the caller executes it."""
-        key = intent.source, intent.id
-        if key in self._handing_over:
-            return Answer(intent.id, Code.BUSY, note="this very intent is being decided and handed over")
-        if hand_over:
-            self._handing_over[key] = []
+        taker = (intent.source, intent.id) if hand_over else None
         try:
             if not intent.reduce_only:
                 await self.refresh()
-            handed = await self._shell.ask(intent)
+            handed = await self._shell.ask(intent, taker=taker)
             answer = answer_of(intent, handed)
-            return await self._hand_over(intent, answer, handed) if hand_over else answer
+            return answer if taker is None else await self._hand_over(taker, answer, handed)
         except Busy as error:
             return Answer(intent.id, Code.BUSY, note=str(error))
         except (Unanswered, EngineAway, LedgerError) as error:
             return Answer(intent.id, Code.UNANSWERED, note=str(error))
         except InputInvalid as error:
             return Answer(intent.id, Code.MALFORMED, note=str(error))
-        finally:
-            if hand_over:
-                del self._handing_over[key]
 
     async def dry_run(self, intent: Intent) -> Answer:
         """What the answer would be now; nothing is consumed or recorded."""
@@ -162,30 +163,17 @@ class Gateway:
         except InputInvalid as error:
             return Answer(intent.id, Code.MALFORMED, note=str(error))
 
-    def diverts(self, output: Output) -> bool:
-        """Whether the permit goes to whoever asked for it and not to the executor."""
-        if not isinstance(output, PermitIssued):
-            return False
-        if output.id in self._withheld:
-            self._withheld.discard(output.id)
-            return True
-        waiting = self._handing_over.get((output.source, output.intent_id))
-        if waiting is None:
-            return False
-        waiting.append(output)
-        return True
-
-    async def _hand_over(self, intent: Intent, answer: Answer, handed: Handed) -> Answer:
+    async def _hand_over(self, taker: tuple[str, str], answer: Answer, handed: Handed) -> Answer:
         """
         Every permit is the caller's: spent durably, and UNKNOWN until the caller reports.
 
-        One that the disk has not taken yet comes too late for the caller, who was told so, and for everybody.
+        One that the disk has not taken yet comes too late for the caller, who is told so, and for everybody.
         """
-        self._withheld.update(permit.id for permit in handed.waiting)
-        kept = [permit for permit in self._handing_over[intent.source, intent.id] if permit in handed.permits]
-        permits = [permit for permit in kept if await self._spend_for(intent.source, permit)]
+        source, _ = taker
+        mine = [permit for permit in handed.permits if (permit.source, permit.intent_id) == taker]
+        permits = [permit for permit in mine if await self._spend_for(source, permit)]
         granted = sum(permit.steps for permit in permits)
-        headline = answer.headline if permits else Code.UNANSWERED if kept else answer.headline
+        headline = answer.headline if permits else Code.UNANSWERED if mine else answer.headline
         return msgspec.structs.replace(answer, headline=headline, granted_steps=granted, permits=tuple(permits))
 
     async def _spend_for(self, source: str, permit: PermitIssued) -> bool:
@@ -213,9 +201,26 @@ class Gateway:
             raise NotHandedOver(f"permit {executed.permit} was not handed over to {source!r}")
         await self._shell.ask(executed)
 
-    def tell_market(self, state: MarketState) -> None:
-        """The engine will know the symbol's market state."""
-        self._shell.tell(state)
+    def tell_market(self, event: MarketState | BarClosed) -> None:
+        """The engine will know the symbol's market state, or its last bar."""
+        self._shell.tell(event)
+
+    async def hear(self, source: str, event: MarketState | BarClosed) -> None:
+        """
+        The engine knows what the source says of a market.
+
+        Raises:
+            NotEntitled: the policy names it neither as a source nor as the exit owner.
+            InputInvalid: the symbol is not known, or the label is none.
+        """
+        state = self._shell.state
+        if not _has_part(state, source):
+            raise NotEntitled(f"the policy knows no source {source!r}: give it a right under [sources] there")
+        if event.symbol not in state.names.symbol_index:
+            raise InputInvalid(f"symbol {event.symbol!r} is not known")
+        if isinstance(event, MarketState) and event.label not in REGIMES:
+            raise InputInvalid(f"a label is {', '.join(filter(None, REGIMES))} or empty, found {event.label!r}")
+        await self._shell.ask(event)
 
     async def heartbeat(self, source: str) -> None:
         """The source is alive."""
@@ -295,6 +300,31 @@ class Gateway:
     async def rebase(self, by: str, reason: str) -> None:
         """Present equity is the reference for drawdown and peak."""
         await self._shell.ask(Rebased(by, reason))
+
+    async def adopt(self, adopted: Adopted) -> None:
+        """
+        The position that was opened outside the gate has that stop, and its exits are the engine's.
+
+        Raises:
+            InputInvalid: there is no such position, it is looked after already, or the stop lies on the wrong side.
+        """
+        if not adopted.strategy:
+            adopted = msgspec.structs.replace(adopted, strategy=_only_strategy(self._shell.state))
+        await self._shell.ask(adopted)
+
+    async def name_owner(self, named: OwnerSet) -> None:
+        """
+        Exits are the owner's from now on.
+
+        Raises:
+            InputInvalid: the policy knows no such source, so it could never close anything.
+        """
+        state = self._shell.state
+        if named.owner != "any" and not _has_part(state, named.owner):
+            raise InputInvalid(
+                f"the policy knows no source {named.owner!r}: name its exit owner, one of its sources, or any"
+            )
+        await self._shell.ask(named)
 
     async def _direct(self, symbol: str | None, by: str, why: InterlockError | LedgerError) -> Started:
         """The way out past an engine that is away."""
@@ -378,6 +408,11 @@ class Gateway:
             ),
         )
 
+    def exits(self) -> Exits:
+        """The way out of every position, with how far each rule is."""
+        now_ns, state = self._clock.wall_ns(), self._shell.state
+        return Exits(now_ns, exit_owner(state, now_ns), explain_exits(state, now_ns))
+
     def policy(self, source: str) -> PolicyView | None:
         """The policy in force as the source sees it; None where none is verified and unexpired."""
         return policy_view(self._shell.state.policy, source, self._clock.wall_ns())
@@ -392,7 +427,10 @@ class Gateway:
 
     def trouble(self, what: str) -> None:
         """Somebody should know; it is shown for a while."""
+        self._told.pop(what, None)
         self._told[what] = self._clock.wall_ns()
+        if len(self._told) > TROUBLES_KEPT:
+            del self._told[next(iter(self._told))]
 
     def _last_decisions(self) -> Iterable[DecisionStatus]:
         shown = [self._decisions[number] for number in range(min(DECISIONS_SHOWN, len(self._decisions)))]
@@ -420,6 +458,22 @@ class Gateway:
             decision.headline,
             why,
         )
+
+
+# ---------------------------------------------------------------- who is who
+
+
+def _has_part(state: State, source: str) -> bool:
+    """Whether the policy says anything of the source: what it may do, or that exits are its own. Operators always have."""
+    named = source in (OPERATOR, state.account.exit_owner, state.policy.exit_owner if state.policy is not None else "")
+    return named or any(source == each for each, _ in state.rights)
+
+
+def _only_strategy(state: State) -> str:
+    strategies = sorted({strategy for _, strategy in state.rights})
+    if len(strategies) != 1:
+        raise InputInvalid(f"say for which strategy: the policy has {', '.join(strategies) or 'none'}")
+    return strategies[0]
 
 
 # ---------------------------------------------------------------- answers

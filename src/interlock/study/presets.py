@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from interlock.core.limits import EXIT_RULES
 from interlock.policy import Policy, load_policy
+from interlock.policy.rules import is_on
 
 OPENER: Final = "history"
 CLOSER: Final = "controller"
@@ -12,6 +14,7 @@ STRATEGY: Final = "history"
 MARGIN_LEVERAGE: Final = "15 x"
 ORDER_NOTIONAL: Final = 1_000_000_000
 VALID: Final = "90 d"
+OWN_EXITS: Final = "off: the exits of a history are its own"
 
 
 def preset_policy(preset: str, symbols: Sequence[str], currency: str, *, stops_known: bool) -> Policy:
@@ -24,6 +27,7 @@ def preset_policy(preset: str, symbols: Sequence[str], currency: str, *, stops_k
     name = preset if "@" in preset else f"{preset}@1"
     rules: dict[str, Any] = {
         **dict.fromkeys(("ATR_SPIKE", "GROSS_LEVERAGE", "TRADE_RISK"), "off: a history carries no market state"),
+        **dict.fromkeys(EXIT_RULES, OWN_EXITS),
         "LIQUIDATION_DISTANCE": "off: a history does not say at which margin leverage it traded",
         "ORDER_NOTIONAL": {
             "notional": {
@@ -46,3 +50,15 @@ def preset_policy(preset: str, symbols: Sequence[str], currency: str, *, stops_k
         "rules": rules,
     }
     return load_policy(json.dumps(raw))
+
+
+def without_exits(policy: Policy) -> Policy:
+    """The policy with every rule of the way out off, since the exits of a history are its own; itself where none is on."""
+    if not any(is_on(dict(policy.leaves), rule) for rule in EXIT_RULES):
+        return policy
+    document = policy.document()
+    rules = document["rules"]
+    assert isinstance(rules, dict)
+    document["rules"] = {**rules, **dict.fromkeys(EXIT_RULES, OWN_EXITS)}
+    document.pop("regimes", None)
+    return load_policy(json.dumps(document))

@@ -11,6 +11,7 @@ from typing import Any, Final
 from interlock.core.codes import AccountKind
 from interlock.core.constants import NS_PER_S
 from interlock.core.instrument import Instrument
+from interlock.core.limits import EXIT_RULES
 from interlock.core.messages import AccountOpened, CalendarSet, InstrumentSet
 from interlock.policy import Policy, load_policy
 from interlock.policy.calendar import day_calendar, week_calendar
@@ -34,6 +35,9 @@ SOURCES: Final = {
 ROUND_NUMBERS: Final = "off: orders on a bench have round notionals, whatever they lose at their stops"
 """Why a bench's policy leaves TRADE_RISK off, unless it is laid over."""
 
+HELD_STILL: Final = "off: positions on a bench are left by those who say so"
+"""Why a bench's policy leaves the rules of the way out off, unless they are laid over."""
+
 SPREAD_FRAC: Final = 0.0004
 CALENDAR_DAYS: Final = 420
 _DAY_NS: Final = 86_400 * NS_PER_S
@@ -56,7 +60,7 @@ def make_policy(
     """
     The preset as a policy made at `at_ns`, valid for 90 days, for the symbols at 10x and the sources of a bench.
 
-    It differs from the preset in that TRADE_RISK is off.
+    It differs from the preset in that TRADE_RISK and every rule of the way out are off, and these act where they are on.
 
     `toml`, one text or several, is laid over it, and then `changes`, values at dotted paths.
 
@@ -73,7 +77,12 @@ def make_policy(
         "account": {"currency": "USDT"},
         "universe": {symbol: {"margin_leverage": "10 x"} for symbol in symbols},
         "sources": SOURCES,
-        "rules": {"ORDER_NOTIONAL": {"notional": "1000000 USDT"}, "TRADE_RISK": ROUND_NUMBERS},
+        "exits": {"mode": "builtin"},
+        "rules": {
+            "ORDER_NOTIONAL": {"notional": "1000000 USDT"},
+            "TRADE_RISK": ROUND_NUMBERS,
+            **dict.fromkeys(EXIT_RULES, HELD_STILL),
+        },
     }
     texts = [toml] if isinstance(toml, str) else toml
     for layer in (*map(tomllib.loads, texts), _nested(changes)):

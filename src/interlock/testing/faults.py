@@ -12,14 +12,17 @@ import msgspec
 from interlock.core.codes import KillMode, PermitState, Scope
 from interlock.core.constants import NS_PER_S
 from interlock.core.messages import (
+    BarClosed,
     CashFlow,
     EquityMarked,
     Executed,
+    Heartbeat,
     Input,
     KillReset,
     KillSet,
     LockSet,
     MarketBatch,
+    MarketState,
     ModeSet,
     OwnerSet,
     PositionsReported,
@@ -61,9 +64,12 @@ def delay_a_message(sim: Simulation) -> None:
         sim.chance.choice(sim.wire).due_ns += round(sim.chance.uniform(1.0, 400.0) * NS_PER_S)
 
 
+GARBLED: Final = (Executed, EquityMarked, MarketBatch, MarketState, BarClosed)
+
+
 def garble_a_message(sim: Simulation) -> None:
     """A number in a message is NaN, nothing, endless or ten times too large."""
-    letters = [letter for letter in sim.wire if isinstance(letter.event, Executed | EquityMarked | MarketBatch)]
+    letters = [letter for letter in sim.wire if isinstance(letter.event, GARBLED)]
     if letters:
         letter = sim.chance.choice(letters)
         letter.event = _garbled(sim, letter.event)
@@ -75,11 +81,18 @@ def _garbled(sim: Simulation, event: Input) -> Input:
         quotes = list(event.quotes)
         at = sim.chance.randrange(len(quotes))
         quote = quotes[at]
-        if sim.chance.random() < 0.5:
+        if sim.chance.random() < 0.3:
+            quotes[at] = _changed(quote, high=quote.mark * 10.0, low=quote.mark * 0.1)
+        elif sim.chance.random() < 0.5:
             quotes[at] = _changed(quote, **{sim.chance.choice(("bid", "ask", "mark", "high", "low", "rate")): wrong})
         else:
             quotes[at] = _changed(quote, bid=quote.bid * 10.0, ask=quote.ask * 10.0, mark=quote.mark * 10.0)
         return MarketBatch(tuple(quotes))
+    if isinstance(event, MarketState):
+        name = sim.chance.choice(("atr", "sigma", "trend_strength", "score", "p_chop"))
+        return _changed(event, **{name: wrong}, label=sim.chance.choice(("", "", "CHOP", "MOON")))  # type: ignore[no-any-return]
+    if isinstance(event, BarClosed):
+        return _changed(event, **{sim.chance.choice(("opened_ns", "length_s")): 0})  # type: ignore[no-any-return]
     if isinstance(event, EquityMarked):
         name = sim.chance.choice(("equity", "balance"))
         return _changed(event, **{name: sim.chance.choice((wrong, getattr(event, name) * 10.0))})  # type: ignore[no-any-return]
@@ -190,6 +203,66 @@ def a_report_from_the_past(sim: Simulation) -> None:
     sim.feed(PositionsReported((), sim.clock.true_ns - 7_200 * NS_PER_S))
 
 
+def a_stop_is_dropped(sim: Simulation) -> None:
+    """The venue cancels a stop that rested, and may not say so."""
+    resting = [order for order in sim.venue.orders.values() if order.alive and order.trigger_price == order.trigger_price]
+    if resting:
+        order = sim.chance.choice(resting)
+        sim.venue.cancel(order.permit)
+        if sim.chance.random() < 0.5:
+            sim.send(sim.venue.result(order.permit, sim.clock.true_ns))
+
+
+def stops_are_refused(sim: Simulation) -> None:
+    """The venue takes no stops."""
+    sim.stops_are_taken = False
+
+
+def stops_are_taken(sim: Simulation) -> None:
+    """The venue takes stops again."""
+    sim.stops_are_taken = True
+
+
+# ---------------------------------------------------------------- the way out
+
+
+def the_owner_falls_silent(sim: Simulation) -> None:
+    """Nothing is heard of the exit owner."""
+    sim.owner_lives = False
+
+
+def the_owner_is_back(sim: Simulation) -> None:
+    """The exit owner is heard again, for longer than a minute."""
+    sim.owner_lives = True
+    for _ in range(5):
+        sim.feed(Heartbeat(sim.gate.engine.state.account.exit_owner))
+        sim.pass_time(15.0)
+
+
+def a_proposal_comes_again(sim: Simulation) -> None:
+    """An exit owner's proposal comes again: at once, or minutes late."""
+    if sim.proposals:
+        sim.send(sim.chance.choice(sim.proposals), sim.chance.choice((0.1, 30.0, 400.0)))
+
+
+def bars_out_of_order(sim: Simulation) -> None:
+    """Bars come late, twice, of another length, or from the future."""
+    symbol = sim.chance.choice(tuple(PRICES))
+    for _ in range(3):
+        opened_ns = sim.clock.true_ns + sim.chance.randint(-30, 5) * 60 * NS_PER_S
+        sim.send(_changed(sim.bar(symbol, opened_ns), length_s=sim.chance.choice((60.0, 60.0, 900.0))))
+
+
+def the_market_falls_silent(sim: Simulation) -> None:
+    """Nobody tells the market state any more."""
+    sim.market_tells = False
+
+
+def the_market_is_told(sim: Simulation) -> None:
+    """The market state is told again."""
+    sim.market_tells = True
+
+
 # ---------------------------------------------------------------- people and policies
 
 
@@ -276,6 +349,18 @@ FAULTS: Final[tuple[Fault, ...]] = (
     money_moves,
     a_result_for_nobody,
     a_report_from_the_past,
+    a_stop_is_dropped,
+    stops_are_refused,
+    stops_are_taken,
+    stops_are_taken,
+    the_owner_falls_silent,
+    the_owner_is_back,
+    the_owner_is_back,
+    a_proposal_comes_again,
+    bars_out_of_order,
+    the_market_falls_silent,
+    the_market_is_told,
+    the_market_is_told,
     the_policy_fails,
     the_policy_expires,
     the_policy_is_good,

@@ -5,22 +5,24 @@ A law looks at one step, at the state before and after it, and at what the world
 or nothing. Adding one is adding a function to `LAWS`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf, nan
-from typing import Final
+from typing import Final, NamedTuple
 
 from interlock.core import snapshot
-from interlock.core.authority import ALWAYS, EMERGENCY, OPERATOR
-from interlock.core.codes import Code, KillMode, PermitState, RiskAction, Scope, TradingState
+from interlock.core.authority import ALWAYS, EMERGENCY, EXITS, OPERATOR
+from interlock.core.codes import CloseAction, Code, KillMode, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.decide import decide
-from interlock.core.limits import NO_LIMITS
+from interlock.core.limits import NO_LIMITS, is_on
 from interlock.core.locks import account_lock, strategy_lock, symbol_lock
 from interlock.core.messages import (
+    Adopted,
     Decision,
     Executed,
+    ExitProposed,
     FlattenGoal,
     Input,
     Intent,
@@ -32,14 +34,25 @@ from interlock.core.messages import (
     Step,
 )
 from interlock.core.permit import IN_FLIGHT, RESTING
-from interlock.core.state import LOSS_TRIGGERS, State, is_stop
-from interlock.core.transitions import patience_ends_ns
+from interlock.core.state import LOSS_TRIGGERS, RUNGS, State, is_stop
+from interlock.core.transitions import is_fresh, patience_ends_ns
 from interlock.ledger.steps import encode
 
 CLOSING_ANSWERS: Final = frozenset(
     {Code.NOTHING_TO_REDUCE, Code.NOT_EXIT_OWNER, Code.TRADING_HALTED, Code.MALFORMED},
 )
 """The only denials of a reducing order."""
+
+TRUTH_ROOM: Final = 0.002
+"""Truth is sampled: a price between two samples may lie this share beyond both."""
+
+
+class Rung(NamedTuple):
+    """A rung of the way out in one position's life."""
+
+    symbol: str
+    episode: int
+    rung: str
 
 
 @dataclass
@@ -49,7 +62,8 @@ class Look:
 
     `looked` are the outputs of deciding the same input twice before the step, `state_looked` the state's bytes after that.
     `handed` are the permits that left with the step, `durable_seq` is what was on disk when they did. `equity_low` is the
-    lowest equity that was true lately. `decided_at` tells which step issued a permit.
+    lowest equity that was true lately. `decided_at` tells which step issued a permit. `fired` are the rungs that closed
+    anything before the step, `marks` each symbol's true lowest and highest mark of late.
     """
 
     state_before: bytes
@@ -63,6 +77,8 @@ class Look:
     decided_at: dict[int, int]
     placements: dict[int, int]
     probe: bool = False
+    fired: Mapping[Rung, int] = field(default_factory=dict)
+    marks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @cached_property
     def before(self) -> State:
@@ -279,6 +295,88 @@ def _blinded(state: State) -> State:
     return twin
 
 
+def the_entitled_may_close(look: Look) -> str:
+    """A living owner, or whoever opened where nobody owns the exits, is denied no close; a succeeded owner is."""
+    intent, before = look.step.input, look.before
+    if not isinstance(intent, Intent) or intent.source in ALWAYS or intent.symbol not in before.names.symbol_index:
+        return ""
+    r = before.symbols[before.names.symbol_index[intent.symbol]]
+    answer = next((o for o in look.step.outputs if isinstance(o, Decision) and o.intent_id == intent.id), None)
+    if answer is None or r.position * intent.side >= 0 or (intent.rung and intent.close is CloseAction.NONE):
+        return ""
+    a, now_ns = before.account, look.state.account.now_ns
+    opened = r.opener >= 0 and before.names.sources[r.opener] == intent.source
+    owns = intent.source == a.exit_owner
+    silent = not is_fresh(now_ns, a.heartbeat_ns, before.account_limits().controller_age_s_max)
+    denied = answer.headline == Code.NOT_EXIT_OWNER
+    if owns:
+        wrong = denied != a.exit_deposed and answer.headline in (Code.NOT_EXIT_OWNER, Code.ALLOWED)
+    elif a.exit_owner == "any" or a.exit_deposed or silent:
+        wrong = denied and opened
+    else:
+        wrong = answer.granted_steps > 0
+    return f"{intent.source} was answered {answer.headline}; the exits are {a.exit_owner}'s" if wrong else ""
+
+
+def a_rung_closes_once(look: Look) -> str:
+    """No rung closes a second time in the life of a position; only whoever wants all of it closed may say so again."""
+    for output in look.step.outputs:
+        if isinstance(output, ExitProposed) and output.acting and output.fraction > 0.0 and output.rung in RUNGS:
+            again = Rung(output.symbol, output.episode, output.rung) in look.fired
+            if again and (output.fraction < 1.0 or output.source == EXITS):
+                return f"{output.rung} of {output.symbol} closes again"
+    return ""
+
+
+def exits_close_no_more_than_is_held(look: Look) -> str:
+    """What the built-in rules ask to close at once is what is held, less what may stay; one order for each rung."""
+    asked: dict[str, int] = {}
+    for output in look.step.outputs:
+        if isinstance(output, PermitIssued) and output.source == EXITS:
+            asked[output.symbol] = asked.get(output.symbol, 0) + output.steps
+    for symbol, steps in asked.items():
+        r = look.state.symbols[look.state.names.symbol_index[symbol]]
+        if steps > abs(r.position) - max(r.exit_left, 0):
+            return f"{symbol}: {steps} of {r.position} steps are to be closed at once, {r.exit_left} may stay"
+    return ""
+
+
+def stops_only_tighten(look: Look) -> str:
+    """Where the rules look after a stop, it moves towards the market, unless an operator or a new position moves it."""
+    event, before, after = look.step.input, look.before, look.state
+    if isinstance(event, Adopted) or (isinstance(event, Intent) and event.source == OPERATOR):
+        return ""
+    for index in range(len(before.symbols)):
+        one, other = before.symbols[index], after.symbols[index]
+        kept = one.episode == other.episode and one.position * other.position > 0 and one.stop_price > 0.0
+        if not kept or not is_on(before.limits(one), Code.STOP_EXIT):
+            continue
+        side = 1.0 if one.position > 0 else -1.0
+        if not side * (other.stop_price - one.stop_price) >= 0.0:
+            return f"{before.names.symbols[index]}: the stop went from {one.stop_price} to {other.stop_price}"
+    return ""
+
+
+def exits_are_proven(look: Look) -> str:
+    """The built-in rules close nothing on a price that was not true of late, nor a position that is not known."""
+    for output in look.step.outputs:
+        if not isinstance(output, ExitProposed) or output.source != EXITS or output.fraction == 0.0:
+            continue
+        now = look.state.symbols[look.state.names.symbol_index[output.symbol]]
+        if now.position == 0 or now.known != 1.0:
+            return f"{output.rung} closes {output.symbol}, of which {now.position} steps are held, known {now.known}"
+        before = look.before.symbols[look.before.names.symbol_index[output.symbol]]
+        r = before if before.position * now.position > 0 else now
+        low, high = look.marks.get(output.symbol, (0.0, inf))
+        if not low * (1.0 - TRUTH_ROOM) <= output.mark <= high * (1.0 + TRUTH_ROOM):
+            return f"{output.rung} closes {output.symbol} at {output.mark}, truly it was within {low} and {high}"
+        worst = low if r.position > 0 else -high
+        reached = worst <= (r.stop_price if r.position > 0 else -r.stop_price) + abs(r.stop_price) * TRUTH_ROOM
+        if output.rung == "stop" and output.reason == "stop" and not reached:
+            return f"{output.symbol} is closed at its stop {r.stop_price}, truly it was within {low} and {high}"
+    return ""
+
+
 # ---------------------------------------------------------------- triggers and locks
 
 
@@ -311,11 +409,12 @@ def a_managed_position_has_its_stop(look: Look) -> str:
     Where stops rest at the venue, a position with a stop has exactly that one, working or on its way.
 
     But for the pause after a refusal, while it is closed instead, and while an earlier one is still on its way, for no
-    longer than the patience. A stop for anything else is on its way out.
+    longer than the patience. A stop for anything else is on its way out. Not asked while trust in the clock changes: core
+    time leaps then, after what was decided.
     """
     state = look.state
     a = state.account
-    if not a.stops_at_venue:
+    if not a.stops_at_venue or a.clock_trusted != look.before.account.clock_trusted:
         return ""
     for index in range(len(state.symbols)):
         r = state.symbols[index]
@@ -407,6 +506,11 @@ LAWS: Final[tuple[Law, ...]] = (
     permits_are_used_once,
     a_close_is_answered,
     a_close_depends_on_nothing_else,
+    the_entitled_may_close,
+    a_rung_closes_once,
+    exits_close_no_more_than_is_held,
+    stops_only_tighten,
+    exits_are_proven,
     no_flight_without_proof,
     a_flatten_has_a_cause,
     a_managed_position_has_its_stop,

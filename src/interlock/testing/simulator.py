@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from interlock.core import snapshot
-from interlock.core.codes import AccountKind, Action, CalendarKind, Code, Partial, PermitState, Scope
+from interlock.core.codes import AccountKind, Action, CalendarKind, CloseAction, Code, Partial, PermitState, Scope
 from interlock.core.constants import NS_PER_S, OPERATOR_NS
 from interlock.core.decide import decide
 from interlock.core.errors import InputInvalid
@@ -25,10 +25,13 @@ from interlock.core.inputs import check
 from interlock.core.messages import (
     SCHEMA,
     AccountOpened,
+    Adopted,
+    BarClosed,
     CalendarSet,
     CancelOrders,
     ClockChecked,
     Executed,
+    ExitProposed,
     Heartbeat,
     Input,
     Instruction,
@@ -42,7 +45,7 @@ from interlock.core.messages import (
     Step,
     Tick,
 )
-from interlock.core.state import ACCOUNT_LOCKS, STRATEGY_LOCKS
+from interlock.core.state import ACCOUNT_LOCKS, RUNGS, STRATEGY_LOCKS, SymbolRow
 from interlock.ledger import Ledger, LedgerError, LedgerUnwritable, verify
 from interlock.ledger.fold import fold, replay
 from interlock.policy.calendar import day_calendar, week_calendar
@@ -51,17 +54,21 @@ from interlock.testing.book import Book
 from interlock.testing.builders import PRICES, START_NS, around, make_instrument, make_policy
 from interlock.testing.clock import FakeClock
 from interlock.testing.disk import Disk
-from interlock.testing.laws import LAWS, Law, Look, broken
+from interlock.testing.laws import LAWS, Law, Look, Rung, broken
 from interlock.testing.venue import Venue
+from interlock.testing.wayout import EXITS
 
 STORY_LINES: Final = 60
 BALANCE: Final = 10_000.0
 PENDING_MAX: Final = 64
 SNAPSHOT_EVERY: Final = 97
 TRUTH_WINDOW_S: Final = 300.0
+MARKS_WINDOW_S: Final = 900.0
 TRUTH_ROOM_FRAC: Final = 0.01
 """Truth is sampled: what the engine saw of it between two samples may be this much lower."""
 PROBE_EVERY: Final = 11
+BAR_NS: Final = 60 * NS_PER_S
+BARS_MAX: Final = 30
 CALENDAR_DAYS: Final = 420
 DAY_NS: Final = 86_400 * NS_PER_S
 HOUR_NS: Final = 3_600 * NS_PER_S
@@ -69,12 +76,21 @@ ATR_FRAC: Final = 0.01
 SCORES: Final = (0.7, 0.85, 1.0, 0.5)
 """Of market states, hour by hour: BASE twice, TREND, CHOP."""
 
-POLICIES: Final = (
-    ("crypto-futures@1", 'exits.owner = "exit"'),
-    ("crypto-futures@1", 'exits.owner = "any"\nrules.CONTROLLER_DEAD = "off: nobody owns the exits"'),
-    ("layered@1", ""),
+NOBODY: Final = 'exits.owner = "any"\nrules.CONTROLLER_DEAD = "off: nobody owns the exits"'
+QUICK: Final = 'rules.TIME_EXIT.bar = "1 min"'
+"""Histories are short: their bars are, too."""
+
+POLICIES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("crypto-futures@1", (EXITS["A"], QUICK, 'exits.owner = "exit"')),
+    ("crypto-futures@1", (EXITS["B"], QUICK, NOBODY)),
+    ("layered@1", (EXITS["A-numbers"], QUICK)),
+    ("crypto-futures@1", (EXITS["B"], QUICK, 'exits.owner = "exit"\nexits.mode = "external"')),
+    ("layered@1", (EXITS["A"], QUICK, 'exits.owner = "exit"\nexits.mode = "advisory"')),
+    ("crypto-futures@1", (EXITS["B-numbers"], QUICK, 'exits.owner = "exit"\nexits.mode = "advisory"')),
+    ("crypto-futures@1", ('exits.owner = "exit"',)),
+    ("layered@1", ("",)),
 )
-"""Preset and changes; the seed takes one."""
+"""Preset and changes, by the seed: every mode of exits and every owner, and exits that are off."""
 
 
 class LawBroken(AssertionError):
@@ -112,7 +128,13 @@ class Simulation:
         self.story: deque[str] = deque(maxlen=STORY_LINES)
         self.lowest: deque[tuple[int, float]] = deque()
         self.pictures: dict[int, bytes] = {}
-        preset, changes = self.chance.choice(POLICIES)
+        self.owner_lives = self.market_tells = self.stops_are_taken = True
+        self.fired: dict[Rung, int] = {}
+        self.marks: dict[str, deque[tuple[int, float]]] = {symbol: deque() for symbol in PRICES}
+        self.proposals: deque[Intent] = deque(maxlen=20)
+        self.barred_ns = self.clock.true_ns // BAR_NS * BAR_NS
+        preset, changes = POLICIES[seed // 2 % len(POLICIES)]
+        self.asked = 0
         self.stops_at_venue = seed % 2 == 1
         self.policy = make_policy(preset, at_ns=self.clock.true_ns, toml=changes)
         instruments = {symbol: make_instrument(symbol) for symbol in PRICES}
@@ -159,6 +181,7 @@ class Simulation:
         except LedgerError:
             self.tell(f"crash: {lost} steps are lost")
         self.inbox.clear()
+        self.fired = {rung: seq for rung, seq in self.fired.items() if seq <= durable}
         self._compare_fold(durable)
         self.open()
 
@@ -213,8 +236,11 @@ class Simulation:
                 self.decided_at,
                 self.venue.placements,
                 step.seq % PROBE_EVERY == 0,
+                self.fired,
+                self._true_marks(),
             )
         )
+        self._remember_rungs(step)
         self.inbox.extend(handed.permits)
         self.settle_disk(step)
         return step
@@ -265,6 +291,22 @@ class Simulation:
             self.lowest.popleft()
         return min(equity for _, equity in self.lowest) * (1.0 - TRUTH_ROOM_FRAC)
 
+    def _true_marks(self) -> dict[str, tuple[float, float]]:
+        """Each symbol's lowest and highest mark of late."""
+        now_ns = self.clock.true_ns
+        for symbol, seen in self.marks.items():
+            seen.append((now_ns, self.venue.book.prices[symbol].mark))
+            while now_ns - seen[0][0] > MARKS_WINDOW_S * NS_PER_S:
+                seen.popleft()
+        return {
+            symbol: (min(mark for _, mark in seen), max(mark for _, mark in seen)) for symbol, seen in self.marks.items()
+        }
+
+    def _remember_rungs(self, step: Step) -> None:
+        for output in step.outputs:
+            if isinstance(output, ExitProposed) and output.acting and output.fraction > 0.0:
+                self.fired[Rung(output.symbol, output.episode, output.rung)] = step.seq
+
     @property
     def told_ns(self) -> int:
         """Now, as the venue stamps it and the engine can believe it."""
@@ -280,17 +322,35 @@ class Simulation:
         for state in self.markets():
             self.feed(state)
         self.feed(self.venue.equity(now_ns))
-        self.feed(Heartbeat(self.gate.engine.state.account.exit_owner))
+        if self.owner_lives:
+            self.feed(Heartbeat(self.gate.engine.state.account.exit_owner))
+
+    def row(self, symbol: str) -> SymbolRow:
+        """The symbol as the engine has it."""
+        state = self.gate.engine.state
+        return state.symbols[state.names.symbol_index[symbol]]
+
+    def bar(self, symbol: str, opened_ns: int) -> BarClosed:
+        """A bar of the symbol that began then."""
+        mark = self.venue.book.prices[symbol].mark
+        return BarClosed(symbol, opened_ns, BAR_NS / NS_PER_S, mark, mark, mark, mark)
 
     def quotes(self) -> MarketBatch:
         """Every symbol's prices."""
         return MarketBatch(tuple(self.venue.book.quote(symbol, self.clock.true_ns) for symbol in PRICES))
 
     def markets(self) -> tuple[MarketState, ...]:
-        """Every symbol's market state, which goes through all regimes as the hours pass."""
+        """Every symbol's market state, which goes through all regimes as the hours pass; none while nobody tells it."""
+        if not self.market_tells:
+            return ()
         now_ns, score = self.told_ns, SCORES[self.told_ns // HOUR_NS % len(SCORES)]
         marks = ((symbol, self.venue.book.prices[symbol].mark) for symbol in PRICES)
-        return tuple(MarketState(symbol, now_ns, atr=ATR_FRAC * mark, score=score) for symbol, mark in marks)
+        return tuple(
+            MarketState(
+                symbol, now_ns, atr=ATR_FRAC * mark, sigma=0.012 - 0.004 * score, trend_strength=score / 2.0, score=score
+            )
+            for symbol, mark in marks
+        )
 
     # ---------------------------------------------------------------- the story
 
@@ -302,7 +362,7 @@ class Simulation:
     def fail(self, problem: str) -> None:
         """The history ends here. Raises LawBroken with its last events and how to see it again."""
         self.disk.die()
-        again = f"python -m interlock.testing --seed {self.seed} --steps {self.count}"
+        again = f"python -m interlock.testing --seed {self.seed} --steps {self.asked or self.count}"
         raise LawBroken("\n".join([*self.story, "", f"broken: {problem}", f"again:  {again}"]))
 
     # ---------------------------------------------------------------- running
@@ -314,6 +374,7 @@ class Simulation:
         Raises:
             LawBroken: a law did not hold.
         """
+        self.asked = steps
         actions, weights = [act for act, _ in ACTIONS], [weight for _, weight in ACTIONS]
         while self.count < steps:
             if self.faults and self.chance.random() < 0.12:
@@ -331,6 +392,7 @@ class Simulation:
         self.tell("rest")
         self.disk.heal()
         self.clock.skew_ns = 0
+        self.owner_lives = self.market_tells = self.stops_are_taken = True
         self.wire.sort(key=lambda each: each.due_ns)
         for letter in self.wire:
             self.feed(letter.event)
@@ -412,7 +474,9 @@ def move_market(sim: Simulation) -> None:
     wild = sim.chance.random() < 0.04
     for symbol, price in sim.venue.book.prices.items():
         change = sim.chance.gauss(0.0, 0.02 if wild else 0.002)
-        sim.venue.book.prices[symbol] = around(price.mark * (1.0 + max(-0.06, min(0.06, change))))
+        moved = around(price.mark * (1.0 + max(-0.06, min(0.06, change))))
+        moved.high, moved.low = max(price.mark, moved.mark), min(price.mark, moved.mark)
+        sim.venue.book.prices[symbol] = moved
     for order in sim.venue.fire():
         sim.send(sim.venue.result(order.permit, sim.clock.true_ns))
     for order in sim.venue.orders.values():
@@ -438,7 +502,7 @@ def feeds_tell(sim: Simulation) -> None:
         sim.venue.working(now_ns),
         sim.venue.positions(sim.told_ns),
         ClockChecked(now_ns),
-        Heartbeat(sim.gate.engine.state.account.exit_owner),
+        *([Heartbeat(sim.gate.engine.state.account.exit_owner)] if sim.owner_lives else ()),
     ):
         if sim.chance.random() < 0.9:
             sim.send(event)
@@ -497,6 +561,50 @@ def want_closing(sim: Simulation) -> None:
     )
 
 
+def bars_close(sim: Simulation) -> None:
+    """Bars that have ended since are told, as far as anybody still wants them."""
+    first_ns = max(sim.barred_ns, sim.clock.true_ns - BARS_MAX * BAR_NS) // BAR_NS * BAR_NS
+    for opened_ns in range(first_ns, sim.clock.true_ns - BAR_NS, BAR_NS):
+        for symbol in (symbol for symbol in PRICES if sim.venue.position(symbol)):
+            sim.send(sim.bar(symbol, opened_ns))
+    sim.barred_ns = max(sim.barred_ns, sim.clock.true_ns // BAR_NS * BAR_NS)
+
+
+def propose_an_exit(sim: Simulation) -> None:
+    """Somebody proposes to leave a part, or all, or another stop; most of the time it is the owner."""
+    symbol = sim.chance.choice(tuple(PRICES))
+    r = sim.row(symbol)
+    if r.position == 0 and sim.chance.random() < 0.9:
+        return
+    side = 1 if r.position < 0 else -1
+    mark = sim.venue.book.prices[symbol].mark
+    away = sim.chance.choice((nan, nan, nan, 0.002, 0.01, 0.04, -0.01))
+    intent = Intent(
+        f"exit-{sim.count}",
+        sim.chance.choice(("exit", "exit", "exit", "bot", "rival", "operator")),
+        "trend",
+        symbol,
+        side,
+        stop_price=mark * (1.0 + side * away),
+        reduce_only=True,
+        created_at_ns=sim.clock.wall_ns,
+        rung=sim.chance.choice(("house_rule", *RUNGS)),
+        close=sim.chance.choice(tuple(CloseAction)),
+    )
+    sim.proposals.append(intent)
+    sim.feed(intent)
+
+
+def adopt(sim: Simulation) -> None:
+    """An operator puts what was opened by hand under the exit rules."""
+    for symbol in PRICES:
+        r = sim.row(symbol)
+        if r.position != 0 and r.managed != 1.0:
+            mark = sim.venue.book.prices[symbol].mark
+            stop = mark * (0.97 if r.position > 0 else 1.03)
+            sim.feed(Adopted(symbol, sim.chance.choice(("trend", "mean")), stop, "alice"))
+
+
 def say_again(sim: Simulation) -> None:
     """A strategy repeats an intent it has sent before, as it was or changed."""
     seen = list(sim.gate.engine.state.intents.rows.values())
@@ -542,7 +650,8 @@ def execute(sim: Simulation) -> None:
 
 
 def _place(sim: Simulation, permit: PermitIssued) -> None:
-    order = sim.venue.place(permit, accept=sim.chance.random() < 0.93)
+    taken = sim.stops_are_taken or permit.trigger_price != permit.trigger_price
+    order = sim.venue.place(permit, accept=taken and sim.chance.random() < 0.93)
     if order.alive and (permit.limit_price != permit.limit_price or sim.chance.random() < 0.7):
         sim.venue.trade(order, order.steps if sim.chance.random() < 0.7 else sim.chance.randint(1, order.steps))
     result = sim.venue.result(permit.id, sim.clock.true_ns)
@@ -588,6 +697,9 @@ ACTIONS: Final[tuple[tuple[Act, int], ...]] = (
     (feeds_tell, 14),
     (want_opening, 14),
     (want_closing, 8),
+    (bars_close, 6),
+    (propose_an_exit, 4),
+    (adopt, 1),
     (say_again, 3),
     (rebalance, 2),
     (execute, 16),

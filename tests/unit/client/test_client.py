@@ -16,7 +16,17 @@ import pytest
 
 from cli_story import START_NS, opening
 from control_kit import KEYS, Running, make_home, replaced, running
-from interlock.client import Answer, Client, CommandRefused, GatewayUnreachable, Intent, KeyUnreadable
+from interlock.client import (
+    Answer,
+    BarClosed,
+    Client,
+    CloseAction,
+    CommandRefused,
+    GatewayUnreachable,
+    Intent,
+    KeyUnreadable,
+    MarketState,
+)
 from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.messages import BUY, SELL, Executed
 from interlock.service.desk.desk import Kill
@@ -295,3 +305,34 @@ def test_the_key_in_use_is_the_one_in_the_file(home: Path) -> None:
         path.unlink()
         with Client.connect(gateway.socket, source="late", key=KEYS["bot"]) as client, pytest.raises(GatewayUnreachable):
             client.status()
+
+
+def test_an_exit_proposal_names_its_side_and_rung_and_only_reduces(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        answer = client.propose_exit("GOLD", SELL, rung="tp1", close=CloseAction.PARTIAL_33, stop_price=1990.0)
+        nameless = client.propose_exit("GOLD", SELL, rung="", close=CloseAction.FULL_CLOSE)
+    assert answer.headline == Code.NOTHING_TO_REDUCE
+    (sent,) = gateway.desk.submitted
+    assert (sent.source, sent.side, sent.rung, sent.close) == ("bot", SELL, "tp1", CloseAction.PARTIAL_33)
+    assert (sent.stop_price, sent.reduce_only) == (1990.0, True)
+    assert (nameless.headline, nameless.allowed) == (Code.MALFORMED, False)
+
+
+def test_a_proposal_that_forgets_to_say_so_only_reduces_all_the_same(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        client.submit(Intent("x", "bot", "trend", "GOLD", SELL, rung="own", close=CloseAction.FULL_CLOSE))
+        longest = client.submit(Intent("y", "bot", "trend", "GOLD", SELL, rung="r" * 129))
+    assert [sent.reduce_only for sent in gateway.desk.submitted] == [True]
+    assert (longest.headline, "the rung of an intent" in longest.note) == (Code.UNANSWERED, True)
+
+
+def test_markets_are_told_and_exits_are_read(gateway: Running) -> None:
+    state = MarketState("GOLD", START_NS, atr=12.0, label="TREND")
+    bar = BarClosed("GOLD", START_NS, 900.0, 1.0, 1.0, 1.0, 1.0)
+    with Client.connect(gateway.home, source="bot") as client:
+        client.tell_market(state)
+        client.tell_market(bar)
+        told = client.exits()
+    assert gateway.desk.heard[1:] == [("bot", bar)]
+    assert [(source, event.symbol) for source, event in gateway.desk.heard] == [("bot", "GOLD")] * 2
+    assert (told.owner.owner, told.positions) == ("any", ())

@@ -346,7 +346,6 @@ FEW = settings(
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow],
 )
-MANY = settings(FEW, max_examples=500, stateful_step_count=30)
 
 
 @pytest.mark.parametrize("machine", [Books, Losses])
@@ -354,8 +353,8 @@ def test_engine_and_model_agree_on_the_same_few_histories(machine: type[Books]) 
     run_state_machine_as_test(machine, settings=FEW)
 
 
-@pytest.mark.long
 @pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("count", [pytest.param(150, marks=pytest.mark.long), pytest.param(500, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("machine", [Books, Losses])
-def test_engine_and_model_agree_on_many_random_histories(machine: type[Books]) -> None:
-    run_state_machine_as_test(machine, settings=MANY)
+def test_engine_and_model_agree_on_many_random_histories(machine: type[Books], count: int) -> None:
+    run_state_machine_as_test(machine, settings=settings(FEW, max_examples=count, stateful_step_count=30))

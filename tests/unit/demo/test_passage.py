@@ -2,13 +2,18 @@
 
 from array import array
 from collections.abc import Sequence
+from math import isnan
+
+import pytest
 
 from interlock.adapters.bars import Bars, Gaps
 from interlock.adapters.paper import PaperVenue
+from interlock.demo.diary import Diary
 from interlock.demo.market import Market, Tape
 from interlock.demo.passage import Passage, Ungated
-from interlock.demo.strategy import FLAT, LONG, SHORT, TrendParameters, Wish
-from interlock.study.journal import Journal
+from interlock.demo.plans import Plan
+from interlock.demo.strategy import LONG, SHORT, TrendParameters, Wish
+from interlock.demo.trades import trades
 from interlock.study.parties import Parties
 
 HOUR_NS = 3_600_000_000_000
@@ -16,7 +21,7 @@ START_NS = 1_700_000_000 * 10**9 // HOUR_NS * HOUR_NS
 Row = tuple[float, float, float, float]
 
 
-def passed(rows: Sequence[Row], wishes: dict[int, Wish]) -> tuple[Journal, PaperVenue]:
+def passed(rows: Sequence[Row], wishes: dict[int, Wish], ends: Sequence[int] = ()) -> tuple[Diary, PaperVenue]:
     """A passage over the bars, without costs and with a spread of 0.2 around prices of 100."""
     ts_ns = array("q", (START_NS + hour * HOUR_NS for hour in range(len(rows))))
     open_, high, low, close = (array("d", column) for column in zip(*rows, strict=True))
@@ -25,24 +30,25 @@ def passed(rows: Sequence[Row], wishes: dict[int, Wish]) -> tuple[Journal, Paper
     market = Market("XYZ", bars, None, "USD")
     tape = Tape([market], 0, 2**62, TrendParameters())
     tape.wishes = {number: (("XYZ", wish),) for number, wish in wishes.items()}
-    venue, journal = PaperVenue(100_000.0, [market.instrument]), Journal(100_000.0)
-    [*Passage(tape, venue, journal, Ungated(tape, venue, journal), Parties("s", "s", "s")).run()]
+    tape.run_ends = dict.fromkeys(ends, ("XYZ",))
+    venue, journal = PaperVenue(100_000.0, [market.instrument]), Diary(100_000.0)
+    plan = Plan("ungated", None, Parties("s", "s", "s"))
+    [*Passage(tape, venue, journal, Ungated(tape, venue, journal), plan).run()]
     return journal, venue
 
 
-def told(journal: Journal) -> list[tuple[int, float, float]]:
+def told(journal: Diary) -> list[tuple[int, float, float]]:
     """Each fill: the bar it lies in, its signed quantity and its price."""
     return [((at_ns - START_NS) // HOUR_NS, round(quantity, 6), price) for at_ns, _, quantity, price in journal.fills]
 
 
 BUY = Wish(LONG, 1.0, 0.0501, "")
 SELL = Wish(SHORT, 1.0, 0.0501, "")
-EXIT = Wish(FLAT, 0.0, 0.0, "")
 CALM = (100.0, 101.0, 99.0, 100.0)
 
 
 def test_a_wish_at_a_close_fills_at_the_next_open() -> None:
-    journal, venue = passed([CALM, (102.0, 103.0, 101.0, 102.0), (104.0, 104.5, 103.5, 104.0)], {0: BUY, 1: EXIT})
+    journal, venue = passed([CALM, (102.0, 103.0, 101.0, 102.0), (104.0, 104.5, 103.5, 104.0)], {0: BUY}, [1])
     assert told(journal) == [(1, 979.43, 102.1), (2, -979.43, 103.9)]
     assert venue.balance == 100_000.0 + 979.43 * 1.8
     assert list(journal.equity) == [100_000.0, 100_000.0 - 979.43 * 0.2, venue.balance]
@@ -80,16 +86,31 @@ def test_a_stop_in_the_bar_of_the_entry_comes_after_it() -> None:
     assert [quantity for _, quantity, _ in told(journal)] == [999.0, -999.0]
 
 
-def test_a_wish_for_more_adds_and_a_wish_for_the_other_side_closes_first() -> None:
-    more = Wish(LONG, 2.0, 0.05, "")
-    journal, venue = passed([CALM, CALM, CALM, CALM], {0: BUY, 1: more, 2: SELL})
+def test_each_wish_adds_and_the_end_of_the_run_closes_before_the_next_opens() -> None:
+    journal, venue = passed([CALM, CALM, CALM, CALM], {0: BUY, 1: BUY, 2: SELL}, [2])
     assert [(bar, quantity > 0) for bar, quantity, _ in told(journal)] == [(1, True), (2, True), (3, False), (3, False)]
     assert venue.position("XYZ") < 0
 
 
-def test_a_wish_that_is_smaller_than_what_is_held_reduces() -> None:
-    journal, _ = passed([CALM, CALM, CALM], {0: BUY, 1: Wish(LONG, 0.5, 0.05, "")})
-    assert told(journal)[1][1] < 0.0
+def test_a_trade_is_told_with_its_result_in_units_of_what_it_risked() -> None:
+    """Bought 999 at 100.1 with a stop 5.01 % below; stopped 5.015 lower a bar after, or sold at 103.9 when the run ends."""
+    (lost,) = trades(passed([CALM, CALM, (100.0, 101.0, 94.0, 100.0)], {0: BUY})[0])
+    assert (lost.side, lost.exit, lost.rungs) == (1, "stop", ())
+    assert lost.gained == pytest.approx(999.0 * (95.084 - 100.1))
+    assert lost.r == pytest.approx((95.084 - 100.1) / (100.1 * 0.0501))
+    (won,) = trades(passed([CALM, CALM, (104.0, 104.5, 103.5, 104.0)], {0: BUY}, [1])[0])
+    assert (won.exit, won.start_ns, won.end_ns) == ("channel", START_NS + HOUR_NS, START_NS + 2 * HOUR_NS)
+    assert won.r == pytest.approx(3.8 / (100.1 * 0.0501))
+
+
+def test_a_position_that_is_still_held_is_no_trade_yet() -> None:
+    assert trades(passed([CALM, CALM, CALM], {0: BUY})[0]) == []
+
+
+def test_the_stop_of_the_last_order_holds_until_the_position_is_flat() -> None:
+    journal, _ = passed([CALM, CALM, CALM, CALM], {0: BUY, 1: Wish(LONG, 1.0, 0.02, "")}, [2])
+    assert [price for _, _, price in journal.stops[:2]] == [pytest.approx(95.08499), pytest.approx(98.098)]
+    assert isnan(journal.stops[2][2])
 
 
 def test_an_account_without_equity_opens_nothing_more() -> None:

@@ -5,38 +5,43 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.demo.strategy import FLAT, LONG, SHORT, Trend, TrendParameters, Wish
+from interlock.demo.strategy import LONG, SHORT, Trend, TrendParameters, Wish
 
 SMALL = TrendParameters(
     entry_bars=4, exit_bars=2, range_bars=2, unit_equity_mult=3.0, unit_count_max=2, add_ranges=2.0, stop_ranges=5.0
 )
 
 
-def wishes(closes: Sequence[float], parameters: TrendParameters = SMALL) -> list[Wish | None]:
+def followed(closes: Sequence[float], parameters: TrendParameters = SMALL) -> list[tuple[Wish | None, bool]]:
+    """After each close: what is wished, and whether a run has ended."""
     trend = Trend(parameters)
-    return [trend.on_bar(close + 1, close - 1, close) for close in closes]
+    return [(trend.on_bar(close + 1, close - 1, close), trend.run_ended) for close in closes]
 
 
-def test_a_breakout_is_entered_added_to_once_and_left() -> None:
+def wishes(closes: Sequence[float], parameters: TrendParameters = SMALL) -> list[Wish | None]:
+    return [wish for wish, _ in followed(closes, parameters)]
+
+
+def test_a_breakout_is_entered_and_added_to_once_until_its_run_ends() -> None:
     rising = [100.0, 100.0, 100.0, 100.0, 102.0, 103.0, 107.0, 120.0, 100.0]
-    assert wishes(rising) == [
-        *[None] * 4,
-        Wish(LONG, 3.0, 5.0 * 2.0 / 102.0, "breakout"),
-        None,
-        Wish(LONG, 6.0, 5.0 * 2.0 / 107.0, "add to winner"),
-        None,
-        Wish(FLAT, 0.0, 0.0, "exit"),
+    assert followed(rising) == [
+        *[(None, False)] * 4,
+        (Wish(LONG, 3.0, 5.0 * 2.0 / 102.0, "breakout"), False),
+        (None, False),
+        (Wish(LONG, 3.0, 5.0 * 2.0 / 107.0, "add to winner"), False),
+        (None, False),
+        (None, True),
     ]
 
 
-def test_falls_are_sold_and_may_follow_an_exit() -> None:
+def test_falls_are_sold_and_may_follow_the_end_of_a_run() -> None:
     falling = [100.0, 100.0, 100.0, 100.0, 98.0, 97.0, 100.0, 90.0]
-    assert [wish and (wish.side, wish.notional_equity_mult) for wish in wishes(falling)] == [
-        *[None] * 4,
-        (SHORT, 3.0),
-        None,
-        (FLAT, 0.0),
-        (SHORT, 3.0),
+    assert [(wish and wish.side, ended) for wish, ended in followed(falling)] == [
+        *[(None, False)] * 4,
+        (SHORT, False),
+        (None, False),
+        (None, True),
+        (SHORT, False),
     ]
 
 
@@ -53,11 +58,15 @@ def test_later_bars_change_no_earlier_wish(past: list[float], future: list[float
 
 
 @given(closes)
-def test_wishes_grow_by_one_unit_and_every_way_in_has_a_way_out(prices: list[float]) -> None:
-    standing = Wish(FLAT, 0.0, 0.0, "")
-    for wish in filter(None, wishes(prices)):
-        assert wish.side in ({FLAT, standing.side} if standing.side else {LONG, SHORT})
-        assert wish.notional_equity_mult == (0.0 if wish.side == FLAT else standing.notional_equity_mult + 3.0)
-        assert wish.notional_equity_mult <= 6.0
-        assert (wish.stop_frac > 0.0) == (wish.side != FLAT)
-        standing = wish
+def test_it_only_opens_one_side_at_a_time_with_a_stop_and_not_beyond_its_units(prices: list[float]) -> None:
+    units: list[int] = []
+    for wish, ended in followed(prices):
+        if ended:
+            assert wish is None
+            units = []
+        if wish is not None:
+            units.append(wish.side)
+            assert wish.notional_equity_mult == 3.0
+            assert wish.stop_frac > 0.0
+        assert len(set(units)) <= 1
+        assert len(units) <= 2

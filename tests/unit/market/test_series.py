@@ -9,13 +9,19 @@ import msgspec
 import numpy as np
 import pytest
 
+from exitkit import limits_of
 from interlock.adapters.bars import read_bars
 from interlock.batch.compile import compiled
+from interlock.core.codes import CloseAction
 from interlock.core.constants import BASE, CHOP, CLOSES, TREND
+from interlock.core.exits.harvest import Held, Market, harvest
+from interlock.core.limits import Limits
 from interlock.core.messages import BarClosed
-from interlock.core.regime import regime_of
+from interlock.core.regime import on_market_state, regime_of
+from interlock.core.state import SymbolRow
 from interlock.market import MarketSeries
 from interlock.market.kernel import market_of
+from oracle.harvest import SETS
 
 HOUR_NS = 3_600_000_000_000
 START_NS = 1_800_000_000_000_000_000
@@ -124,3 +130,28 @@ def states_of(closes: "array[float]") -> list[tuple[float, float, float]]:
     moves, scratch, twin = np.diff(logs), np.zeros(CLOSES), compiled(market_of)
     ends = range(CLOSES, len(logs) + 1)
     return [twin(logs[end - CLOSES : end], moves[end - CLOSES : end - 1], scratch) for end in ends]
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("letter", ["A", "B"])
+def test_no_position_is_closed_by_its_kill_score_at_birth_on_real_bars(name: str, letter: str) -> None:
+    """The market that it was entered in is the one that it is compared with."""
+    p = limits_of(SETS[letter], numeric=False)
+    assert kills_at_birth(read_bars(DATA[name]).close, p) == 0
+
+
+def test_control_references_in_numbers_close_positions_at_birth() -> None:
+    assert kills_at_birth(read_bars(DATA["gold"]).close, limits_of(SETS["A"])) > 0
+
+
+def kills_at_birth(closes: "array[float]", p: Limits) -> int:
+    """In how many market states of the series a position would be closed by its kill score as soon as it is opened."""
+    count = 0
+    for sigma, strength, score in states_of(closes):
+        row = SymbolRow()
+        on_market_state(row, 1.0, sigma, strength, score, 0.0, nan, nan, nan, 1, 0.90, 0.65)
+        assert row.regime == row.regime
+        now = Market(1.0, sigma, strength, row.p_trend, row.p_base, row.p_chop, row.regime)
+        held = Held(1.0, 100.0, 100.0, 1.0, 0.0, 100.0, 98.0, 0.02, 0.0)
+        count += harvest(held, now, now, p).action is CloseAction.FULL_CLOSE
+    return count

@@ -4,15 +4,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import exitkit
 from interlock.core.absorb import is_complete
 from interlock.core.codes import Code, KillMode
 from interlock.core.limits import EXIT_RULES, LIMIT_FIELDS, SWITCHABLE, is_on
 from interlock.policy.layout import SLOT_AT
 from interlock.policy.load import load_policy, preset_texts, read_preset
+from oracle.harvest import SETS
 from unit.policy.policy_texts import HEAD, NOW_NS, compiled
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
+SET_A = {name: getattr(exitkit.limits_of(SETS["A"], numeric=False), name) for name in exitkit.FIELDS.values()}
 FIGURES = {
     "crypto-futures@1": {
         "day_loss_frac_max": 0.025,
@@ -62,6 +65,16 @@ FIGURES = {
         "trend_score_min": 0.9,
         "chop_score_max": 0.65,
         "unknown_regime": 0.0,
+        **SET_A,
+        "take_profit_atr": 1.2,
+        "take_profit_trend_min": 0.6,
+        "trail_atr": 1.0,
+        "exit_bar_s": 900.0,
+        "young_idle_bar_count_max": 12.0,
+        "young_bar_count_max": 24.0,
+        "old_idle_bar_count_max": 24.0,
+        "chop_loss_frac_max": 0.01,
+        "margin_loss_frac_max": 0.125,
     },
     "layered@1": {
         "day_loss_frac_max": 0.05,
@@ -93,7 +106,6 @@ OFF = {
         Code.STRATEGY_EXPOSURE,
         Code.CONSEC_LOSS_BREAKER,
         Code.KILL_SCORE,
-        *EXIT_RULES,
     },
     "layered@1": {
         Code.CONTROLLER_DEAD,

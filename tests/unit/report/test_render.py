@@ -23,6 +23,8 @@ from interlock.report import (
     Row,
     Run,
     Severity,
+    Stop,
+    Trade,
     Verification,
     render,
 )
@@ -50,7 +52,12 @@ GATED = Run(
         Event(AT[2], Kind.FLATTENED, "XAU", "DRAWDOWN", "closing", ""),
         Event(AT[3], Kind.DENIED, "EUR", "SPREAD", "spread is 8 bps, limit 5 bps", "8 of 5 bps"),
     ],
-    fills=[Fill(AT[1], "XAU", -2.0, 1500.5)],
+    fills=[Fill(AT[1], "XAU", -2.0, 1500.5, "entry"), Fill(AT[3], "XAU", 2.0, 1499.0, "stop")],
+    stops=[Stop(AT[1], "XAU", 1503.25), Stop(AT[3], "XAU", nan)],
+    trades=[
+        Trade("XAU", -1, AT[1], AT[3], 1500.5, 3.0, 0.5, ["tp1"], "stop"),
+        Trade("XAU", 1, AT[3], AT[4], 1500.5, -2.0, nan, [], "stop"),
+    ],
 )
 REPORT = Report(
     title="Title",
@@ -108,12 +115,21 @@ def test_the_file_carries_every_series_and_count() -> None:
     data = carried(render(REPORT))
     ungated, gated = data["runs"]
     assert values(gated["equity"]) == EQUITY
-    assert values(gated["drawdown"]) == [0.0, 0.0, -0.5, -0.25, pytest.approx(-1 / 3, abs=1e-6)]
+    assert values(gated["drawdown"]) == [0.0, 0.0, -0.5, -0.25, pytest.approx(-1 / 3, abs=1e-4)]
     assert values(gated["floors"][0]["drawdown"]) == [pytest.approx(-0.1), *[pytest.approx(-0.1)] * 3, None]
     assert values(data["prices"][0]["values"]) == [1500.0, 1501.0, 1499.0, None, 1500.5]
     assert data["at"] == [36_000, 3600, 3600, 3600, 3600]
     assert gated["locks"][1] == [AT[3] // 10**9, None, "FREEZE", "halted", "by alice"]
-    assert gated["fills"] == [[AT[1] // 10**9, "XAU", -2.0, 1500.5]]
+    told = gated["words"].index
+    assert gated["fills"] == [
+        [AT[1] // 10**9, "XAU", -2.0, 1500.5, told("entry")],
+        [AT[3] // 10**9, "XAU", 2.0, 1499.0, told("stop")],
+    ]
+    assert gated["stops"] == [[AT[1] // 10**9, "XAU", 1503.25], [AT[3] // 10**9, "XAU", None]]
+    first, second = gated["trades"]
+    assert first == ["XAU", -1, AT[1] // 10**9, AT[3] // 10**9, 1500.5, 3.0, 0.5, [told("tp1")], told("stop")]
+    assert second[6] is None
+    assert gated["exits"] == [{"name": "stop", "count": 2, "won": 1, "mean": 0.5, "gained": 1}]
     assert [(reason["code"], reason["count"], reason["symbols"]) for reason in gated["reasons"]] == [
         ("SPREAD", 2, [["XAU", 1], ["EUR", 1]]),
         ("DRAWDOWN", 1, [["XAU", 1]]),
@@ -156,7 +172,9 @@ def test_no_text_can_break_out() -> None:
         floors=[Floor(NASTY, EQUITY)],
         locks=[Lock(AT[0], None, NASTY, Severity.WARNING, NASTY)],
         events=[Event(AT[0], Kind.CAPPED, NASTY, NASTY, NASTY, NASTY)],
-        fills=[Fill(AT[0], NASTY, 1.0, 1.0)],
+        fills=[Fill(AT[0], NASTY, 1.0, 1.0, NASTY)],
+        stops=[Stop(AT[0], NASTY, 1.0)],
+        trades=[Trade(NASTY, 1, AT[0], AT[1], 1.0, 1.0, 1.0, [NASTY], NASTY)],
     )
     nasty = Report(
         title=NASTY,

@@ -30,7 +30,7 @@ SOON_S = 30.0
 """How long a test waits for what must come; it never waits that long."""
 
 _COUNT = count()
-HASTY = Patience(answer_s=0.5, arrival_s=0.3, store_s=0.5, store_reducing_s=0.1, retry_first_s=0.02, retry_last_s=0.1)
+HASTY = Patience(answer_s=0.5, arrival_s=0.3, store_s=5.0, store_reducing_s=0.1, retry_first_s=0.02, retry_last_s=0.1)
 
 
 class Premises:
@@ -125,8 +125,12 @@ def way_out(**changes: Any) -> Intent:
 
 
 async def bought(gateway: Gateway) -> None:
-    """The strategy holds gold, and its stop works at the venue."""
+    """An opening passes, and the strategy holds gold with its stop at the venue; on a slow machine it may be sent anew."""
+    name = wish().id
     async with asyncio.timeout(SOON_S):
-        while not (await gateway.submit(wish(), hand_over=False)).allowed:  # noqa: ASYNC110 (it asks)
+        while not (await gateway.submit(wish(id=name), hand_over=False)).allowed:  # noqa: ASYNC110 (it asks)
             await asyncio.sleep(0.02)
-    await until(lambda: [each.stop_state for each in gateway.status().positions] == ["working"])
+        while [each.stop_state for each in gateway.status().positions] != ["working"]:
+            if not gateway.status().positions:
+                await gateway.submit(wish(id=name), hand_over=False)
+            await asyncio.sleep(0.02)

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Coroutine
+from itertools import count
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from interlock.adapters.venue import VenueOrder, VenueRejected, VenueUnreachable
 from interlock.core.codes import PermitState
 from interlock.service.execution.budget import Budget, RateLimits
-from interlock.service.execution.direct import DirectClose, close_directly
+from interlock.service.execution.direct import DirectClose, Manner, close_directly
 from interlock.service.execution.line import Line, Patience
 from interlock.service.execution.orderids import OrderIds
 from unit.service.rig import EAGER, HASTY, REALM, SOON_S, HandClock
@@ -24,9 +25,16 @@ class Scene:
         self.venue.held |= held
         self.clock = HandClock()
         self.line = Line(self.venue, Budget(RateLimits(), self.clock.mono_ns), patience)
+        self.said: list[str] = []
+        names = count()
+        self.manner = Manner(
+            lambda: IDS.direct(self.clock.wall_ns(), next(names)),
+            lambda order: IDS.is_ours(order.client_id) and not order.reduce_only,
+            self.said.append,
+        )
 
     def close(self, symbol: str | None = None, timeout_s: float = 30.0) -> Coroutine[Any, Any, DirectClose]:
-        return close_directly(self.line, IDS, self.clock, symbol, "alice", timeout_s=timeout_s)
+        return close_directly(self.line, self.clock, self.manner, symbol, timeout_s=timeout_s)
 
 
 def run(scene: Scene, symbol: str | None = None, timeout_s: float = 30.0) -> DirectClose:
@@ -35,7 +43,7 @@ def run(scene: Scene, symbol: str | None = None, timeout_s: float = 30.0) -> Dir
 
 def test_what_the_venue_holds_is_closed_reduce_only_at_market() -> None:
     scene = Scene(BTC=10, ETH=-4)
-    assert run(scene) == DirectClose("alice", result_left(), (), ())
+    assert run(scene) == DirectClose(result_left(), (), ())
     assert scene.venue.held == {"BTC": 0, "ETH": 0}
     assert {(order.symbol, order.side, order.steps) for order in scene.venue.placed} == {("BTC", -1, 10), ("ETH", 1, 4)}
     for order in scene.venue.placed:
@@ -133,7 +141,7 @@ def test_what_is_left_is_told_when_the_time_is_over() -> None:
         assert not result.flat
         assert result.left is not None
         assert [each.steps for each in result.left.positions] == [10]
-        assert result.problems == ("closing BTC: market closed",)
+        assert result.problems == ("closing BTC: the venue says no: market closed",)
 
     asyncio.run(asyncio.wait_for(story(), SOON_S))
 

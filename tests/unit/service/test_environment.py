@@ -35,8 +35,12 @@ def test_w66_nothing_starts_on_the_other_side(runtime: object) -> None:
 
 
 @pytest.mark.parametrize("kind", AccountKind)
-def test_only_a_live_account_is_in_front_of_real_orders(kind: AccountKind) -> None:
-    require_venue(TESTNET, kind, "paper")
+def test_a_live_account_and_no_other_is_in_front_of_real_orders(kind: AccountKind) -> None:
+    if kind is AccountKind.LIVE:
+        with pytest.raises(VenueMismatch, match="paper holds no money"):
+            require_venue(TESTNET, kind, "paper")
+    else:
+        require_venue(TESTNET, kind, "paper")
     with pytest.raises(VenueMismatch, match=r"runtime\.toml says paper"):
         require_venue(TESTNET, kind, "binance")
     elsewhere = TESTNET.model_copy(update={"venue": "binance"})

@@ -13,6 +13,7 @@ from interlock.core.locks import trading_state
 from interlock.core.messages import Intent, KillReset, KillSet, Output, PermitIssued, Quarantined
 from interlock.ledger.errors import LedgerUnwritable
 from interlock.service.execution.spent import SpentStore, SpentStoreUnwritable
+from interlock.service.gateway import TROUBLES_KEPT
 from interlock.service.home.home import Home
 from interlock.service.home.latch import KillLatch
 from interlock.service.shell.shell import Unanswered
@@ -48,7 +49,36 @@ def test_one_intent_that_is_handed_over_twice_at_once_is_handed_over_once(tmp_pa
             intent = way_out(id="same")
             answers = await asyncio.gather(*(gateway.submit(intent, hand_over=True) for _ in range(3)))
             assert [len(each.permits) for each in answers] == [1, 0, 0]
-            assert [each.headline for each in answers] == [Code.ALLOWED, Code.BUSY, Code.BUSY]
+            assert [each.headline for each in answers] == [Code.ALLOWED] * 3
+
+    premises = Premises(tmp_path)
+    play(story)
+
+
+@pytest.mark.parametrize(("first", "handed"), [(wish, 1), (way_out, 0)], ids=["an opening", "an exit, which it replaces"])
+def test_an_exit_under_the_name_of_what_is_being_handed_over_waits_for_nothing(
+    first: Any, handed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with premises.open() as gateway:
+            await bought(gateway)
+            at_it, goes_on = asyncio.Event(), asyncio.Event()
+            hand_over = gateway._executor.hand_over
+
+            async def slow(*permit: Any) -> bool:
+                at_it.set()
+                await goes_on.wait()
+                return await hand_over(*permit)
+
+            monkeypatch.setattr(gateway._executor, "hand_over", slow)
+            handing = asyncio.create_task(gateway.submit(first(id="same", quantity=0.5), hand_over=True))
+            await at_it.wait()
+            sent = len(premises.venue.arrivals)
+            assert (await gateway.submit(way_out(id="same", quantity=0.3), hand_over=False)).granted_steps == 30
+            await until(lambda: len(premises.venue.arrivals) > sent)
+            assert premises.venue.arrivals[sent].order.steps == 30
+            goes_on.set()
+            assert len((await handing).permits) == handed
 
     premises = Premises(tmp_path)
     play(story)
@@ -63,8 +93,8 @@ def test_an_opening_that_came_too_late_for_whoever_wanted_it_handed_over_is_sent
             sent = len(premises.venue.arrivals)
             ask = gateway._shell.ask
 
-            async def hasty(event: Any) -> Any:
-                return await ask(event, timeout_s=0.2 if isinstance(event, Intent) else 5.0)
+            async def hasty(event: Any, **how: Any) -> Any:
+                return await ask(event, timeout_s=0.2 if isinstance(event, Intent) else 5.0, **how)
 
             monkeypatch.setattr(gateway._shell, "ask", hasty)
             premises.disk.hang()
@@ -248,6 +278,24 @@ def test_a_flattening_for_which_there_is_no_room_in_the_ledger_goes_past_the_eng
             assert (await premises.venue.truth.positions()).positions == ()
             await asyncio.sleep(1.2)
             assert any("too much waits" in each for each in gateway.status().troubles)
+
+    premises = Premises(tmp_path)
+    play(story)
+
+
+# ---------------------------------------------------------------- what is told
+
+
+def test_of_many_troubles_that_nobody_asks_after_the_newest_are_kept(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with premises.open() as gateway:
+            for number in range(2 * TROUBLES_KEPT):
+                gateway.trouble(f"trouble {number}")
+                gateway.trouble("again and again")
+            assert len(gateway._told) == TROUBLES_KEPT
+            shown = gateway.status().troubles
+            assert {"again and again", f"trouble {2 * TROUBLES_KEPT - 1}"} <= set(shown)
+            assert "trouble 0" not in shown
 
     premises = Premises(tmp_path)
     play(story)

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from interlock.core.codes import Action, KillMode, Scope
+from interlock.core.codes import Action, CloseAction, KillMode, Scope
 from interlock.core.messages import (
     Cancel,
     EquityMarked,
@@ -150,6 +150,14 @@ def test_exits_that_differ_in_more_than_the_amount_are_not_coalesced(other: Inpu
     assert kind_of(intent()) != kind_of(other)
 
 
+def test_an_exit_that_its_asker_carries_out_stands_for_nobody_elses() -> None:
+    inbox = Inbox(reducing_max=1)
+    exits = [intent(number, quantity=1.0) for number in range(4)]
+    for number, each in enumerate(exits):
+        inbox.put(each, Priority.REDUCING, taker=(each.source, each.id) if number % 2 else None)
+    assert taken(inbox) == [exits[2], exits[1], exits[3]]
+
+
 def test_a_repeated_cancel_is_the_same() -> None:
     first, second = Cancel("c1", "bot", 7), Cancel("c2", "bot", 7)
     assert kind_of(first) == kind_of(second)
@@ -186,3 +194,30 @@ def test_only_what_may_open_and_waits_can_be_withdrawn() -> None:
     left = inbox.put(intent(3, reduce_only=False), Priority.OTHER)
     assert inbox.withdraw_others() == (left,)
     assert len(inbox) == 0
+
+
+def proposal(number: int, rung: str, close: CloseAction, stop: float = nan) -> Intent:
+    return intent(number, rung=rung, close=close, stop_price=stop)
+
+
+def test_exit_proposals_past_the_bound_become_one_that_wants_what_both_want() -> None:
+    inbox = Inbox(reducing_max=1)
+    put(
+        inbox,
+        proposal(1, "tp1", CloseAction.PARTIAL_50, 99.0),
+        proposal(2, "tp1", CloseAction.PARTIAL_25),
+        proposal(3, "kill", CloseAction.FULL_CLOSE),
+        proposal(4, "own", CloseAction.NONE, 98.0),
+        proposal(5, "mine", CloseAction.PARTIAL_25, 97.0),
+    )
+    first, kill, own = taken(inbox)
+    assert isinstance(first, Intent)
+    assert (first.id, first.close, first.stop_price) == ("i2", CloseAction.PARTIAL_50, 99.0)
+    assert isinstance(kill, Intent)
+    assert kill.close is CloseAction.FULL_CLOSE
+    assert isinstance(own, Intent)
+    assert (own.close, own.stop_price) == (CloseAction.PARTIAL_25, 97.0)
+
+
+def test_a_proposal_never_becomes_one_with_a_plain_close() -> None:
+    assert kind_of(proposal(1, "tp1", CloseAction.PARTIAL_25)) != kind_of(intent(2))

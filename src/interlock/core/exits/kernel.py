@@ -8,10 +8,10 @@ from math import exp, inf, nan
 
 from interlock.core.constants import CHOP
 from interlock.core.limits import Limits
+from interlock.core.numbers import clip
 
 __all__ = [
     "age_penalty",
-    "clip",
     "exit_cost",
     "kill_score",
     "locked_stop",
@@ -28,18 +28,13 @@ __all__ = [
 ]
 
 
-def clip(x: float, low: float, high: float) -> float:
-    """The number moved into [low, high]; NaN for NaN."""
-    return low if x < low else high if x > high else x
-
-
 # ---------------------------------------------------------------- profit
 
 
 def risk_at_stop(entry: float, quantity: float, stop_frac: float) -> float:
     """What the position loses between its entry and its first stop; NaN without a stop on the losing side."""
     risk = entry * stop_frac * quantity
-    return risk if stop_frac > 0.0 and 0.0 < risk < inf else nan
+    return risk if entry > 0.0 and stop_frac > 0.0 and 0.0 < risk < inf else nan
 
 
 def exit_cost(entry: float, quantity: float, cost_bps: float) -> float:
@@ -49,7 +44,7 @@ def exit_cost(entry: float, quantity: float, cost_bps: float) -> float:
 
 def r_net(pnl: float, cost: float, risk: float) -> float:
     """Open profit after costs, in units of the risk that was taken; NaN where the risk is not known."""
-    return (pnl - cost) / risk if risk > 0.0 else nan
+    return (pnl - cost) / risk if risk > 0.0 and -inf < pnl < inf else nan
 
 
 def rungs_reached(r: float, p: Limits) -> int:
@@ -81,7 +76,7 @@ def regime_flip(
     With `flip_trend_min` 0.0 by the labels at entry and now, else by the probabilities now.
     """
     if flip_trend_min > 0.0:
-        told = p_trend >= 0.0 and p_base >= 0.0 and p_chop >= 0.0
+        told = 0.0 <= p_trend <= 1.0 and 0.0 <= p_base <= 1.0 and 0.0 <= p_chop <= 1.0
         turned = p_trend < flip_trend_min and p_chop + p_base > 0.5
     else:
         told = entry_regime > 0.0 and regime > 0.0
@@ -103,7 +98,7 @@ def trend_drop(trend_strength: float, reference: float, cap: float) -> float:
 
 def age_penalty(age_s: float, age_s_max: float) -> float:
     """The position's age as a share of `age_s_max`, up to 1; NaN where it is not known."""
-    return clip(age_s / age_s_max, 0.0, 1.0) if age_s_max > 0.0 else nan
+    return clip(age_s / age_s_max, 0.0, 1.0) if age_s_max > 0.0 and -inf < age_s < inf else nan
 
 
 def logistic(z: float) -> float:

@@ -17,7 +17,7 @@ from interlock.core.exits.kernel import tightened
 from interlock.core.exits.rules import is_beyond
 from interlock.core.exits.watch import held_of, propose
 from interlock.core.legs import closing_steps, decide_reducing, deny, halting
-from interlock.core.measure import session_of
+from interlock.core.measure import blackout_of, session_of
 from interlock.core.messages import Decision, Intent
 from interlock.core.state import RUNGS, State, SymbolRow
 from interlock.core.transitions import patience_s
@@ -35,6 +35,8 @@ def pursue(agenda: Agenda, since_ns: int) -> None:
         r = state.symbols[index]
         waits = since_ns <= agenda.at_ns < r.exit_next_ns
         if r.exit_left < 0 or r.position == 0 or r.known != 1.0 or r.goal or waits:
+            continue
+        if r.exit_waits == 1.0 and blackout_of(r, agenda.at_ns)[0]:
             continue
         if session_of(state, index, agenda.at_ns)[0] == 0.0 or _in_doubt(agenda, r, exit_name(state, index, r.exit_rung)):
             continue
@@ -84,7 +86,8 @@ def decide_exit(agenda: Agenda, intent: Intent) -> None:
     """
     An exit owner's proposal is answered: a rung once, cumulative as the built-in rules' own, and a stop that tightens.
 
-    Only an operator may loosen a stop. A close whose stop would loosen still leaves.
+    Closing all is never held back by a rung's memory. Only an operator may loosen a stop; a close whose stop would loosen
+    still leaves.
     """
     state = agenda.state
     index = state.names.symbol_index.get(intent.symbol, -1)
@@ -110,13 +113,14 @@ def _decide_entitled(agenda: Agenda, intent: Intent, index: int) -> None:
     side = -float(intent.side)
     held_stop = nan if intent.source == OPERATOR else r.stop_price
     stop = tightened(side, held_stop, intent.stop_price)
-    fired = intent.rung in RUNGS and r.rungs >> RUNGS.index(intent.rung) & 1
+    waiting = r.exit_waits == 1.0 and r.exit_rung == intent.rung
+    fired = intent.close is not CloseAction.FULL_CLOSE and _has_fired(r, intent.rung) and not waiting
     action = CloseAction.NONE if fired else intent.close
     held = held_of(state, index, state.exit_limits(r), agenda.at_ns)
     if held is not None and is_beyond(-side, held.mark, stop):
         action, stop = CloseAction.FULL_CLOSE, nan
     if action is CloseAction.NONE and not stop > 0.0:
-        _refuse(agenda, intent, fired=bool(fired))
+        _refuse(agenda, intent, fired=fired)
         return
     propose(agenda, index, intent.rung, action, "proposed", stop, intent.source, held, None, acting=True)
     before = agenda.next_id
@@ -124,6 +128,10 @@ def _decide_entitled(agenda: Agenda, intent: Intent, index: int) -> None:
         _send(agenda, index, _order(agenda, index, intent.source, intent.id))
     if agenda.next_id == before:
         _note(agenda, intent, stop)
+
+
+def _has_fired(r: SymbolRow, rung: str) -> bool:
+    return rung in RUNGS and r.rungs >> RUNGS.index(rung) & 1 == 1
 
 
 def _refuse(agenda: Agenda, intent: Intent, *, fired: bool) -> None:

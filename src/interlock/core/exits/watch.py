@@ -29,10 +29,10 @@ from interlock.core.exits.rules import (
     trails,
 )
 from interlock.core.limits import BITS, EXIT_RULES, Limits, is_on
-from interlock.core.measure import market_fresh
+from interlock.core.measure import blackout_of, market_fresh
 from interlock.core.messages import Alert, BarClosed, ExitProposed, Input, MarketBatch, MarketState, RiskEvent
 from interlock.core.numbers import share
-from interlock.core.state import RUNGS, State, SymbolRow
+from interlock.core.state import RUNGS, VOLUNTARY, State, SymbolRow
 from interlock.core.transitions import is_fresh, money
 
 EXIT_BITS: Final = sum(BITS[code] for code in EXIT_RULES)
@@ -60,14 +60,18 @@ def watch(agenda: Agenda, event: Input) -> None:
         return
     for index in _concerned(state, event):
         r = state.symbols[index]
-        if r.managed != 1.0 or r.position == 0 or r.known != 1.0 or r.exit_left == 0 or r.goal:
+        if r.managed != 1.0 or r.position == 0 or r.known != 1.0 or r.goal:
+            continue
+        forbidden = blackout_of(r, agenda.at_ns)[0]
+        if r.exit_left == 0 and not (forbidden and r.exit_waits == 1.0):
             continue
         p = state.exit_limits(r)
         if not p.active & EXIT_BITS:
             continue
         held = held_of(state, index, p, agenda.at_ns)
         if held is not None:
-            _look(_Look(agenda, index, p, held, type(event) is MarketBatch and r.lived == 1.0, acting))
+            extremes = type(event) is MarketBatch and r.lived == 1.0
+            _look(_Look(agenda, index, p, held, extremes, acting, forbidden))
 
 
 def _concerned(state: State, event: Input) -> list[int]:
@@ -116,7 +120,11 @@ def market_at_entry(r: SymbolRow) -> Market:
 
 
 class _Look(NamedTuple):
-    """One position at one instant. With `extremes` the interval's high and low count, else the mark alone."""
+    """
+    One position at one instant. With `extremes` the interval's high and low count, else the mark alone.
+
+    While closing is `forbidden` by the firm, what can wait is not asked: it is judged afresh when the interval ends.
+    """
 
     agenda: Agenda
     symbol: int
@@ -124,6 +132,7 @@ class _Look(NamedTuple):
     held: Held
     extremes: bool
     acting: bool
+    forbidden: bool
 
     @property
     def row(self) -> SymbolRow:
@@ -131,7 +140,9 @@ class _Look(NamedTuple):
         return self.agenda.state.symbols[self.symbol]
 
     def due(self, code: Code, rung: Rung) -> bool:
-        """Whether the rule is on and its rung has not fired yet."""
+        """Whether the rule is on, its rung has not fired yet, and it need not wait."""
+        if self.forbidden and rung in VOLUNTARY:
+            return False
         fired = self.row.rungs if self.acting else self.row.advised
         return is_on(self.p, code) and not fired >> RUNGS.index(rung) & 1
 
@@ -177,7 +188,8 @@ def _trail(look: _Look, now: Market) -> None:
     if not stop > 0.0:
         return
     if not is_beyond(-held.side, held.mark, stop):
-        _propose(look, Rung.TRAILING, CloseAction.NONE, "trailing_stop", stop)
+        if look.acting or look.due(Code.TRAILING_STOP, Rung.TRAILING):
+            _propose(look, Rung.TRAILING, CloseAction.NONE, "trailing_stop", stop)
     elif look.due(Code.TRAILING_STOP, Rung.STOP):
         _propose(look, Rung.STOP, CloseAction.FULL_CLOSE, "trailing_stop_beyond_market")
 
@@ -224,11 +236,12 @@ def _tell_unknown_score(look: _Look, score: float) -> None:
 # ---------------------------------------------------------------- proposals
 
 
-def left_after(state: State, index: int, action: CloseAction) -> tuple[int, str]:
+def left_after(state: State, index: int, action: CloseAction, *, waits: bool) -> tuple[int, str]:
     """
     Steps that the action leaves of the largest quantity held, and a word where that is not as asked; -1 closes nothing.
 
     A share that rounds to nothing closes nothing; one that would leave less than the venue's smallest order closes all.
+    What does not wait for the end of a blackout takes the place of what does.
     """
     r = state.symbols[index]
     instrument = state.instruments[index]
@@ -239,7 +252,8 @@ def left_after(state: State, index: int, action: CloseAction) -> tuple[int, str]
     left = r.episode_peak - closed
     if closed == 0:
         return -1, "rounds_to_zero"
-    if abs(r.position) <= left or 0 <= r.exit_left <= left:
+    pursued = 0 <= r.exit_left <= left and not (r.exit_left == left and r.exit_waits == 1.0 and not waits)
+    if abs(r.position) <= left or pursued:
         return -1, "closed_already"
     if left > 0 and left * r.unit_notional < instrument.min_notional:
         return 0, "rest_below_minimum"
@@ -262,7 +276,7 @@ def propose(
     """The proposal is part of the step, with what it leaves of the position and what led to it."""
     state = agenda.state
     r = state.symbols[index]
-    left, note = left_after(state, index, action)
+    left, note = left_after(state, index, action, waits=source == EXITS and rung in VOLUNTARY)
     if note == "rest_below_minimum":
         action = CloseAction.FULL_CLOSE
     numbers = {}

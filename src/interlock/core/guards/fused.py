@@ -20,64 +20,32 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     active_0 = active >> 0 & 1073741823
     active_1 = active >> 30 & 1073741823
     f_equity = f.equity
-    p_equity_age_s_max = p.equity_age_s_max
-    p_reconciled_age_s_max = p.reconciled_age_s_max
     f_stop_frac = f.stop_frac
-    p_cost_frac = p.cost_frac
-    f_risk_at_stops = f.risk_at_stops
-    f_requested_notional = f.requested_notional
     f_gross_notional = f.gross_notional
     f_side = f.side
-    f_symbol_is_open = f.symbol_is_open
-    f_position_count = f.position_count
-    p_position_count_max = p.position_count_max
-    p_base_leverage_max = p.base_leverage_max
     f_symbol_notional = f.symbol_notional
-    p_chop_leverage_unsure_max = p.chop_leverage_unsure_max
-    p_chop_leverage_max = p.chop_leverage_max
-    p_base_risk_frac_max = p.base_risk_frac_max
-    p_kill_score_decay = p.kill_score_decay
-    f_mark = f.mark
-    p_mark_age_s_max = p.mark_age_s_max
-    p_controller_age_s_max = p.controller_age_s_max
     f_initial_balance = f.initial_balance
-    p_equity_floor_frac_min = p.equity_floor_frac_min
     f_worst_price = f.worst_price
-    f_unit_notional = f.unit_notional
-    f_strategy_notional = f.strategy_notional
-    f_pending_side_notional = f.pending_side_notional
-    f_free_margin = f.free_margin
+    f_mark = f.mark
+    f_requested_notional = f.requested_notional
     f_margin_leverage = f.margin_leverage
     f_regime_p = f.regime_p
-    f_regime = f.regime
-    p_trend_leverage_max = p.trend_leverage_max
-    p_trend_risk_frac_max = p.trend_risk_frac_max
     f_kill_score = f.kill_score
-    p_kill_score_min = p.kill_score_min
     p_kill_score_share_min = p.kill_score_share_min
-    f_day_open_equity = f.day_open_equity
-    f_week_open_equity = f.week_open_equity
-    f_drawdown_ref = f.drawdown_ref
-    f_equity_peak = f.equity_peak
-    f_order_ahead_s = f.order_ahead_s
+    p_mark_age_s_max = p.mark_age_s_max
     f_stop_price = f.stop_price
-    p_market_state_age_s_max = p.market_state_age_s_max
-    p_trend_leverage_unsure_max = p.trend_leverage_unsure_max
-    p_chop_risk_frac_max = p.chop_risk_frac_max
-    f_liquidation_price = f.liquidation_price
-    p_day_loss_frac_max = p.day_loss_frac_max
-    p_week_loss_frac_max = p.week_loss_frac_max
-    p_drawdown_frac_max = p.drawdown_frac_max
-    p_total_drawdown_frac_max = p.total_drawdown_frac_max
-    p_order_interval_s = p.order_interval_s
-    p_order_burst_count_max = p.order_burst_count_max
+    f_regime = f.regime
+    day_open_equity_floor = f.day_open_equity * (1.0 - p.day_loss_frac_max) if f.day_open_equity > 0.0 else nan
+    week_open_equity_floor = f.week_open_equity * (1.0 - p.week_loss_frac_max) if f.week_open_equity > 0.0 else nan
+    drawdown_ref_floor = f.drawdown_ref * (1.0 - p.drawdown_frac_max) if f.drawdown_ref > 0.0 else nan
+    equity_peak_floor = f.equity_peak * (1.0 - p.total_drawdown_frac_max) if f.equity_peak > 0.0 else nan
     if not f.policy_loaded == 1.0:
         found.append((Code.POLICY_MISSING, 0.0))
         allowance = 0.0
     if not f.policy_verified == 1.0:
         found.append((Code.POLICY_INVALID, 0.0))
         allowance = 0.0
-    if not 0.0 <= f.policy_s_left < inf:
+    if not (0.0 <= f.policy_s_left and f.policy_s_left < inf):
         found.append((Code.POLICY_STALE, 0.0))
         allowance = 0.0
     if not f.policy_complete == 1.0:
@@ -87,11 +55,14 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         found.append((Code.POLICY_UNIVERSE_FILTER, 0.0))
         allowance = 0.0
     if active_0 & 1 and (
-        not (0.0 < f_margin_leverage <= p.margin_leverage_max and f_margin_leverage <= f.bracket_leverage)
+        not (
+            (0.0 < f_margin_leverage and f_margin_leverage <= p.margin_leverage_max)
+            and f_margin_leverage <= f.bracket_leverage
+        )
     ):
         found.append((Code.POLICY_MISSING_LEVERAGE, 0.0))
         allowance = 0.0
-    if active_0 & 2 and (not 0.0 < f_requested_notional < inf):
+    if active_0 & 2 and (not (0.0 < f_requested_notional and f_requested_notional < inf)):
         found.append((Code.POLICY_MISSING_SIZE, 0.0))
         allowance = 0.0
     if not f.source_may_open == 1.0:
@@ -115,33 +86,42 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if active_0 & 4 and (not f.session_open == 1.0):
         found.append((Code.SESSION_CLOSED, 0.0))
         allowance = 0.0
-    if not -p.clock_step_s_max <= f.intent_age_s <= p.intent_age_s_max:
+    if not (-p.clock_step_s_max <= f.intent_age_s and f.intent_age_s <= p.intent_age_s_max):
         found.append((Code.INTENT_STALE, 0.0))
         allowance = 0.0
     if not f.intent_conflict == 0.0:
         found.append((Code.INTENT_CONFLICT, 0.0))
         allowance = 0.0
-    if not -p_equity_age_s_max <= f.equity_age_s <= p_equity_age_s_max:
+    if not (-p.equity_age_s_max <= f.equity_age_s and f.equity_age_s <= p.equity_age_s_max):
         found.append((Code.EQUITY_STALE, 0.0))
         allowance = 0.0
-    plausible = 0.0 < f_equity < inf and 0.0 <= f.equity_gap_frac <= p.equity_gap_frac_max
-    if not (plausible and f.equity_unexplained == 0.0):
+    if not (
+        ((0.0 < f_equity and f_equity < inf) and (0.0 <= f.equity_gap_frac and f.equity_gap_frac <= p.equity_gap_frac_max))
+        and f.equity_unexplained == 0.0
+    ):
         found.append((Code.EQUITY_IMPLAUSIBLE, 0.0))
         allowance = 0.0
     if not (
-        0.0 < f.bid <= f.ask < inf
-        and 0.0 < f_mark < inf
-        and (-p_mark_age_s_max <= f.mark_age_s <= p_mark_age_s_max)
-        and (-p_mark_age_s_max <= f.book_age_s <= p_mark_age_s_max)
-        and (-p_mark_age_s_max <= f.rate_age_s <= p_mark_age_s_max)
+        (0.0 < f.bid and f.bid <= f.ask and (f.ask < inf))
+        and (0.0 < f_mark and f_mark < inf)
+        and (-p_mark_age_s_max <= f.mark_age_s and f.mark_age_s <= p_mark_age_s_max)
+        and (-p_mark_age_s_max <= f.book_age_s and f.book_age_s <= p_mark_age_s_max)
+        and (-p_mark_age_s_max <= f.rate_age_s and f.rate_age_s <= p_mark_age_s_max)
     ):
         found.append((Code.MARKET_STALE, 0.0))
         allowance = 0.0
-    confirmed = f.reconciled == 1.0 and -p_reconciled_age_s_max <= f.reconciled_age_s <= p_reconciled_age_s_max
-    if not (confirmed and f.unknown_count == 0.0):
+    if not (
+        (
+            f.reconciled == 1.0
+            and (-p.reconciled_age_s_max <= f.reconciled_age_s and f.reconciled_age_s <= p.reconciled_age_s_max)
+        )
+        and f.unknown_count == 0.0
+    ):
         found.append((Code.POSITION_UNRECONCILED, 0.0))
         allowance = 0.0
-    if active_0 & 8 and (not -p_controller_age_s_max <= f.controller_age_s <= p_controller_age_s_max):
+    if active_0 & 8 and (
+        not (-p.controller_age_s_max <= f.controller_age_s and f.controller_age_s <= p.controller_age_s_max)
+    ):
         found.append((Code.CONTROLLER_DEAD, 0.0))
         allowance = 0.0
     if not f.clock_trusted == 1.0:
@@ -149,44 +129,40 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         allowance = 0.0
     if active_0 & 16 and (
         not (
-            -inf < (f_day_open_equity * (1.0 - p_day_loss_frac_max) if f_day_open_equity > 0.0 else nan) <= f_equity < inf
-            or (f_equity * MONEY_SCALE + 0.5) // 1.0
-            >= ((f_day_open_equity * (1.0 - p_day_loss_frac_max) if f_day_open_equity > 0.0 else nan) * MONEY_SCALE + 0.5)
-            // 1.0
+            -inf < day_open_equity_floor
+            and day_open_equity_floor <= f_equity
+            and (f_equity < inf)
+            or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (day_open_equity_floor * MONEY_SCALE + 0.5) // 1.0
         )
     ):
         found.append((Code.DAILY_LOSS, 0.0))
         allowance = 0.0
     if active_0 & 32 and (
         not (
-            -inf
-            < (f_week_open_equity * (1.0 - p_week_loss_frac_max) if f_week_open_equity > 0.0 else nan)
-            <= f_equity
-            < inf
-            or (f_equity * MONEY_SCALE + 0.5) // 1.0
-            >= (
-                (f_week_open_equity * (1.0 - p_week_loss_frac_max) if f_week_open_equity > 0.0 else nan) * MONEY_SCALE + 0.5
-            )
-            // 1.0
+            -inf < week_open_equity_floor
+            and week_open_equity_floor <= f_equity
+            and (f_equity < inf)
+            or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (week_open_equity_floor * MONEY_SCALE + 0.5) // 1.0
         )
     ):
         found.append((Code.WEEKLY_LOSS, 0.0))
         allowance = 0.0
     if active_0 & 64 and (
         not (
-            -inf < (f_drawdown_ref * (1.0 - p_drawdown_frac_max) if f_drawdown_ref > 0.0 else nan) <= f_equity < inf
-            or (f_equity * MONEY_SCALE + 0.5) // 1.0
-            >= ((f_drawdown_ref * (1.0 - p_drawdown_frac_max) if f_drawdown_ref > 0.0 else nan) * MONEY_SCALE + 0.5) // 1.0
+            -inf < drawdown_ref_floor
+            and drawdown_ref_floor <= f_equity
+            and (f_equity < inf)
+            or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (drawdown_ref_floor * MONEY_SCALE + 0.5) // 1.0
         )
     ):
         found.append((Code.DRAWDOWN, 0.0))
         allowance = 0.0
     if active_0 & 128 and (
         not (
-            -inf < (f_equity_peak * (1.0 - p_total_drawdown_frac_max) if f_equity_peak > 0.0 else nan) <= f_equity < inf
-            or (f_equity * MONEY_SCALE + 0.5) // 1.0
-            >= ((f_equity_peak * (1.0 - p_total_drawdown_frac_max) if f_equity_peak > 0.0 else nan) * MONEY_SCALE + 0.5)
-            // 1.0
+            -inf < equity_peak_floor
+            and equity_peak_floor <= f_equity
+            and (f_equity < inf)
+            or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (equity_peak_floor * MONEY_SCALE + 0.5) // 1.0
         )
     ):
         found.append((Code.TOTAL_DRAWDOWN, 0.0))
@@ -195,36 +171,30 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         not (
             f_initial_balance > 0.0
             and (f_equity * MONEY_SCALE + 0.5) // 1.0
-            > (f_initial_balance * p_equity_floor_frac_min * MONEY_SCALE + 0.5) // 1.0
+            > (f_initial_balance * p.equity_floor_frac_min * MONEY_SCALE + 0.5) // 1.0
         )
     ):
         found.append((Code.EQUITY_GUARD, 0.0))
         allowance = 0.0
     if active_0 & 512:
-        day = (
-            (f_day_open_equity * (1.0 - p_day_loss_frac_max) if f_day_open_equity > 0.0 else nan) if active_0 & 16 else -inf
-        )
-        week = (
-            (f_week_open_equity * (1.0 - p_week_loss_frac_max) if f_week_open_equity > 0.0 else nan)
-            if active_0 & 32
-            else -inf
-        )
-        recent = (f_drawdown_ref * (1.0 - p_drawdown_frac_max) if f_drawdown_ref > 0.0 else nan) if active_0 & 64 else -inf
-        total = (
-            (f_equity_peak * (1.0 - p_total_drawdown_frac_max) if f_equity_peak > 0.0 else nan) if active_0 & 128 else -inf
-        )
-        floor = f_initial_balance * p_equity_floor_frac_min if active_0 & 256 else -inf
+        day = day_open_equity_floor if active_0 & 16 else -inf
+        week = week_open_equity_floor if active_0 & 32 else -inf
+        recent = drawdown_ref_floor if active_0 & 64 else -inf
+        total = equity_peak_floor if active_0 & 128 else -inf
+        floor = f_initial_balance * p.equity_floor_frac_min if active_0 & 256 else -inf
         floor = floor if floor >= day else day if day > floor else nan
         floor = floor if floor >= week else week if week > floor else nan
         floor = floor if floor >= recent else recent if recent > floor else nan
         floor = floor if floor >= total else total if total > floor else nan
-        lost_frac = f_stop_frac + p_cost_frac
-        known = f_stop_frac >= 0.0 and lost_frac > 0.0 and (f_risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
-        left = f_equity - floor - p.headroom_buffer_frac * f_initial_balance - f_risk_at_stops
-        allowed = left / lost_frac if known else 0.0
+        lost_frac = f_stop_frac + p.cost_frac
+        allowed = (
+            (f_equity - floor - p.headroom_buffer_frac * f_initial_balance - f.risk_at_stops) / lost_frac
+            if f_stop_frac > 0.0 and lost_frac > 0.0 and (f.risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
+            else 0.0
+        )
         if allowed > 0.0 and (
             allowed >= requested
-            or -inf < requested <= allowed < inf
+            or (-inf < requested and requested <= allowed and (allowed < inf))
             or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
             if allowed < allowance:
@@ -235,16 +205,16 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.LOSS_HEADROOM, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_0 & 1024 and (not 0.0 <= f.spread_bps <= p.spread_bps_max):
+    if active_0 & 1024 and (not (0.0 <= f.spread_bps and f.spread_bps <= p.spread_bps_max)):
         found.append((Code.SPREAD_SPIKE, 0.0))
         allowance = 0.0
     if not (f_worst_price > 0.0 and f_mark > 0.0 and (abs(f_worst_price - f_mark) <= p.collar_frac_max * f_mark)):
         found.append((Code.PRICE_COLLAR, 0.0))
         allowance = 0.0
-    allowed = p.order_notional_max if 0.0 < f_requested_notional < inf else 0.0
+    allowed = p.order_notional_max if 0.0 < f_requested_notional and f_requested_notional < inf else 0.0
     if allowed > 0.0 and (
         allowed >= requested
-        or -inf < requested <= allowed < inf
+        or (-inf < requested and requested <= allowed and (allowed < inf))
         or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
     ):
         if allowed < allowance:
@@ -256,11 +226,15 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         if allowed < allowance:
             allowance = allowed
     if active_0 & 2048:
-        known = 0.0 < f.requested_quantity < inf and 0.0 < f_unit_notional < inf
-        allowed = p.order_quantity_max * f_unit_notional if known else 0.0
+        allowed = (
+            p.order_quantity_max * f.unit_notional
+            if (0.0 < f.requested_quantity and f.requested_quantity < inf)
+            and (0.0 < f.unit_notional and f.unit_notional < inf)
+            else 0.0
+        )
         if allowed > 0.0 and (
             allowed >= requested
-            or -inf < requested <= allowed < inf
+            or (-inf < requested and requested <= allowed and (allowed < inf))
             or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
             if allowed < allowance:
@@ -273,19 +247,19 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 allowance = allowed
     if active_0 & 4096 and (
         not (
-            -inf < f_order_ahead_s <= p_order_interval_s * (p_order_burst_count_max - 1.0) < inf
-            or (p_order_interval_s * (p_order_burst_count_max - 1.0) * MONEY_SCALE + 0.5) // 1.0
-            >= (f_order_ahead_s * MONEY_SCALE + 0.5) // 1.0
+            -inf < f.order_ahead_s <= p.order_interval_s * (p.order_burst_count_max - 1.0) < inf
+            or (p.order_interval_s * (p.order_burst_count_max - 1.0) * MONEY_SCALE + 0.5) // 1.0
+            >= (f.order_ahead_s * MONEY_SCALE + 0.5) // 1.0
         )
     ):
         found.append((Code.ORDER_RATE, 0.0))
         allowance = 0.0
     if active_0 & 8192:
         line = p.symbol_exposure_frac_max * f_equity
-        allowed = line - f_symbol_notional if f_symbol_notional >= 0.0 and -inf < line < inf else 0.0
+        allowed = line - f_symbol_notional if f_symbol_notional >= 0.0 and (-inf < line and line < inf) else 0.0
         if allowed > 0.0 and (
             allowed >= requested
-            or -inf < requested <= allowed < inf
+            or (-inf < requested and requested <= allowed and (allowed < inf))
             or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
             if allowed < allowance:
@@ -298,10 +272,10 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 allowance = allowed
     if active_0 & 16384:
         line = p.strategy_exposure_frac_max * f_equity
-        allowed = line - f_strategy_notional if f_strategy_notional >= 0.0 and -inf < line < inf else 0.0
+        allowed = line - f.strategy_notional if f.strategy_notional >= 0.0 and (-inf < line and line < inf) else 0.0
         if allowed > 0.0 and (
             allowed >= requested
-            or -inf < requested <= allowed < inf
+            or (-inf < requested and requested <= allowed and (allowed < inf))
             or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
             if allowed < allowance:
@@ -313,10 +287,10 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if allowed < allowance:
                 allowance = allowed
     line = p.total_exposure_frac_max * f_equity
-    allowed = line - f_gross_notional if f_gross_notional >= 0.0 and -inf < line < inf else 0.0
+    allowed = line - f_gross_notional if f_gross_notional >= 0.0 and (-inf < line and line < inf) else 0.0
     if allowed > 0.0 and (
         allowed >= requested
-        or -inf < requested <= allowed < inf
+        or (-inf < requested and requested <= allowed and (allowed < inf))
         or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
     ):
         if allowed < allowance:
@@ -329,11 +303,17 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             allowance = allowed
     if active_0 & 32768:
         net = f_side * f.net_notional
-        known = f_side * f_side == 1.0 and net > -inf and (f_pending_side_notional >= 0.0) and (0.0 < f_equity < inf)
-        allowed = p.net_exposure_frac_max * f_equity - (net + f_pending_side_notional) if known else 0.0
+        allowed = (
+            p.net_exposure_frac_max * f_equity - (net + f.pending_side_notional)
+            if f_side * f_side == 1.0
+            and net > -inf
+            and (f.pending_side_notional >= 0.0)
+            and (0.0 < f_equity and f_equity < inf)
+            else 0.0
+        )
         if allowed > 0.0 and (
             allowed >= requested
-            or -inf < requested <= allowed < inf
+            or (-inf < requested and requested <= allowed and (allowed < inf))
             or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
             if allowed < allowance:
@@ -344,17 +324,27 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.NET_EXPOSURE, allowed))
             if allowed < allowance:
                 allowance = allowed
-    fewer = f_symbol_is_open == 0.0 and f_position_count < p_position_count_max
-    one_of_them = f_symbol_is_open == 1.0 and p_position_count_max > 0.0
-    if active_0 & 65536 and (not (0.0 <= f_position_count < inf and (fewer or one_of_them))):
+    if active_0 & 65536 and (
+        not (
+            (0.0 <= f.position_count and f.position_count < inf)
+            and (
+                f.symbol_is_open == 0.0
+                and f.position_count < p.position_count_max
+                or (f.symbol_is_open == 1.0 and p.position_count_max > 0.0)
+            )
+        )
+    ):
         found.append((Code.CONCURRENT_POSITIONS, 0.0))
         allowance = 0.0
     if active_0 & 131072:
-        known = f_free_margin < inf and 0.0 < f_margin_leverage < inf
-        allowed = f_free_margin * f_margin_leverage if known else 0.0
+        allowed = (
+            f.free_margin * f_margin_leverage
+            if f.free_margin < inf and (0.0 < f_margin_leverage and f_margin_leverage < inf)
+            else 0.0
+        )
         if allowed > 0.0 and (
             allowed >= requested
-            or -inf < requested <= allowed < inf
+            or (-inf < requested and requested <= allowed and (allowed < inf))
             or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
             if allowed < allowance:
@@ -368,7 +358,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if active_0 & 262144 and (
         not (
             f_side * f_side == 1.0
-            and 0.0 < f_stop_price < inf
+            and (0.0 < f_stop_price and f_stop_price < inf)
             and (f_side * (f_worst_price - f_stop_price) > 0.0)
             and (f_side * (f_mark - f_stop_price) > 0.0)
             and (f_side * (f.target_price - f_worst_price) > 0.0)
@@ -378,39 +368,42 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         allowance = 0.0
     if active_0 & 268435456 and (
         not (
-            0.0 < f.atr <= p.atr_frac_max * f_mark
+            (0.0 < f.atr and f.atr <= p.atr_frac_max * f_mark)
             and f_mark < inf
-            and (-p_market_state_age_s_max <= f.market_state_age_s <= p_market_state_age_s_max)
+            and (-p.market_state_age_s_max <= f.market_state_age_s and f.market_state_age_s <= p.market_state_age_s_max)
         )
     ):
         found.append((Code.ATR_SPIKE, 0.0))
         allowance = 0.0
     if active_0 & 536870912:
         sure = 2.0 * f_regime_p - 1.0 if f_regime_p > 0.5 else 0.0
-        cap = (
-            p_base_leverage_max
+        total = p.gross_leverage_max * f_equity - f_gross_notional
+        here = (
+            p.base_leverage_max
             if f_regime == BASE
-            else p_trend_leverage_unsure_max * (1.0 - sure) + p_trend_leverage_max * sure
+            else p.trend_leverage_unsure_max * (1.0 - sure) + p.trend_leverage_max * sure
             if f_regime == TREND
-            else p_chop_leverage_unsure_max * (1.0 - sure) + p_chop_leverage_max * sure
+            else p.chop_leverage_unsure_max * (1.0 - sure) + p.chop_leverage_max * sure
             if f_regime == CHOP
             else nan
-        )
-        total = p.gross_leverage_max * f_equity - f_gross_notional
-        here = cap * f_equity - f_symbol_notional
-        chop = p_chop_leverage_unsure_max + p_chop_leverage_max
-        given = chop + p_base_leverage_max + p_trend_leverage_unsure_max + p_trend_leverage_max >= 0.0
-        known = (
-            given
-            and 0.0 <= f_regime_p <= 1.0
+        ) * f_equity - f_symbol_notional
+        allowed = (
+            (total if total <= here else here if here < total else nan)
+            if p.chop_leverage_unsure_max
+            + p.chop_leverage_max
+            + p.base_leverage_max
+            + p.trend_leverage_unsure_max
+            + p.trend_leverage_max
+            >= 0.0
+            and (0.0 <= f_regime_p and f_regime_p <= 1.0)
             and (f_gross_notional >= 0.0)
             and (f_symbol_notional >= 0.0)
             and (f_equity < inf)
+            else 0.0
         )
-        allowed = (total if total <= here else here if here < total else nan) if known else 0.0
         if allowed > 0.0 and (
             allowed >= requested
-            or -inf < requested <= allowed < inf
+            or (-inf < requested and requested <= allowed and (allowed < inf))
             or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
             if allowed < allowance:
@@ -422,22 +415,28 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if allowed < allowance:
                 allowance = allowed
     if active_1 & 1:
-        lost_frac = f_stop_frac + p_cost_frac
-        given = p_chop_risk_frac_max + p_base_risk_frac_max + p_trend_risk_frac_max >= 0.0
-        known = given and f_stop_frac >= 0.0 and (lost_frac > 0.0) and (0.0 < f_equity < inf)
-        risk_frac = (
-            p_base_risk_frac_max
-            if f_regime == BASE
-            else p_trend_risk_frac_max
-            if f_regime == TREND
-            else p_chop_risk_frac_max
-            if f_regime == CHOP
-            else nan
+        lost_frac = f_stop_frac + p.cost_frac
+        allowed = (
+            (
+                p.base_risk_frac_max
+                if f_regime == BASE
+                else p.trend_risk_frac_max
+                if f_regime == TREND
+                else p.chop_risk_frac_max
+                if f_regime == CHOP
+                else nan
+            )
+            * f_equity
+            / lost_frac
+            if p.chop_risk_frac_max + p.base_risk_frac_max + p.trend_risk_frac_max >= 0.0
+            and f_stop_frac > 0.0
+            and (lost_frac > 0.0)
+            and (0.0 < f_equity and f_equity < inf)
+            else 0.0
         )
-        allowed = risk_frac * f_equity / lost_frac if known else 0.0
         if allowed > 0.0 and (
             allowed >= requested
-            or -inf < requested <= allowed < inf
+            or (-inf < requested and requested <= allowed and (allowed < inf))
             or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
             if allowed < allowance:
@@ -451,50 +450,35 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if active_1 & 2 and (
         not (
             f_side * f_side == 1.0
-            and 0.0 < f_stop_price < inf
-            and (0.0 < f_worst_price < inf)
-            and (f_liquidation_price >= 0.0)
-            and (f_side * (f_stop_price - f_liquidation_price) >= p.liquidation_buffer_frac * f_worst_price)
+            and (0.0 < f_stop_price and f_stop_price < inf)
+            and (0.0 < f_worst_price and f_worst_price < inf)
+            and (f.liquidation_price >= 0.0)
+            and (f_side * (f_stop_price - f.liquidation_price) >= p.liquidation_buffer_frac * f_worst_price)
         )
     ):
         found.append((Code.LIQUIDATION_DISTANCE, 0.0))
         allowance = 0.0
     if active_1 & 4:
-        over = p_kill_score_decay * (f_kill_score - p_kill_score_min)
-        kept = (
-            (
-                (exp(-over) if over >= 0.0 else 1.0)
-                if (exp(-over) if over >= 0.0 else 1.0) >= p_kill_score_share_min
-                else p_kill_score_share_min
-                if p_kill_score_share_min > (exp(-over) if over >= 0.0 else 1.0)
-                else nan
-            )
-            if (
-                (exp(-over) if over >= 0.0 else 1.0)
-                if (exp(-over) if over >= 0.0 else 1.0) >= p_kill_score_share_min
-                else p_kill_score_share_min
-                if p_kill_score_share_min > (exp(-over) if over >= 0.0 else 1.0)
-                else nan
-            )
-            <= 1.0
-            else 1.0
-            if 1.0
-            < (
-                (exp(-over) if over >= 0.0 else 1.0)
-                if (exp(-over) if over >= 0.0 else 1.0) >= p_kill_score_share_min
-                else p_kill_score_share_min
-                if p_kill_score_share_min > (exp(-over) if over >= 0.0 else 1.0)
-                else nan
-            )
-            else nan
+        over = p.kill_score_decay * (f_kill_score - p.kill_score_min)
+        least = exp(-over) if over >= 0.0 else 1.0
+        shared = (
+            least if least >= p_kill_score_share_min else p_kill_score_share_min if p_kill_score_share_min > least else nan
         )
-        given = p_kill_score_decay >= 0.0 and p_kill_score_share_min >= 0.0 and (p_kill_score_min >= 0.0)
-        known = given and 0.0 < f_requested_notional < inf and (0.5 <= f_kill_score < p.kill_score_critical)
-        shrunk = f_requested_notional * kept if known else 0.0
-        allowed = inf if known and f_kill_score < p_kill_score_min else shrunk
+        known = (
+            (p.kill_score_decay >= 0.0 and p_kill_score_share_min >= 0.0 and (p.kill_score_min >= 0.0))
+            and (0.0 < f_requested_notional and f_requested_notional < inf)
+            and (0.5 <= f_kill_score and f_kill_score < p.kill_score_critical)
+        )
+        allowed = (
+            inf
+            if known and f_kill_score < p.kill_score_min
+            else f_requested_notional * (shared if shared <= 1.0 else 1.0 if 1.0 < shared else nan)
+            if known
+            else 0.0
+        )
         if allowed > 0.0 and (
             allowed >= requested
-            or -inf < requested <= allowed < inf
+            or (-inf < requested and requested <= allowed and (allowed < inf))
             or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
         ):
             if allowed < allowance:

@@ -56,6 +56,6 @@ def loss_headroom(f: Facts, p: Limits) -> float:
     floor = larger(floor, recent)
     floor = larger(floor, total)
     lost_frac = f.stop_frac + p.cost_frac
-    known = f.stop_frac >= 0.0 and lost_frac > 0.0 and f.risk_at_stops >= 0.0 and f.initial_balance > 0.0
+    known = f.stop_frac > 0.0 and lost_frac > 0.0 and f.risk_at_stops >= 0.0 and f.initial_balance > 0.0
     left = f.equity - floor - p.headroom_buffer_frac * f.initial_balance - f.risk_at_stops
     return left / lost_frac if known else 0.0

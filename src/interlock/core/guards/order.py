@@ -52,7 +52,7 @@ def trade_risk(f: Facts, p: Limits) -> float:
     """What the order loses at its stop, costs included, is within the regime's share of equity."""
     lost_frac = f.stop_frac + p.cost_frac
     given = p.chop_risk_frac_max + p.base_risk_frac_max + p.trend_risk_frac_max >= 0.0
-    known = given and f.stop_frac >= 0.0 and lost_frac > 0.0 and 0.0 < f.equity < inf
+    known = given and f.stop_frac > 0.0 and lost_frac > 0.0 and 0.0 < f.equity < inf
     risk_frac = by_regime(f.regime, p.chop_risk_frac_max, p.base_risk_frac_max, p.trend_risk_frac_max)
     return risk_frac * f.equity / lost_frac if known else 0.0
 
@@ -73,7 +73,9 @@ def liquidation_distance(f: Facts, p: Limits) -> float:
 def kill_score(f: Facts, p: Limits) -> float:
     """The market's kill score is known and not critical; from its threshold on openings shrink with it."""
     over = p.kill_score_decay * (f.kill_score - p.kill_score_min)
-    kept = smaller(larger(exp(-over) if over >= 0.0 else 1.0, p.kill_score_share_min), 1.0)
+    least = exp(-over) if over >= 0.0 else 1.0
+    shared = larger(least, p.kill_score_share_min)
+    kept = smaller(shared, 1.0)
     given = p.kill_score_decay >= 0.0 and p.kill_score_share_min >= 0.0 and p.kill_score_min >= 0.0
     known = given and 0.0 < f.requested_notional < inf and 0.5 <= f.kill_score < p.kill_score_critical
     shrunk = f.requested_notional * kept if known else 0.0

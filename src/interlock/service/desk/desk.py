@@ -5,6 +5,7 @@ Everything that can be asked of a running gateway, whichever way the question co
 way in, and says who may ask what. The source is the one that was authenticated, never the one that a message names.
 """
 
+from math import nan
 from typing import Annotated, ClassVar, Final, Protocol
 
 import msgspec
@@ -13,14 +14,26 @@ from msgspec import Meta
 from interlock.core.authority import ALWAYS, OPERATOR
 from interlock.core.codes import Code, KillMode, Scope
 from interlock.core.errors import InputInvalid, InterlockError
-from interlock.core.messages import Executed, Intent, KillReset, KillSet, LockReleased, PolicySet, SourceRight
-from interlock.service.api import Answer, KillStatus, Status
+from interlock.core.messages import (
+    Adopted,
+    BarClosed,
+    Executed,
+    Intent,
+    KillReset,
+    KillSet,
+    LockReleased,
+    MarketState,
+    OwnerSet,
+    PolicySet,
+    SourceRight,
+)
+from interlock.service.api import Answer, Exits, KillStatus, Status
 
 RESERVED: Final = ALWAYS - {OPERATOR}
 """Sources that only the gateway itself can be."""
 
 NAME_MAX: Final = 128
-"""Longest id, symbol or strategy of an intent."""
+"""Longest id, symbol, strategy or rung of an intent."""
 
 BY_MAX: Final = 64
 TEXT_MAX: Final = 500
@@ -81,6 +94,10 @@ class Desk(Protocol):
         """The source is known to be alive, which the exit owner of a policy has to be."""
         ...
 
+    async def hear(self, source: str, event: MarketState | BarClosed) -> None:
+        """The engine knows what the source says of a market."""
+        ...
+
     async def kill(self, kill: KillSet) -> KillStatus:
         """The kill switch is on, durably; the status tells what is in force in that scope."""
         ...
@@ -105,8 +122,20 @@ class Desk(Protocol):
         """Present equity is the reference for drawdown and peak."""
         ...
 
+    async def adopt(self, adopted: Adopted) -> None:
+        """The position that was opened outside the gate has that stop, and its exits are the engine's."""
+        ...
+
+    async def name_owner(self, named: OwnerSet) -> None:
+        """Exits are the owner's from now on."""
+        ...
+
     def status(self) -> Status:
         """Everything that a person on duty wants to see."""
+        ...
+
+    def exits(self) -> Exits:
+        """The way out of every position, with how far each rule is."""
         ...
 
     def policy(self, source: str) -> PolicyView | None:
@@ -117,7 +146,7 @@ class Desk(Protocol):
 # ---------------------------------------------------------------- questions as data
 
 
-Told = Answer | KillStatus | Started | Status | PolicyView | None
+Told = Answer | KillStatus | Started | Status | Exits | PolicyView | None
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True):
@@ -167,6 +196,16 @@ class Beat(Ask, frozen=True):
     async def put(self, desk: Desk, source: str) -> None:
         """The desk knows."""
         await desk.heartbeat(source)
+
+
+class TellMarket(Ask, frozen=True):
+    """What I have computed, or seen, of a market."""
+
+    event: MarketState | BarClosed
+
+    async def put(self, desk: Desk, source: str) -> None:
+        """The desk has told the engine."""
+        await desk.hear(source, self.event)
 
 
 class Kill(Ask, frozen=True):
@@ -257,6 +296,44 @@ class Rebase(Ask, frozen=True):
         await desk.rebase(self.by, self.reason)
 
 
+class Adopt(Ask, frozen=True):
+    """Look after a position that was opened outside the gate; an empty `strategy` is the policy's only one."""
+
+    is_command = True
+
+    symbol: Key
+    stop_price: float
+    by: Name
+    strategy: Key = ""
+    target_price: float = nan
+    reason: Text = ""
+
+    async def put(self, desk: Desk, source: str) -> None:  # noqa: ARG002
+        """The position is looked after."""
+        await desk.adopt(Adopted(self.symbol, self.strategy, self.stop_price, self.by, self.target_price, self.reason))
+
+
+class NameOwner(Ask, frozen=True):
+    """Give exits to an owner, or back to one that was succeeded."""
+
+    is_command = True
+
+    owner: Name
+    by: Name
+
+    async def put(self, desk: Desk, source: str) -> None:  # noqa: ARG002
+        """They are the owner's."""
+        await desk.name_owner(OwnerSet(self.owner, self.by))
+
+
+class GetExits(Ask, frozen=True):
+    """Tell the way out of every position."""
+
+    async def put(self, desk: Desk, source: str) -> Exits:  # noqa: ARG002
+        """What the desk says to it."""
+        return desk.exits()
+
+
 class GetStatus(Ask, frozen=True):
     """Tell everything that a person on duty wants to see."""
 
@@ -273,7 +350,24 @@ class GetPolicy(Ask, frozen=True):
         return desk.policy(source)
 
 
-Question = Submit | DryRun | Report | Beat | Kill | Reset | Release | Flatten | Close | Rebase | GetStatus | GetPolicy
+Question = (
+    Submit
+    | DryRun
+    | Report
+    | Beat
+    | TellMarket
+    | Kill
+    | Reset
+    | Release
+    | Flatten
+    | Close
+    | Rebase
+    | Adopt
+    | NameOwner
+    | GetStatus
+    | GetExits
+    | GetPolicy
+)
 
 
 async def carry_out(desk: Desk, source: str, ask: Ask) -> Told:
@@ -291,15 +385,15 @@ async def carry_out(desk: Desk, source: str, ask: Ask) -> Told:
 
 def from_source(intent: Intent, source: str) -> Intent:
     """
-    The intent as the authenticated source's own, whatever it says about itself.
+    The intent as the authenticated source's own, whatever it says about itself; an exit proposal only reduces.
 
     Raises:
         InputInvalid: a text in it is longer than any name may be.
     """
-    for field in ("id", "strategy", "symbol"):
+    for field in ("id", "strategy", "symbol", "rung"):
         if len(getattr(intent, field)) > NAME_MAX:
             raise InputInvalid(f"the {field} of an intent has at most {NAME_MAX} characters")
-    return msgspec.structs.replace(intent, source=source)
+    return msgspec.structs.replace(intent, source=source, reduce_only=intent.reduce_only or intent.rung != "")
 
 
 def policy_view(policy: PolicySet | None, source: str, now_ns: int) -> PolicyView | None:

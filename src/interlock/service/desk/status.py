@@ -11,6 +11,7 @@ from typing import Final
 
 from interlock.core.codes import Code, Scope, TradingState
 from interlock.core.constants import MICROS, NS_PER_S_FLOAT
+from interlock.core.exits.explain import exit_owner, explain_exit, next_rung
 from interlock.core.floors import floor_of
 from interlock.core.limits import Limits, is_on
 from interlock.core.locks import trading_state
@@ -81,7 +82,7 @@ def status_of(state: State, at_ns: int, around: Around) -> Status:
         floors=tuple(
             FloorStatus(code, floor_of(state, code, limits)[1], a.equity) for code in LOSS_TRIGGERS if is_on(limits, code)
         ),
-        positions=tuple(_positions(state, around.stops)),
+        positions=tuple(_positions(state, at_ns, around.stops)),
         decisions=around.decisions,
         conditions=around.conditions,
         policy_id=state.policy.policy_id if state.policy else "",
@@ -93,6 +94,7 @@ def status_of(state: State, at_ns: int, around: Around) -> Status:
         troubles=around.troubles,
         equity_age_s=_age_s(at_ns, a.venue_equity_at_ns),
         market_age_s=_age_s(at_ns, book_ns),
+        exits=exit_owner(state, at_ns),
     )
 
 
@@ -178,13 +180,15 @@ def _symbol_use(r: SymbolRow) -> float:
 # ---------------------------------------------------------------- positions
 
 
-def _positions(state: State, stops: Mapping[str, str]) -> Iterator[PositionStatus]:
+def _positions(state: State, at_ns: int, stops: Mapping[str, str]) -> Iterator[PositionStatus]:
     for index in state.open_rows:
         r = state.symbols[index]
         instrument = state.instruments[index]
         if instrument is None or (r.position == 0 and r.known == 1.0):
             continue
         symbol = state.names.symbols[index]
+        way_out = explain_exit(state, index, at_ns)
+        ahead = next_rung(way_out)
         value = money(r.cost) / (r.position * instrument.step) if r.position else nan
         entry = nan
         if value == value and value != 0.0:
@@ -200,4 +204,9 @@ def _positions(state: State, stops: Mapping[str, str]) -> Iterator[PositionStatu
             stop_price=r.stop_price,
             stop_state=stops.get(symbol, NO_STOP) if r.stop_price == r.stop_price else NO_STOP,
             flattening=bool(r.goal),
+            r=way_out.harvest.r,
+            score=way_out.harvest.score,
+            next_rung=ahead.rung if ahead is not None else "",
+            next_price=ahead.conditions[0].price if ahead is not None else nan,
+            managed=way_out.managed,
         )

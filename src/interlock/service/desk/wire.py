@@ -22,16 +22,19 @@ import msgspec
 from msgspec import Meta
 
 from interlock.core.errors import InterlockError
-from interlock.service.api import Answer, KillStatus, Status
+from interlock.service.api import Answer, Exits, KillStatus, Status
 from interlock.service.desk.desk import (
+    Adopt,
     Ask,
     Beat,
     Close,
     DryRun,
     Flatten,
+    GetExits,
     GetPolicy,
     GetStatus,
     Kill,
+    NameOwner,
     PolicyView,
     Question,
     Rebase,
@@ -40,6 +43,7 @@ from interlock.service.desk.desk import (
     Reset,
     Started,
     Submit,
+    TellMarket,
 )
 from interlock.service.private import read_plain
 
@@ -124,6 +128,10 @@ ANSWERS: Final[dict[type[Ask], msgspec.msgpack.Decoder[Any]]] = {
         (Flatten, Started),
         (Close, Started),
         (Rebase, None),
+        (TellMarket, None),
+        (Adopt, None),
+        (NameOwner, None),
+        (GetExits, Exits),
         (GetStatus, Status),
         (GetPolicy, PolicyView | None),
     )

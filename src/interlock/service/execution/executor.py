@@ -5,8 +5,8 @@ Its rules:
 
 1. It believes nothing but sealed permits and its own spent-set. A permit is spent before anything is said or done about
    it, also when it is then given back, so that two copies of one permit come to one order at most.
-2. An opening leaves only on proof: no kill, margin leverage as permitted, room in the venue's limits, spent on disk, and
-   allowed by the engine in the very step in which it goes. It is sent once.
+2. An opening leaves only on proof: room in the venue's limits, margin leverage as permitted, spent on disk, no kill as
+   read behind that, and allowed by the engine in the very step in which it goes. It is sent once.
 3. A reducing order waits for nothing that can hang: a spent-set or a latch that does not answer in time is done without,
    and so is an engine that is away. What then bounds it is the position as last reconciled, closes under way, and
    reduce-only at the venue. Only an operator's freeze keeps it back, and that not from the operator.
@@ -20,11 +20,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from math import isfinite, nan
 from typing import Any, Final, NamedTuple
 
 from interlock.adapters.bus import PERMITS, RESULTS, Bus
-from interlock.adapters.venue import VenueOrder, VenueRejected, VenueUnreachable
+from interlock.adapters.venue import OrderReport, VenueOrder, VenueRejected, VenueUnreachable
 from interlock.core.authority import OPERATOR
 from interlock.core.codes import KillMode, PermitState
 from interlock.core.constants import NS_PER_S_FLOAT
@@ -39,7 +40,7 @@ from interlock.core.messages import (
 )
 from interlock.service.clock import Clock
 from interlock.service.execution.budget import WEIGHT_ORDER, WEIGHT_POSITIONS, WEIGHT_QUERY, BudgetExhausted
-from interlock.service.execution.direct import DirectClose, close_directly
+from interlock.service.execution.direct import DirectClose, Manner, close_directly
 from interlock.service.execution.leverage import LeverageUnset, ensure_leverage
 from interlock.service.execution.line import Line
 from interlock.service.execution.orderids import OrderIds
@@ -121,6 +122,7 @@ class Executor:
         self._ticks: dict[str, float] = {}
         self._revoked: dict[int, None] = {}
         self._reducing: set[int] = set()
+        self._directs = count()
         self._stopping = asyncio.Event()
 
     @property
@@ -191,7 +193,8 @@ class Executor:
 
         It asks neither the engine nor the spent-set, and is for an operator whose engine is away.
         """
-        result = await close_directly(self._line, self._ids, self._clock, symbol, by, timeout_s=timeout_s)
+        manner = Manner(self._direct_name, self._is_our_opening, self._trouble)
+        result = await close_directly(self._line, self._clock, manner, symbol, timeout_s=timeout_s)
         try:
             report = await self._line.ask(self._line.venue.positions(), WEIGHT_POSITIONS)
         except VenueUnreachable as error:
@@ -199,6 +202,12 @@ class Executor:
         else:
             self._tell(PositionsReported(report.positions, report.at_ns))
         return result
+
+    def _direct_name(self) -> str:
+        return self._ids.direct(self._clock.wall_ns(), next(self._directs))
+
+    def _is_our_opening(self, order: OrderReport) -> bool:
+        return self._ids.is_ours(order.client_id) and not order.reduce_only
 
     # ---------------------------------------------------------------- what the gate says
 

@@ -55,14 +55,17 @@ def require_environment(runtime: Runtime, venue_environment: str, environ: Mappi
 
 def require_venue(runtime: Runtime, kind: AccountKind, venue_name: str) -> None:
     """
-    The venue is the one that runtime.toml names, and only a live account is in front of one where orders are real.
+    The venue is the one that runtime.toml names, and a live account, and no other, is in front of one with real orders.
 
     Raises:
         VenueMismatch: it is not.
     """
     if venue_name != runtime.venue:
         raise VenueMismatch(f"the venue is {venue_name}, runtime.toml says {runtime.venue}: correct one of them")
-    if kind is not AccountKind.LIVE and venue_name != PAPER:
+    if kind is AccountKind.LIVE:
+        if venue_name == PAPER:
+            raise VenueMismatch(f'mode = "{kind}", and the venue {PAPER} holds no money: write "paper" or "shadow"')
+    elif venue_name != PAPER:
         raise VenueMismatch(f"a {kind} account keeps its book at the venue {PAPER}, not at {venue_name}: name that one")
 
 

@@ -56,6 +56,8 @@ extends = "layered@1"                   # every number that is not written here:
     Style.BALANCED: """\
 extends = "crypto-futures@1"            # every number that is not written here: `interlock policy show` lists them
 exits.owner = { value = "any", why = "each strategy closes what it opened; name one source to make it the only one" }
+exits.mode = { value = "builtin", why = "the rules of the way out act by themselves beside the strategy" }
+rules.TIME_EXIT.bar = { value = "1 h", why = "the recording has hourly bars, and only bars of this length count" }
 rules.CONTROLLER_DEAD = "off: exits belong to everybody, there is no owner whose heartbeat could stop"
 """,
 }

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from enum import IntEnum
 from typing import Final
 
+import msgspec
+
 from interlock.core.authority import IMPATIENT
 from interlock.core.codes import Action
 from interlock.core.errors import InterlockError
@@ -19,6 +21,7 @@ from interlock.core.messages import (
     Adopted,
     Amend,
     BarClosed,
+    BlackoutSet,
     CalendarSet,
     Cancel,
     CashFlow,
@@ -39,6 +42,7 @@ from interlock.core.messages import (
     ModeSet,
     OrdersReported,
     OwnerSet,
+    PermitIssued,
     PolicySet,
     PositionsReported,
     Quarantined,
@@ -48,6 +52,7 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
+from interlock.core.state import RUNGS
 from interlock.service.shell.gate import Handed
 
 OTHERS_MAX: Final = 10_000
@@ -72,6 +77,7 @@ class Priority(IntEnum):
 _PRIORITIES: Final[dict[type, Priority]] = {
     AccountOpened: Priority.OPERATOR,
     CalendarSet: Priority.OPERATOR,
+    BlackoutSet: Priority.OPERATOR,
     FlattenSet: Priority.OPERATOR,
     InstrumentSet: Priority.OPERATOR,
     KillReset: Priority.OPERATOR,
@@ -115,15 +121,31 @@ def priority_of(event: Input) -> Priority:
 
 
 class Entry:
-    """An input that waits, those who wait for what comes of it, and what came of it."""
+    """
+    An input that waits, those who wait for what comes of it, and what came of it.
 
-    __slots__ = ("answers", "event", "handed", "priority")
+    `taker` is the source and intent whose permits are for whoever asked and for nobody else, None where there is none.
+    """
 
-    def __init__(self, event: Input, priority: Priority, answer: asyncio.Future[Handed] | None = None) -> None:
+    __slots__ = ("answers", "event", "handed", "priority", "taker")
+
+    def __init__(
+        self,
+        event: Input,
+        priority: Priority,
+        answer: asyncio.Future[Handed] | None = None,
+        taker: tuple[str, str] | None = None,
+    ) -> None:
         self.event = event
         self.priority = priority
         self.answers = [] if answer is None else [answer]
         self.handed: Handed | None = None
+        self.taker = taker
+
+    def keeps(self, permit: PermitIssued) -> bool:
+        """Whether the permit is for whoever asked, who is still there to take it."""
+        mine = self.taker == (permit.source, permit.intent_id)
+        return mine and not all(answer.done() for answer in self.answers)
 
     def settle(self, handed: Handed) -> None:
         """Whoever still waits has the answer."""
@@ -160,7 +182,13 @@ class Inbox:
         """How many entries wait in this line."""
         return len(self._lines[priority])
 
-    def put(self, event: Input, priority: Priority, answer: asyncio.Future[Handed] | None = None) -> Entry:
+    def put(
+        self,
+        event: Input,
+        priority: Priority,
+        answer: asyncio.Future[Handed] | None = None,
+        taker: tuple[str, str] | None = None,
+    ) -> Entry:
         """
         The input waits for its turn; returns the entry as which it does.
 
@@ -168,8 +196,8 @@ class Inbox:
             Busy: too many inputs that may open wait already.
         """
         line = self._lines[priority]
-        entry = Entry(event, priority, answer)
-        if priority is Priority.REDUCING:
+        entry = Entry(event, priority, answer, taker)
+        if priority is Priority.REDUCING and taker is None:
             return self._put_reducing(line, entry)
         if priority is Priority.OTHER and len(line) >= self._others_max:
             raise Busy(f"{len(line)} inputs wait: try again later; one that only reduces says reduce_only")
@@ -223,6 +251,8 @@ class Inbox:
 def kind_of(event: Input) -> Kind:
     """What makes two inputs that only reduce say the same, but for how much."""
     if type(event) is Intent:
+        if event.rung:
+            return (event.source, event.symbol, event.side, event.rung if event.rung in RUNGS else "another rung")
         sized = (event.quantity == event.quantity, event.notional == event.notional, event.limit_price == event.limit_price)
         return (event.source, event.strategy, event.symbol, event.side, *sized)
     if type(event) is Cancel:
@@ -231,8 +261,11 @@ def kind_of(event: Input) -> Kind:
 
 
 def larger(waiting: Input, newer: Input) -> Input:
-    """Of two inputs of one kind the one that closes more, of equal ones the newer."""
+    """Of two inputs of one kind the one that closes more, of equal ones the newer; of two exit proposals what both want."""
     if type(waiting) is Intent and type(newer) is Intent:
+        if newer.rung:
+            stop = newer.stop_price if newer.stop_price == newer.stop_price else waiting.stop_price
+            return msgspec.structs.replace(newer, close=max(waiting.close, newer.close), stop_price=stop)
         less = newer.quantity < waiting.quantity or newer.notional < waiting.notional
         return waiting if less else newer
     return newer

@@ -80,6 +80,11 @@ class Unanswered(InterlockError):
     """No answer came in time: that means no, and nothing may be assumed to have been sent."""
 
 
+def _nobodys(_permit: PermitIssued) -> bool:
+    """No permit is kept from leaving."""
+    return False
+
+
 class Shell:
     """
     The gate of a running system; use it from the thread of one event loop, in which `run` is a task.
@@ -110,6 +115,7 @@ class Shell:
         self._watchers: list[Watcher] = []
         self._bell = asyncio.Event()
         self._unsettled: deque[tuple[Entry, Handed]] = deque()
+        self._kept: set[int] = set()
         self._first: deque[Entry] = deque()
         self._away = ""
         self._failed_mono_ns = 0
@@ -150,11 +156,18 @@ class Shell:
 
     # ---------------------------------------------------------------- what comes in
 
-    async def ask(self, event: Input, priority: Priority | None = None, timeout_s: float = ANSWER_S_MAX) -> Handed:
+    async def ask(
+        self,
+        event: Input,
+        priority: Priority | None = None,
+        timeout_s: float = ANSWER_S_MAX,
+        taker: tuple[str, str] | None = None,
+    ) -> Handed:
         """
         What came of the input: its step, and opening permits once they are durable.
 
-        Permits that the disk has not taken in time are still `waiting` in the answer; they leave when it has.
+        Permits that the disk has not taken in time are still `waiting` in the answer; they leave when it has. Permits of
+        the `taker`, a source and its intent, are for whoever asks and are not published: too late, they leave never.
 
         Raises:
             Busy: too much waits; nothing of the input was kept.
@@ -164,7 +177,7 @@ class Shell:
             LedgerUnwritable: too much waits for the disk, and the input reduces nothing.
         """
         answer: asyncio.Future[Handed] = asyncio.get_running_loop().create_future()
-        entry = self._enter(event, priority, answer)
+        entry = self._enter(event, priority, answer, taker)
         try:
             async with asyncio.timeout(timeout_s):
                 return await answer
@@ -344,14 +357,20 @@ class Shell:
 
     # ---------------------------------------------------------------- one step
 
-    def _enter(self, event: Input, priority: Priority | None, answer: asyncio.Future[Handed] | None) -> Entry:
+    def _enter(
+        self,
+        event: Input,
+        priority: Priority | None,
+        answer: asyncio.Future[Handed] | None,
+        taker: tuple[str, str] | None = None,
+    ) -> Entry:
         priority = self._priority_of(event) if priority is None else priority
         if self._ended.is_set() or (self._stopping and priority is Priority.OTHER):
             raise Busy("the gateway stops")
         if self._away and priority is Priority.OTHER:
             raise EngineAway(self._away)
         self._ask_about(event)
-        entry = self._inbox.put(event, priority, answer)
+        entry = self._inbox.put(event, priority, answer, taker)
         self._bell.set()
         return entry
 
@@ -379,10 +398,11 @@ class Shell:
             else:
                 self._first.append(entry)
             return
-        outcome = self._step(entry.event)
+        outcome = self._step(entry.event, entry.keeps)
         if isinstance(outcome, Handed):
             entry.handed = outcome
             if outcome.waiting:
+                self._kept.update(permit.id for permit in outcome.waiting if entry.keeps(permit))
                 self._unsettled.append((entry, outcome))
             else:
                 entry.settle(outcome)
@@ -393,19 +413,20 @@ class Shell:
         else:
             self._fall(outcome, entry)
 
-    def _step(self, event: Input) -> Handed | Exception:
+    def _step(self, event: Input, keeps: Callable[[PermitIssued], bool] = _nobodys) -> Handed | Exception:
         outcome = attempt(partial(self._gate.submit, event, self._clock.wall_ns(), self._clock.mono_ns()))
         if isinstance(outcome, Handed):
-            self._carry_out(outcome)
+            self._carry_out(outcome, keeps)
         return outcome
 
-    def _carry_out(self, handed: Handed) -> None:
-        """What may leave now has left, in the order in which it was decided."""
+    def _carry_out(self, handed: Handed, keeps: Callable[[PermitIssued], bool] = _nobodys) -> None:
+        """What may leave now has left, in the order in which it was decided, but for what somebody else carries out."""
         step = handed.step
         self._stepped_mono_ns = step.mono_ns
         for output in step.outputs:
             if isinstance(output, PermitIssued):
-                if output.reduce_only or (output in handed.permits and not self._stopping):
+                leaves = output.reduce_only or (output in handed.permits and not self._stopping)
+                if leaves and not keeps(output):
                     self._publish(output)
             elif isinstance(output, PermitRevoked | CancelOrders):
                 self._publish(output)
@@ -420,12 +441,14 @@ class Shell:
         self._bell.set()
         if self._away:
             return
+        durable = self._gate.ledger.durable_seq
         ready = () if self._stopping else self._gate.due()
         for permit in ready:
-            self._publish(permit)
-        durable = self._gate.ledger.durable_seq
+            if permit.id not in self._kept:
+                self._publish(permit)
         while self._unsettled and self._unsettled[0][1].step.seq <= durable:
             entry, handed = self._unsettled.popleft()
+            self._kept.difference_update(permit.id for permit in handed.waiting)
             now = tuple(permit for permit in handed.waiting if permit in ready)
             entry.handed = Handed(handed.step, (*handed.permits, *now), (), None)
             entry.settle(entry.handed)
