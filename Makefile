@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 seed   ?= 1
 
-BIN  := $(VENV)/bin
-BASE := $(VENV)/.base-installed
-DEV  := $(VENV)/.dev-installed
-MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
+BIN   := $(VENV)/bin
+PEERS := .venv-peers
+BASE  := $(VENV)/.base-installed
+DEV   := $(VENV)/.dev-installed
+MADE  := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 
 # A few tests take minutes and stand side by side: a worker that has nothing left takes from the other's end.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
@@ -22,7 +23,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run test test-long test-versions check lint types contracts tests bench search soak sim format generate docs constraints clean
+.PHONY: help demo run test test-long test-versions test-peers check lint types contracts tests bench search soak sim format generate docs constraints clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +51,9 @@ test-versions:  ## Run the fast tests on CPython 3.12 and 3.13, where found, eac
 	  if [ $$python = none ]; then echo "CPython $$version is not here: not tested"; continue; fi; \
 	  $(MAKE) tests PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
+
+test-peers: $(DEV) $(PEERS)/.peers-installed  ## Compare with other projects' rules; they get an environment of their own
+	REQUIRE=peers $(BIN)/python -m pytest tests/peers --timeout 600
 
 check: lint types contracts tests  ## Lint, types, import contracts and fast tests, without coverage
 
@@ -95,6 +99,9 @@ constraints: $(DEV)  ## Resolve the newest versions into constraints.txt, for ev
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --output-file constraints.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --output-file tests/peers/constraints.txt tests/peers/requirements.in
 
 clean:  ## Remove environments, caches and build results
 	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis \
@@ -113,3 +120,10 @@ $(BASE): $(MADE) pyproject.toml constraints.txt
 $(DEV): $(MADE) pyproject.toml constraints.txt
 	$(call install,.[dev])
 	@touch $@ $(BASE)
+
+$(PEERS)/.peers-installed: tests/peers/requirements.in tests/peers/constraints.txt | $(DEV)
+	$(PYTHON) -m venv --clear $(PEERS)
+	@$(BIN)/uv pip install --quiet --python $(PEERS)/bin/python \
+	  --constraint tests/peers/constraints.txt --requirement tests/peers/requirements.in \
+	|| $(PEERS)/bin/python -m pip install --constraint tests/peers/constraints.txt --requirement tests/peers/requirements.in
+	@touch $@

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = Path("/usr/bin/chromium")
+PEERS = Path(__file__).parents[1] / ".venv-peers" / ".peers-installed"
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -52,7 +53,11 @@ def _systemd() -> Absence:
     return None if shutil.which("systemd-analyze") else "no systemd-analyze: apt-get install systemd"
 
 
-PARTS: dict[str, Callable[[], Absence]] = {"browser": _browser, "git": _git, "systemd": _systemd}
+def _peers() -> Absence:
+    return None if PEERS.exists() else f"no {PEERS}: make test-peers"
+
+
+PARTS: dict[str, Callable[[], Absence]] = {"browser": _browser, "git": _git, "systemd": _systemd, "peers": _peers}
 """Each part with the question that answers why it is absent, or None when it is present."""
 
 

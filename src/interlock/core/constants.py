@@ -25,8 +25,15 @@ MAX_STEPS: Final = 2**31 - 1
 MAX_CASH: Final = 1e12
 """Largest amount of money believed, in account currency: a million times it stays inside 64 bits."""
 
-STEP_TOLERANCE: Final = 1e-9
-"""Relative room for the float error of `quantity / step` before it is rounded down (0.3 / 0.1 is three steps)."""
+STEP_TOLERANCE: Final = 1e-12
+"""
+Relative room for the float error of `quantity / step` before it is rounded down (0.3 / 0.1 is three steps).
+
+For the most steps that are possible it comes to two thousandths of one: what is not whole is never rounded up.
+"""
+
+FIRST_REACH: Final = 1e-9
+"""How far from a number its guard's edge is looked for first, as a share of the number."""
 
 PRICE_TOLERANCE: Final = 1e-9
 """A market order's collar price keeps this share of the collar clear, so that rounding never leaves the collar."""

@@ -9,7 +9,7 @@ from math import copysign, inf, isnan, nan
 
 import msgspec
 
-from interlock.core.constants import MAX_CASH, STEP_TOLERANCE
+from interlock.core.constants import FIRST_REACH, MAX_CASH
 from interlock.core.facts import FACT_UNITS, Facts
 from interlock.core.guard import Guard, ask
 from interlock.core.limits import LIMIT_FIELDS, Limits
@@ -99,7 +99,7 @@ def use(guard: Guard, facts: Facts, limits: Limits, requested: float) -> float:
 def _edge_near(passes: Passes, at: float, least: float) -> float:
     """Looks around `at`, each time twice as far but not below `least`, for the other answer."""
     here = passes(at)
-    reach = STEP_TOLERANCE * max(abs(at), 1.0)
+    reach = FIRST_REACH * max(abs(at), 1.0)
     while reach <= 2.0 * MAX_CASH:
         for there in (at - reach, at + reach):
             if there >= least and passes(there) != here:

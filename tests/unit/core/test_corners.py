@@ -154,3 +154,9 @@ def test_only_a_runaway_lock_counts_executed_openings_afresh(trigger: Code, left
 def test_a_quantity_that_is_no_number_above_nothing_is_no_step(quantity: float) -> None:
     assert GOLD.steps_down(quantity) == 0
     assert GOLD.steps_down(0.3) == 3
+
+
+@pytest.mark.parametrize("steps", [1_000_000, 100_000_000, 2_000_000_000])
+def test_a_part_of_a_step_is_never_rounded_up(steps: int) -> None:
+    assert GOLD.steps_down((steps + 0.99) * GOLD.step) == steps
+    assert GOLD.steps_down(steps * GOLD.step) == steps
