@@ -105,7 +105,9 @@ def regime_and_score(r: SymbolRow, market_age_s: float, limits: Limits) -> tuple
     oldest_s = limits.market_state_age_s_max
     if not -oldest_s <= market_age_s <= oldest_s:
         return *stand_in(limits), nan
-    regime, regime_p = (r.regime, r.regime_p) if r.regime == r.regime else stand_in(limits)
+    regime, regime_p = r.regime, r.regime_p
+    if regime != regime:
+        regime, regime_p = stand_in(limits)
     if limits.kill_score_min != limits.kill_score_min:
         return regime, regime_p, nan
     flip = regime_flip(nan, r.regime, r.p_trend, r.p_base, r.p_chop, limits.flip_trend_min)
