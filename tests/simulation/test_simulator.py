@@ -132,7 +132,8 @@ def test_control_a_close_that_must_pass_the_guards(tmp_path: Path, monkeypatch: 
 def test_control_a_lock_that_forgets_what_was_issued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (decide, triggers):
         monkeypatch.setattr(module, "raise_fence", lambda *_, **__: None)
-    assert "nothing_opens_under_a_lock" in caught(tmp_path, seeds=40)
+    with pytest.raises(LawBroken, match="nothing_opens_under_a_lock"):
+        run(tmp_path, 38, 300)
 
 
 def test_control_a_trigger_that_needs_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
