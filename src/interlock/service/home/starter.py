@@ -62,6 +62,44 @@ rules.CONTROLLER_DEAD = "off: exits belong to everybody, there is no owner whose
 """,
 }
 
+_TAILS: Final = {
+    Style.CAREFUL: """
+# The way out. The preset leaves it to whoever opens; here the built-in rules act beside the strategy (parameter set A).
+[rules]
+STOP_EXIT = "on"
+TARGET_EXIT = "on"
+TAKE_PROFIT = { distance = "1.2 x", trend = "60 %" }
+TRAILING_STOP = { distance = "1 x" }
+TIME_EXIT = { bar = "1 h", young_idle = 12, young = 24, old_idle = 24 }
+REGIME_EXIT = { loss = "1 %" }
+LOSS_EXIT = { loss = "12.5 %" }
+HARVEST = { first = "2 x", second = "4 x", third = "6 x" }
+PROFIT_LOCK = { from = "1.5 x", beyond = "0.2 %" }
+KILL_EXIT = { score = "60 %" }
+
+[market]
+age = "3 h"
+trend = "90 %"
+chop = "65 %"
+
+[exits]
+cost = "10 bps"
+
+[score]
+flip = "label"
+flip_weight = "1 x"
+sigma = "entry"
+sigma_weight = "0.5 x"
+sigma_cap = "2 x"
+strength = "entry"
+strength_weight = "0.5 x"
+strength_cap = "50 %"
+age = "86400 s"
+age_weight = "0.3 x"
+""",
+    Style.BALANCED: "",
+}
+
 
 def write_home(home: Home, choices: Choices, now: datetime) -> Policy:
     """
@@ -139,7 +177,7 @@ rules.PRICE_COLLAR.collar = {{ value = "0.5 %", why = "the euro moves by less wi
 
 [rules.ORDER_NOTIONAL]
 notional = {{ value = "{choices.balance * share:.15g} USD", why = "{share * 100:.0f} % of the first balance in one order" }}
-"""
+{_TAILS[choices.style]}"""
 
 
 def is_balance(amount: float) -> bool:
