@@ -12,7 +12,7 @@ from rich.text import Text
 
 from interlock.cli.output import utc
 from interlock.core.codes import CloseAction
-from interlock.core.exits.explain import Condition, ExitOwner, ExitView, Pursuit, RuleView
+from interlock.core.exits.views import Condition, ExitOwner, ExitView, Pursuit, RuleView
 from interlock.core.wording import measured, money
 from interlock.study.exits import Comparison, Exit, ExitsCompared, Hand
 

@@ -9,7 +9,7 @@ from math import nan
 import msgspec
 
 from interlock.core.codes import AccountKind, Code, KillMode, Scope, TradingState
-from interlock.core.exits.explain import ExitOwner, ExitView
+from interlock.core.exits.views import ExitOwner, ExitView
 from interlock.core.messages import Decision, PermitIssued
 
 

@@ -34,7 +34,7 @@ from interlock.core.messages import (
     Step,
 )
 from interlock.core.permit import IN_FLIGHT, RESTING
-from interlock.core.state import LOSS_TRIGGERS, RUNGS, State, is_stop
+from interlock.core.state import LOSS_TRIGGERS, RUNGS, VOLUNTARY, State, is_stop
 from interlock.core.transitions import is_fresh, patience_ends_ns
 from interlock.ledger.steps import encode
 
@@ -318,10 +318,21 @@ def the_entitled_may_close(look: Look) -> str:
     return f"{intent.source} was answered {answer.headline}; the exits are {a.exit_owner}'s" if wrong else ""
 
 
+def is_remembered(proposal: ExitProposed) -> bool:
+    """Whether the proposal's rung is spent by it."""
+    return proposal.rung in (RUNGS if proposal.source == EXITS else VOLUNTARY)
+
+
 def a_rung_closes_once(look: Look) -> str:
-    """No rung closes a second time in the life of a position; only whoever wants all of it closed may say so again."""
+    """
+    No rung closes a second time in the life of a position; only whoever wants all of it closed may say so again.
+
+    A rung that protects is the built-in rules' own: others may use its name as often as they like.
+    """
     for output in look.step.outputs:
-        if isinstance(output, ExitProposed) and output.acting and output.fraction > 0.0 and output.rung in RUNGS:
+        if not isinstance(output, ExitProposed) or not output.acting or output.fraction == 0.0:
+            continue
+        if is_remembered(output):
             again = Rung(output.symbol, output.episode, output.rung) in look.fired
             if again and (output.fraction < 1.0 or output.source == EXITS):
                 return f"{output.rung} of {output.symbol} closes again"

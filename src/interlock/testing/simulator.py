@@ -54,7 +54,7 @@ from interlock.testing.book import Book
 from interlock.testing.builders import PRICES, START_NS, around, make_instrument, make_policy
 from interlock.testing.clock import FakeClock
 from interlock.testing.disk import Disk
-from interlock.testing.laws import LAWS, Law, Look, Rung, broken
+from interlock.testing.laws import LAWS, Law, Look, Rung, broken, is_remembered
 from interlock.testing.venue import Venue
 from interlock.testing.wayout import EXITS
 
@@ -304,7 +304,7 @@ class Simulation:
 
     def _remember_rungs(self, step: Step) -> None:
         for output in step.outputs:
-            if isinstance(output, ExitProposed) and output.acting and output.fraction > 0.0:
+            if isinstance(output, ExitProposed) and output.acting and output.fraction > 0.0 and is_remembered(output):
                 self.fired[Rung(output.symbol, output.episode, output.rung)] = step.seq
 
     @property

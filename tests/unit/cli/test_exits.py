@@ -18,7 +18,7 @@ from interlock.cli import app
 from interlock.cli.live import decision_line, page
 from interlock.cli.way_out import lasting, owner_text
 from interlock.core.codes import CloseAction, Code, ExitMode
-from interlock.core.exits.explain import ExitOwner
+from interlock.core.exits.views import ExitOwner
 from interlock.core.messages import Heartbeat, Intent, OwnerSet, PermitIssued
 from interlock.ledger import Ledger
 from interlock.ledger.steps import encode, kind_of

@@ -94,6 +94,17 @@ def test_the_models_size_reduces_first_and_needs_a_known_range() -> None:
     assert decision(one.send(one.intent("BTC", -1, stop_price=nan, reduce_only=True))).headline == Code.MALFORMED
 
 
+def test_a_range_that_is_too_old_places_no_stop() -> None:
+    one = bench(**{"sizing": {"stop": "1.8 x"}, "rules.TRADE_RISK": RISKS, "market.age": "60 s"})
+    one.send(told(one))
+    wish = {"stop_price": nan, "notional": 500.0}
+    assert permits(one.send(one.intent("BTC", 1, **wish)))
+    one.clock.advance(61.0)
+    one.mark("BTC", 100.0)
+    stale = decision(one.send(one.intent("BTC", 1, **wish)))
+    assert Code.STOP_REQUIRED in {objection.code for objection in stale.objections}
+
+
 def test_the_worked_size() -> None:
     cost = cost_per_unit(50_000.0, 0.0011, 10.0)
     assert cost == pytest.approx(80.0, rel=1e-15)

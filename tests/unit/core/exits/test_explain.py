@@ -8,15 +8,8 @@ import pytest
 
 from interlock.core.codes import CloseAction, Code, ExitMode, Rung
 from interlock.core.constants import CHOP, NS_PER_S
-from interlock.core.exits.explain import (
-    Condition,
-    ExitView,
-    RuleView,
-    exit_owner,
-    explain_exit,
-    explain_exits,
-    next_rung,
-)
+from interlock.core.exits.explain import exit_owner, explain_exit, explain_exits, next_rung
+from interlock.core.exits.views import Condition, ExitView, RuleView
 from interlock.core.messages import (
     BarClosed,
     BlackoutSet,
