@@ -8,6 +8,7 @@ from typing import Any, Final
 from interlock.core.cash import cash_flow, equity_marked, on_equity
 from interlock.core.codes import CalendarKind, Code, Scope
 from interlock.core.constants import BASE, CHOP, EPOCH_BITS, OPERATOR_NS, TREND, TRUST_READS_S
+from interlock.core.exits.kernel import opening_score, regime_flip, sigma_spike, trend_drop
 from interlock.core.fills import executed, orders_reported, spent
 from interlock.core.instrument import Instrument
 from interlock.core.limits import LIMIT_FIELDS, Limits, is_on
@@ -191,6 +192,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
         used = (symbol.limits, symbol.chop_limits, symbol.base_limits, symbol.trend_limits)
         r.policy_complete = min(complete[number] for number in used if number >= 0)
         r.margin_leverage = symbol.margin_leverage
+        r.kill_score = score_now(r, state.limits(r))
     measure(state)
 
 
@@ -327,6 +329,15 @@ def _market_state(state: State, event: MarketState) -> None:
         limits.trend_score_min,
         limits.chop_score_max,
     )
+    r.kill_score = score_now(r, limits)
+
+
+def score_now(r: SymbolRow, limits: Limits) -> float:
+    """The kill score of a position opened in the symbol's market state; NaN where it is not known."""
+    flip = regime_flip(nan, r.regime, r.p_trend, r.p_base, r.p_chop, limits.flip_trend_min)
+    spike = sigma_spike(r.sigma, limits.sigma_ref, limits.sigma_cap)
+    drop = trend_drop(r.trend_strength, limits.trend_ref, limits.trend_cap) if limits.trend_ref > 0.0 else nan
+    return opening_score(flip, spike, drop, limits)
 
 
 def _bar_closed(state: State, event: BarClosed) -> None:

@@ -7,7 +7,6 @@ import msgspec
 
 from interlock.core.codes import AccountKind, TradingState
 from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS, PRICE_TOLERANCE
-from interlock.core.exits.kernel import opening_score, regime_flip, sigma_spike, trend_drop
 from interlock.core.facts import Facts
 from interlock.core.limits import Limits
 from interlock.core.locks import FREE, Binding
@@ -96,26 +95,6 @@ def market_now(r: SymbolRow, now_ns: int, limits: Limits) -> tuple[float, float]
     return r.atr, r.regime if r.regime == r.regime else stand_in(limits)[0]
 
 
-def regime_and_score(r: SymbolRow, market_age_s: float, limits: Limits) -> tuple[float, float, float]:
-    """
-    The symbol's regime with its probability, or what stands in for it; and the kill score of a position opened now.
-
-    The score is NaN where it is not known, and where no rule reads it.
-    """
-    oldest_s = limits.market_state_age_s_max
-    if not -oldest_s <= market_age_s <= oldest_s:
-        return *stand_in(limits), nan
-    regime, regime_p = r.regime, r.regime_p
-    if regime != regime:
-        regime, regime_p = stand_in(limits)
-    if limits.kill_score_min != limits.kill_score_min:
-        return regime, regime_p, nan
-    flip = regime_flip(nan, r.regime, r.p_trend, r.p_base, r.p_chop, limits.flip_trend_min)
-    spike = sigma_spike(r.sigma, limits.sigma_ref, limits.sigma_cap)
-    drop = trend_drop(r.trend_strength, limits.trend_ref, limits.trend_cap) if limits.trend_ref > 0.0 else nan
-    return regime, regime_p, opening_score(flip, spike, drop, limits)
-
-
 def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Limits, own: PermitRow | None) -> Facts:
     """
     All facts about the order.
@@ -165,7 +144,11 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     stop_frac = abs(price - stop) / price if price > 0.0 else nan
     free = order.account_lock is FREE and order.strategy_lock is FREE
     market_age = (now_ns - r.market_at_ns) / NS_PER_S_FLOAT if r.market_at_ns > 0 else nan
-    regime, regime_p, score = regime_and_score(r, market_age, limits)
+    regime, regime_p, score = nan, nan, nan
+    if -limits.market_state_age_s_max <= market_age <= limits.market_state_age_s_max:
+        regime, regime_p, score = r.regime, r.regime_p, r.kill_score
+    if regime != regime:
+        regime, regime_p = stand_in(limits)
     return Facts(
         a.policy_loaded,
         a.policy_verified,

@@ -216,7 +216,8 @@ class SymbolRow(Row, array_like=True):
     while the position is in doubt. Lock slots come in pairs: buy side, sell side. `stop_refusals` counts how often the
     venue refused or lost the position's stop since one last rested there; the next is due at `stop_next_ns`, a close
     instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
-    `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability.
+    `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability; `kill_score` is that
+    of a position opened in this market.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
@@ -317,6 +318,7 @@ class SymbolRow(Row, array_like=True):
     exit_waits: float = 0.0
     blackouts: tuple[tuple[int, int], ...] = ()
     stop_rests_ns: int = 0
+    kill_score: float = nan
 
 
 class StrategyRow(Row, array_like=True):
