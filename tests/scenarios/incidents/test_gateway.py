@@ -340,6 +340,7 @@ def test_W65_orders_of_another_environment_are_nobody_s_here(tmp_path: Path) -> 
         await rig.exchange.place(order)
         await rig.opened()
         await closes(rig)
+        await rig.until(lambda: rig.is_quiet("BTC"), "the stop is gone, too")
         assert [each.client_id for each in (await rig.exchange.open_orders()).orders] == [ghost]
         await rig.exchange.cancel("BTC", ghost)
 
