@@ -84,6 +84,7 @@ def spent(place: Path) -> set[int]:
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.timeout(900)
 def test_no_permit_is_placed_twice_across_kills(kills: int, tmp_path: Path) -> None:
     moments = ("before placing", "after placing")
     for number in range(kills):
