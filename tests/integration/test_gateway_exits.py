@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,20 +41,22 @@ def with_owner(play: Callable[[Rig, Client], Awaitable[None]]) -> Callable[[Rig]
     return played
 
 
-@contextmanager
-def beating(owner: Client) -> Iterator[asyncio.Task[None]]:
-    """The owner says again and again that it is alive, until its task is cancelled or the block ends."""
+@asynccontextmanager
+async def beating(owner: Client) -> AsyncIterator[None]:
+    """The owner says again and again that it is alive, until the block ends; then its last word has been answered."""
+    silent = asyncio.Event()
 
     async def beat() -> None:
-        while True:
+        while not silent.is_set():
             await asyncio.to_thread(owner.heartbeat)
             await asyncio.sleep(0.1)
 
     task = asyncio.create_task(beat())
     try:
-        yield task
+        yield
     finally:
-        task.cancel()
+        silent.set()
+        await task
 
 
 async def opened(rig: Rig, owner: Client) -> None:
@@ -78,7 +80,7 @@ async def command(rig: Rig, *words: str) -> tuple[int, str]:
 
 def test_an_owner_closes_in_parts_and_moves_the_stop_at_the_venue(tmp_path: Path) -> None:
     async def play(rig: Rig, owner: Client) -> None:
-        with beating(owner):
+        async with beating(owner):
             await opened(rig, owner)
             held = rig.truth()["BTC"]
             stop = round(rig.prices["BTC"] * 0.99, 2)
@@ -104,7 +106,7 @@ def test_an_owner_closes_in_parts_and_moves_the_stop_at_the_venue(tmp_path: Path
 
 def test_a_proposal_is_for_one_side_and_from_the_owner_alone(tmp_path: Path) -> None:
     async def play(rig: Rig, owner: Client) -> None:
-        with beating(owner):
+        async with beating(owner):
             await opened(rig, owner)
             held = rig.truth()["BTC"]
             wrong = await asyncio.to_thread(
@@ -122,7 +124,7 @@ def test_a_proposal_leaves_while_conditions_cannot_be_read(tmp_path: Path) -> No
     """It only reduces, so it waits for no disk."""
 
     async def play(rig: Rig, owner: Client) -> None:
-        with beating(owner):
+        async with beating(owner):
             await opened(rig, owner)
             rig.disk.hang()
             answer = await asyncio.to_thread(
@@ -161,7 +163,7 @@ def test_a_silent_owner_is_succeeded_named_in_the_status_and_returns_with_its_he
             lambda: owner.propose_exit("BTC", SELL, rung="first", close=CloseAction.PARTIAL_25)
         )
         assert deposed.headline == Code.NOT_EXIT_OWNER
-        with beating(owner):
+        async with beating(owner):
             await rig.until(lambda: not rig.gateway.status().exits.succeeded, "it has its exits back")
             assert rig.gateway.status().exits.alive
 
@@ -199,7 +201,7 @@ def test_an_operator_gives_exits_back_at_once(tmp_path: Path) -> None:
 
 def test_advice_closes_nothing_while_the_owner_lives(tmp_path: Path) -> None:
     async def play(rig: Rig, owner: Client) -> None:
-        with beating(owner):
+        async with beating(owner):
             await opened(rig, owner)
             held = rig.truth()["BTC"]
             rig.prices["BTC"] *= 1.06
