@@ -37,6 +37,9 @@ from interlock.core.sizing import (
 from interlock.core.state import AccountRow, PermitRow, SeenIntent, State, SymbolRow, is_stop
 from interlock.core.transitions import micros, patience_s
 
+ENGINE_GOALS: Final = ("exit:", "flatten:", "stop:")
+"""What the goals begin with that the engine pursues by itself."""
+
 STOP_REQUIRED_BIT: Final = 1 << SWITCHABLE.index(Code.STOP_REQUIRED)
 
 
@@ -231,7 +234,12 @@ def decide_reducing(
     if not may_close(state, intent.source, intent.strategy, r, agenda.at_ns):
         deny(agenda, intent, Code.NOT_EXIT_OWNER, reducing=True, requested=requested)
         return
-    permit_reducing(agenda, intent, index, requested, steps, goal or intent.id, lock[0], deferred=deferred)
+    permit_reducing(agenda, intent, index, requested, steps, goal or goal_of(intent.id), lock[0], deferred=deferred)
+
+
+def goal_of(intent_id: str) -> str:
+    """What an intent of somebody's own pursues: never what the engine does, whatever name it was given."""
+    return f"intent:{intent_id}" if intent_id.startswith(ENGINE_GOALS) else intent_id
 
 
 def permit_reducing(

@@ -46,6 +46,17 @@ def test_a_proposal_under_the_name_of_a_rule_that_protects_does_not_switch_it_of
     assert [p.steps for p in permits(step)] == [row(made).position]
 
 
+def test_an_intent_that_bears_an_exit_s_name_takes_nothing_from_that_exit() -> None:
+    made = bench()
+    (exit_permit,) = permits(made.mark("BTC", 94.0))
+    before = row(made).exit_attempts, row(made).exit_next_ns
+    made.send(made.intent("BTC", -1, reduce_only=True, quantity=1.0, id=exit_permit.goal, source="operator"))
+    assert (row(made).exit_attempts, row(made).exit_next_ns) == before
+    still = made.engine.state.permits.get(exit_permit.id)
+    assert still is not None
+    assert still.state is PermitState.ISSUED
+
+
 def test_a_proposal_for_a_position_in_doubt_leaves_by_its_quantity() -> None:
     made = bench()
     made.send(Quarantined("Executed", "torn", b"", "BTC"))
