@@ -82,6 +82,9 @@ NOT_NEGATIVE: Final = frozenset(
         "position_count",
         "risk_at_stops",
         "regime_p",
+        "day_entry_count",
+        "day_slice_count",
+        "campaign_slice_count",
     }
 )
 """Facts that are numbers >= 0 where they are known."""
@@ -188,6 +191,10 @@ def limits(**changes: Any) -> Limits:
         "flip_trend_min": 0.1,
         "sigma_ref": 0.01,
         "trend_ref": 0.3,
+        "quota_slice_frac": 0.005,
+        "quota_order_slice_count_max": 2.0,
+        "quota_day_slice_count_max": 4.0,
+        "quota_campaign_slice_count_max": 10.0,
         "size_stop_atr": nan,
         "size_target_atr": nan,
     }
@@ -275,6 +282,9 @@ def facts(**changes: float) -> Facts:
         "regime_p": 0.7,
         "liquidation_price": 80.0,
         "kill_score": 0.5,
+        "day_entry_count": 1.0,
+        "day_slice_count": 1.0,
+        "campaign_slice_count": 4.0,
     }
     return Facts(**(given | changes))
 
@@ -357,6 +367,9 @@ def admissible(draw: st.DrawFn) -> Case:
         regime=draw(st.sampled_from((CHOP, BASE, TREND))),
         regime_p=draw(parts(0.0, 1.0)),
         kill_score=draw(st.floats(0.5, 0.69)),
+        day_entry_count=p.quota_day_entry_count_max // 1.0 - 1.0,
+        day_slice_count=(p.quota_day_slice_count_max - 1.0) // 1.0,
+        campaign_slice_count=(p.quota_campaign_slice_count_max - 1.0) // 1.0,
         liquidation_price=draw(st.sampled_from(liquidations(side, stop, p.liquidation_buffer_frac * worst))),
         risk_at_stops=draw(parts(0.0, 0.05)) * equity,
         **references,

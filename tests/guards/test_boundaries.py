@@ -72,6 +72,10 @@ def buffer(f: Facts, p: Limits) -> float:
     return p.liquidation_buffer_frac * f.worst_price
 
 
+def slices(f: Facts, p: Limits) -> float:
+    return p.quota_order_slice_count_max * p.quota_slice_frac * f.day_open_equity
+
+
 def zero(f: Facts, p: Limits) -> float:
     return 0.0
 
@@ -254,6 +258,26 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         at_most("derived", lambda f, p: p.base_risk_frac_max * f.equity / f.requested_notional - p.cost_frac),
     ),
     ("TRADE_RISK", "regime"): ONLY_THIS_REGIME,
+    ("DAILY_RISK_QUOTA", "stop_frac"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: slices(f, p) / f.requested_notional - p.cost_frac),
+    ),
+    ("DAILY_RISK_QUOTA", "day_open_equity"): (
+        at_least("derived", lambda f, p: needed(f, p) / (p.quota_slice_frac * p.quota_order_slice_count_max)),
+        NOT_INFINITE,
+    ),
+    ("DAILY_RISK_QUOTA", "day_entry_count"): (
+        NOT_NEGATIVE,
+        at_most("exact", lambda f, p: p.quota_day_entry_count_max - 1),
+    ),
+    ("DAILY_RISK_QUOTA", "day_slice_count"): (
+        NOT_NEGATIVE,
+        at_most("exact", lambda f, p: p.quota_day_slice_count_max - 1),
+    ),
+    ("DAILY_RISK_QUOTA", "campaign_slice_count"): (
+        NOT_NEGATIVE,
+        at_most("exact", lambda f, p: p.quota_campaign_slice_count_max - 1),
+    ),
     ("KILL_SCORE", "kill_score"): (at_least("exact", lambda f, p: 0.5), at_most("derived", lambda f, p: p.kill_score_min)),
     ("KILL_SCORE", "requested_notional"): KNOWN,
 }

@@ -7,6 +7,7 @@ import pytest
 from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.guards import GUARDS
 from interlock.core.limits import DAILY_LOSS_BIT
+from interlock.core.transitions import slices_of
 from rulekit import ALL_ON, Case, case
 
 GUARD_OF = {str(guard.code): guard for guard in GUARDS}
@@ -138,6 +139,34 @@ def test_a_trade_loses_its_regimes_share_of_equity_at_its_stop(regime: float, ri
         .under(chop_risk_frac_max=0.003, base_risk_frac_max=0.005, trend_risk_frac_max=0.007, cost_frac=0.0016)
     )
     assert allows(order, "TRADE_RISK") * (0.036 + 0.0016) == pytest.approx(risk)
+
+
+@pytest.mark.parametrize(("risk", "slices"), [(0.004999, 1), (0.005, 1), (0.005001, 2), (0.009999, 2), (0.035, 7)])
+def test_a_risk_takes_whole_slices(risk: float, slices: int) -> None:
+    assert slices_of(risk, 0.005) == slices
+    assert slices_of(risk * 10_000.0, 0.005 * 10_000.0) == slices
+
+
+def test_a_budget_allows_what_fits_into_the_slices_that_are_left() -> None:
+    order = (
+        case()
+        .knowing(day_open_equity=10_000.0, stop_frac=0.019)
+        .knowing(day_entry_count=0.0, day_slice_count=0.0, campaign_slice_count=0.0)
+        .under(
+            quota_slice_frac=0.005,
+            quota_order_slice_count_max=2.0,
+            quota_day_entry_count_max=2.0,
+            quota_day_slice_count_max=2.0,
+            quota_campaign_slice_count_max=10.0,
+            cost_frac=0.001,
+        )
+    )
+    assert allows(order, "DAILY_RISK_QUOTA") == pytest.approx(2 * 50.0 / 0.02)
+    assert allows(order.knowing(day_slice_count=1.0), "DAILY_RISK_QUOTA") == pytest.approx(50.0 / 0.02)
+    assert allows(order.knowing(day_slice_count=2.0), "DAILY_RISK_QUOTA") == 0.0
+    assert allows(order.knowing(day_entry_count=2.0), "DAILY_RISK_QUOTA") == 0.0
+    assert allows(order.knowing(campaign_slice_count=9.0), "DAILY_RISK_QUOTA") == pytest.approx(50.0 / 0.02)
+    assert allows(order.knowing(campaign_slice_count=10.0), "DAILY_RISK_QUOTA") == 0.0
 
 
 def test_a_stop_is_reached_a_buffer_before_liquidation() -> None:

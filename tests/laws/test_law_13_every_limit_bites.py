@@ -288,6 +288,24 @@ def an_order_in_an_ordinary_market(bench: Bench) -> None:
     ask(bench)
 
 
+QUOTA: Final = {
+    "quota_slice_frac": 0.01,
+    "quota_order_slice_count_max": 30.0,
+    "quota_day_entry_count_max": 30.0,
+    "quota_day_slice_count_max": 30.0,
+    "quota_campaign_slice_count_max": 30.0,
+}
+
+
+@bites("quota_slice_frac", low=0.001, high=0.01, **QUOTA | {"quota_order_slice_count_max": 1.0})
+@bites("quota_order_slice_count_max", low=0.5, high=2.0, **QUOTA)
+@bites("quota_day_entry_count_max", low=1.0, high=3.0, **QUOTA)
+@bites("quota_day_slice_count_max", "quota_campaign_slice_count_max", low=1.0, high=3.0, **QUOTA)
+def orders_that_spend_a_budget(bench: Bench) -> None:
+    ask(bench)
+    ask(bench, "ETH")
+
+
 @bites("market_state_age_s_max", low=1.0, high=7_200.0)
 def an_old_market_state(bench: Bench) -> None:
     wait(bench, 100.0, "market")

@@ -9,7 +9,7 @@ from interlock.core.cash import cash_flow, equity_marked, on_equity
 from interlock.core.codes import CalendarKind, Code, Scope
 from interlock.core.constants import BASE, CHOP, EPOCH_BITS, OPERATOR_NS, TREND, TRUST_READS_S
 from interlock.core.exits.kernel import opening_score, regime_flip, sigma_spike, trend_drop
-from interlock.core.fills import executed, orders_reported, spent
+from interlock.core.fills import executed, orders_reported, spent, unsettled_quota
 from interlock.core.instrument import Instrument
 from interlock.core.limits import LIMIT_FIELDS, Limits, is_on
 from interlock.core.locks import reset_counter
@@ -53,6 +53,7 @@ from interlock.core.state import (
     Table,
 )
 from interlock.core.transitions import (
+    begin_campaign,
     is_ahead,
     is_fresh,
     micros,
@@ -264,6 +265,8 @@ def _clock_checked(state: State, event: ClockChecked) -> None:
 def _lock_released(state: State, event: LockReleased) -> None:
     if event.code == Code.CLOCK_UNTRUSTED:
         trust_clock(state.account)
+    if event.code == Code.DAILY_RISK_QUOTA:
+        begin_campaign(state.account, unsettled_quota(state)[1])
     if event.scope == Scope.ACCOUNT:
         reset_counter(state.account, event.code)
 

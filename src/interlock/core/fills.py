@@ -124,6 +124,12 @@ def _revive(state: State, p: PermitRow) -> None:
     open_row(state, p.symbol)
 
 
+def unsettled_quota(state: State) -> tuple[int, int]:
+    """Entries and slices of risk of the opening orders that may still fill."""
+    waiting = [p for p in state.permits.alive() if not p.reduce_only]
+    return len(waiting), sum(p.slices for p in waiting)
+
+
 def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
     """The permit reserves nothing any more and is kept only for late results."""
     _set_state(state, p, following)

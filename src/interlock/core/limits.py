@@ -70,6 +70,7 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.HARVEST,
     Code.PROFIT_LOCK,
     Code.KILL_EXIT,
+    Code.DAILY_RISK_QUOTA,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -97,6 +98,9 @@ SCORE_RULES: Final = (Code.KILL_EXIT, Code.KILL_SCORE)
 
 REGIME_RULES: Final = (Code.GROSS_LEVERAGE, Code.TRADE_RISK)
 """Rules whose numbers depend on a symbol's regime."""
+
+COST_RULES: Final = (Code.LOSS_HEADROOM, Code.TRADE_RISK, Code.DAILY_RISK_QUOTA)
+"""Rules that bound what is lost at a stop, costs included."""
 
 STATE_RULES: Final = (
     Code.ATR_SPIKE,
@@ -169,9 +173,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     no_stop_gap_frac: Annotated[
         float, Limit("frac", "higher", (Code.LOSS_HEADROOM,), "of notional at risk where there is no stop")
     ]
-    cost_frac: Annotated[
-        float, Limit("frac", "higher", (Code.LOSS_HEADROOM, Code.TRADE_RISK), "of notional lost to fees and slippage")
-    ]
+    cost_frac: Annotated[float, Limit("frac", "higher", COST_RULES, "of notional lost to fees and slippage")]
     warn_frac_min: Annotated[float, Limit("frac", "lower", (Code.WARN,), "of a limit in use")]
     warn_rearm_frac_max: Annotated[float, Limit("frac", "lower", (Code.WARN,), "of a limit in use")]
     confirm_mark_count_min: Annotated[
@@ -397,6 +399,22 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ] = nan
     kill_score_share_min: Annotated[
         float, Limit("frac", "lower", (Code.KILL_SCORE,), "of what was asked, that openings keep below critical")
+    ] = nan
+
+    quota_slice_frac: Annotated[
+        float, Limit("frac", "lower", (Code.DAILY_RISK_QUOTA,), "of the equity at day open, that one slice of risk is")
+    ] = nan
+    quota_order_slice_count_max: Annotated[
+        float, Limit("count", "lower", (Code.DAILY_RISK_QUOTA,), "slices in one order")
+    ] = nan
+    quota_day_entry_count_max: Annotated[
+        float, Limit("count", "lower", (Code.DAILY_RISK_QUOTA,), "entries in a risk day")
+    ] = nan
+    quota_day_slice_count_max: Annotated[
+        float, Limit("count", "lower", (Code.DAILY_RISK_QUOTA,), "slices in a risk day")
+    ] = nan
+    quota_campaign_slice_count_max: Annotated[
+        float, Limit("count", "lower", (Code.DAILY_RISK_QUOTA,), "slices since the account or a campaign began")
     ] = nan
 
 

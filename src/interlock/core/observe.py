@@ -120,6 +120,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     total = a.pending_buy_reserved + a.pending_sell_reserved
     same_side = a.pending_buy_reserved if side > 0 else a.pending_sell_reserved
     margin, risk = a.pending_margin, a.pending_risk
+    entries, day_slices, campaign_slices = a.day_entries, a.day_slices, a.campaign_slices
     if own is not None:
         mine = share(own.reserved, own.pending, own.steps)
         here -= mine
@@ -128,6 +129,9 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         strategy_reserved -= mine
         margin -= share(own.margin, own.pending, own.steps)
         risk -= share(own.risk, own.pending, own.steps)
+        entries -= 1
+        day_slices -= own.slices
+        campaign_slices -= own.slices
     held_here, liquidation = nan, nan
     if r.known == 1.0:
         held_here = abs(position) * r.unit_notional if position != 0 else 0.0
@@ -214,6 +218,9 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         regime_p,
         liquidation,
         score,
+        float(entries),
+        float(day_slices),
+        float(campaign_slices),
     )
 
 

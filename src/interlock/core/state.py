@@ -46,6 +46,9 @@ ACCOUNT_LOCKS: Final = (
 )
 STRATEGY_LOCKS: Final = (Code.RUNAWAY, Code.KILL_SWITCH, Code.OPERATOR_LOCK)
 SYMBOL_LOCKS: Final = (Code.STOP_HIT, Code.KILL_SWITCH, Code.OPERATOR_LOCK)
+RELEASED_WITHOUT_LOCK: Final = (Code.CLOCK_UNTRUSTED, Code.DAILY_RISK_QUOTA)
+"""What an operator releases although no lock stands for it: distrust of the clock, a campaign's spent risk."""
+
 BREAKER: Final = frozenset(
     {
         Code.WEEKLY_LOSS,
@@ -207,6 +210,10 @@ class AccountRow(Row, array_like=True):
     owner_since_ns: int = 0
     heartbeats_since_ns: int = 0
 
+    day_entries: int = 0
+    day_slices: int = 0
+    campaign_slices: int = 0
+
 
 class SymbolRow(Row, array_like=True):
     """
@@ -355,7 +362,11 @@ class CalendarRow(Row, array_like=True):
 
 
 class PermitRow(Row, array_like=True):
-    """One permit and how far its order has come; steps are unsigned, `filled_value` in micros of settlement currency."""
+    """
+    One permit and how far its order has come; steps are unsigned, `filled_value` in micros of settlement currency.
+
+    `slices` of risk, each of `slice_risk` in account currency, are what it has filled and still may.
+    """
 
     id: int
     symbol: int
@@ -389,6 +400,8 @@ class PermitRow(Row, array_like=True):
     deferred: Intent | None = None
     trigger_price: float = nan
     executor: str = ""
+    slice_risk: float = nan
+    slices: int = 0
 
 
 def is_stop(p: PermitRow | PermitIssued) -> bool:

@@ -57,6 +57,11 @@ _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
         "rules.GROSS_LEVERAGE.trend_unsure",
         "rules.GROSS_LEVERAGE.trend",
     ),
+    (
+        "rules.DAILY_RISK_QUOTA.order_slices",
+        "rules.DAILY_RISK_QUOTA.day_slices",
+        "rules.DAILY_RISK_QUOTA.campaign_slices",
+    ),
 )
 _LEVERAGE: Final = SLOT_AT["account", "margin_leverage"]
 _NAMES: Final = {"universe": (2,), "sources": (2, 3)}

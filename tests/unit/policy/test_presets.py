@@ -106,6 +106,7 @@ OFF = {
         Code.STRATEGY_EXPOSURE,
         Code.CONSEC_LOSS_BREAKER,
         Code.KILL_SCORE,
+        Code.DAILY_RISK_QUOTA,
     },
     "layered@1": {
         Code.CONTROLLER_DEAD,
@@ -121,6 +122,7 @@ OFF = {
         Code.TRADE_RISK,
         Code.LIQUIDATION_DISTANCE,
         Code.KILL_SCORE,
+        Code.DAILY_RISK_QUOTA,
         *EXIT_RULES,
     },
 }
