@@ -76,6 +76,28 @@ def slices(f: Facts, p: Limits) -> float:
     return p.quota_order_slice_count_max * p.quota_slice_frac * f.day_open_equity
 
 
+def kelly(f: Facts, p: Limits) -> float:
+    count = f.strategy_win_count + f.strategy_loss_count
+    payoff = (f.strategy_won / f.strategy_win_count) / (f.strategy_lost / f.strategy_loss_count)
+    chance = (f.strategy_win_count + p.kelly_prior_count / (1.0 + payoff)) / (count + p.kelly_prior_count)
+    return chance - (1.0 - chance) / payoff
+
+
+def edge(f: Facts) -> float:
+    """The share of what was won that was not lost again."""
+    return 1.0 - f.strategy_lost / f.strategy_won
+
+
+def dull(f: Facts, p: Limits) -> float:
+    """The smallest share at risk that still admits the order, before the multiplier."""
+    return needed(f, p) / (p.kelly_multiplier * f.equity)
+
+
+def needless(f: Facts, p: Limits) -> float:
+    """How much of the edge could be missing: the smallest admitted share of the present one."""
+    return dull(f, p) / kelly(f, p)
+
+
 def zero(f: Facts, p: Limits) -> float:
     return 0.0
 
@@ -277,6 +299,36 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
     ("DAILY_RISK_QUOTA", "campaign_slice_count"): (
         NOT_NEGATIVE,
         at_most("exact", lambda f, p: p.quota_campaign_slice_count_max - 1),
+    ),
+    ("KELLY_CAP", "equity"): (
+        at_least("derived", lambda f, p: needed(f, p) / (p.kelly_multiplier * kelly(f, p))),
+        NOT_INFINITE,
+    ),
+    ("KELLY_CAP", "stop_frac"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: p.kelly_multiplier * kelly(f, p) * f.equity / f.requested_notional - p.cost_frac),
+    ),
+    ("KELLY_CAP", "strategy_win_count"): (
+        at_least(
+            "derived",
+            lambda f, p: dull(f, p) * (f.strategy_loss_count + p.kelly_prior_count) / (edge(f) - dull(f, p)),
+        ),
+        NOT_INFINITE,
+    ),
+    ("KELLY_CAP", "strategy_loss_count"): (
+        POSITIVE,
+        at_most(
+            "derived",
+            lambda f, p: f.strategy_win_count * (edge(f) / dull(f, p) - 1.0) - p.kelly_prior_count,
+        ),
+    ),
+    ("KELLY_CAP", "strategy_won"): (
+        at_least("derived", lambda f, p: f.strategy_lost / (1.0 - edge(f) * needless(f, p))),
+        NOT_INFINITE,
+    ),
+    ("KELLY_CAP", "strategy_lost"): (
+        NOT_NEGATIVE,
+        at_most("derived", lambda f, p: f.strategy_won * (1.0 - edge(f) * needless(f, p))),
     ),
     ("KILL_SCORE", "kill_score"): (at_least("exact", lambda f, p: 0.5), at_most("derived", lambda f, p: p.kill_score_min)),
     ("KILL_SCORE", "requested_notional"): KNOWN,

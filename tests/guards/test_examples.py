@@ -7,6 +7,7 @@ import pytest
 from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.guards import GUARDS
 from interlock.core.limits import DAILY_LOSS_BIT
+from interlock.core.numbers import kelly_frac
 from interlock.core.transitions import slices_of
 from rulekit import ALL_ON, Case, case
 
@@ -186,3 +187,46 @@ def test_a_stop_on_the_price_is_no_stop() -> None:
 
 def test_a_target_on_the_losing_side_is_denied() -> None:
     assert case().knowing(target_price=99.0).allowance(GUARD_OF["STOP_REQUIRED"]) == 0.0
+
+
+def record(wins: int, losses: int, payoff: float) -> dict[str, float]:
+    """The record of so many wins, each of `payoff` times what each of the losses lost."""
+    counts = {"strategy_win_count": float(wins), "strategy_loss_count": float(losses)}
+    return counts | {"strategy_won": 100.0 * payoff * wins, "strategy_lost": 100.0 * losses}
+
+
+KELLY = {"kelly_multiplier": 0.1, "kelly_prior_count": 0.0, "kelly_trade_count_min": 20.0, "cost_frac": 0.001}
+
+
+@pytest.mark.parametrize(("wins", "payoff", "share"), [(60, 1.0, 0.2), (45, 2.0, 0.175), (40, 3.0, 0.2), (50, 2.0, 0.25)])
+def test_a_record_deserves_its_share_at_risk(wins: int, payoff: float, share: float) -> None:
+    order = case().knowing(equity=10_000.0, stop_frac=0.019, **record(wins, 100 - wins, payoff)).under(**KELLY)
+    assert kelly_frac(float(wins), 100.0 - wins, payoff * wins, 100.0 - wins, 0.0) == pytest.approx(share)
+    assert allows(order, "KELLY_CAP") * 0.02 == pytest.approx(0.1 * share * 10_000.0)
+
+
+def test_an_even_chance_of_twice_the_loss_allows_twelve_and_a_half_thousand() -> None:
+    order = case().knowing(equity=10_000.0, stop_frac=0.019, **record(50, 50, 2.0)).under(**KELLY)
+    assert allows(order, "KELLY_CAP") == pytest.approx(12_500.0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        record(0, 0, 1.0),
+        record(19, 0, 1.0),
+        record(10, 9, 9.0),
+        record(30, 0, 1.0),
+        record(0, 30, 1.0),
+        record(10, 10, 1.0),
+        record(10, 90, 1.0),
+    ],
+)
+def test_a_record_that_says_nothing_or_no_good_deserves_a_probe(said: dict[str, float]) -> None:
+    order = case().knowing(equity=10_000.0, stop_frac=0.019, **said).under(kelly_probe_frac=0.0005, **KELLY)
+    assert allows(order, "KELLY_CAP") * 0.02 == pytest.approx(5.0)
+
+
+def test_trades_without_an_edge_shrink_what_a_record_deserves() -> None:
+    order = case().knowing(equity=10_000.0, stop_frac=0.019, **record(50, 50, 2.0)).under(**KELLY)
+    assert allows(order.under(kelly_prior_count=100.0), "KELLY_CAP") == pytest.approx(6_250.0)

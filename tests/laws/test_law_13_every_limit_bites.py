@@ -306,6 +306,32 @@ def orders_that_spend_a_budget(bench: Bench) -> None:
     ask(bench, "ETH")
 
 
+def a_record(bench: Bench, *pnls: float) -> None:
+    """Trades of a tenth at 100 that came to these sums."""
+    for pnl in pnls:
+        bench.mark("BTC", 100.0)
+        bench.refresh()
+        hold(bench, "BTC", 1, 0.1)
+        (permit,) = permits(bench.send(bench.intent("BTC", -1, quantity=0.1, source="operator", reduce_only=True)))
+        bench.fill(permit.id, price=100.0 + 10.0 * pnl)
+        wait(bench, 10.0)
+    bench.mark("BTC", 100.0)
+    bench.refresh()
+
+
+RECORD: Final = {"kelly_trade_count_min": 2.0, "kelly_window_count_max": 10.0, "kelly_prior_count": 0.0}
+
+
+@bites("kelly_multiplier", low=0.01, high=0.5, **RECORD, kelly_probe_frac=0.0001)
+@bites("kelly_prior_count", low=0.0, high=100.0, **RECORD, kelly_multiplier=0.1, kelly_probe_frac=0.0001)
+@bites("kelly_trade_count_min", low=1.0, high=5.0, **RECORD, kelly_multiplier=0.4, kelly_probe_frac=0.0001)
+@bites("kelly_window_count_max", low=1.0, high=5.0, **RECORD, kelly_multiplier=0.4, kelly_probe_frac=0.0001)
+@bites("kelly_probe_frac", low=0.0001, high=0.01, **RECORD | {"kelly_trade_count_min": 10.0})
+def an_order_after_a_record(bench: Bench) -> None:
+    a_record(bench, 4.0, -2.0, 4.0)
+    ask(bench)
+
+
 @bites("market_state_age_s_max", low=1.0, high=7_200.0)
 def an_old_market_state(bench: Bench) -> None:
     wait(bench, 100.0, "market")

@@ -64,6 +64,7 @@ from interlock.core.transitions import (
     on_extremes,
     on_quote,
     push,
+    recount,
     trust_clock,
 )
 
@@ -181,6 +182,8 @@ def _policy_set(state: State, event: PolicySet) -> None:
         strategy_row(state, right.strategy)
         source_number(state, right.source)
     state.rights = {(right.source, right.strategy): right for right in event.rights}
+    for number in range(len(state.strategies)):
+        recount(state.strategies.edit(number), event.limits[0].kelly_window_count_max)
     complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
         r = state.symbols.edit(index)

@@ -106,6 +106,9 @@ SLICES_MAX: Final = 1_000_000
 RING: Final = 32
 """Events a sliding window can count; a policy that asks for more is invalid."""
 
+OUTCOMES: Final = 256
+"""Closed trades of a strategy that are remembered; a policy whose window is longer is invalid."""
+
 EPOCH_BITS: Final = 40
 """Ids begin with their epoch; so many bits are left to count within it."""
 

@@ -90,6 +90,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     day_entry_count: Annotated[float, "count"] = nan
     day_slice_count: Annotated[float, "count"] = nan
     campaign_slice_count: Annotated[float, "count"] = nan
+    strategy_win_count: Annotated[float, "count"] = nan
+    strategy_loss_count: Annotated[float, "count"] = nan
+    strategy_won: Annotated[float, "money"] = nan
+    strategy_lost: Annotated[float, "money"] = nan
 
 
 def _units() -> dict[str, Unit]:

@@ -7,6 +7,7 @@ from interlock.core.codes import Code, PermitState
 from interlock.core.constants import (
     MAX_CASH,
     NS_PER_S_FLOAT,
+    OUTCOMES,
     RING,
 )
 from interlock.core.exits.kernel import tightened
@@ -33,6 +34,7 @@ from interlock.core.transitions import (
     on_episode,
     on_fill,
     on_left,
+    on_outcome,
     on_stop_lost,
     on_stop_rests,
     on_trade_closed,
@@ -344,6 +346,8 @@ def _end_trade(state: State, index: int) -> None:
         else:
             s.losses += 1
             s.lost -= r.trade_pnl
+        s.outcomes = s.outcomes or [0] * OUTCOMES
+        on_outcome(s, r.trade_pnl, state.account_limits().kelly_window_count_max)
     r.trade_pnl = 0
     r.trade_risk = 0.0
     if r.position == 0:

@@ -71,6 +71,7 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.PROFIT_LOCK,
     Code.KILL_EXIT,
     Code.DAILY_RISK_QUOTA,
+    Code.KELLY_CAP,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -99,8 +100,11 @@ SCORE_RULES: Final = (Code.KILL_EXIT, Code.KILL_SCORE)
 REGIME_RULES: Final = (Code.GROSS_LEVERAGE, Code.TRADE_RISK)
 """Rules whose numbers depend on a symbol's regime."""
 
-COST_RULES: Final = (Code.LOSS_HEADROOM, Code.TRADE_RISK, Code.DAILY_RISK_QUOTA)
+COST_RULES: Final = (Code.LOSS_HEADROOM, Code.TRADE_RISK, Code.DAILY_RISK_QUOTA, Code.KELLY_CAP)
 """Rules that bound what is lost at a stop, costs included."""
+
+KELLY_RULES: Final = (Code.KELLY_CAP,)
+"""Rules that read what a strategy's closed trades came to."""
 
 STATE_RULES: Final = (
     Code.ATR_SPIKE,
@@ -415,6 +419,21 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ] = nan
     quota_campaign_slice_count_max: Annotated[
         float, Limit("count", "lower", (Code.DAILY_RISK_QUOTA,), "slices since the account or a campaign began")
+    ] = nan
+    kelly_trade_count_min: Annotated[
+        float, Limit("count", "higher", KELLY_RULES, "closed trades that say something about a strategy")
+    ] = nan
+    kelly_window_count_max: Annotated[
+        float, Limit("count", "neither", KELLY_RULES, "of a strategy's last closed trades that count")
+    ] = nan
+    kelly_prior_count: Annotated[
+        float, Limit("count", "higher", (Code.KELLY_CAP,), "trades without an edge that are added to the record")
+    ] = nan
+    kelly_multiplier: Annotated[
+        float, Limit("x", "lower", (Code.KELLY_CAP,), "the share of equity at risk by which a record grows fastest")
+    ] = nan
+    kelly_probe_frac: Annotated[
+        float, Limit("frac", "lower", (Code.KELLY_CAP,), "of equity at risk, whatever the record says")
     ] = nan
 
 

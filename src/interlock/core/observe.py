@@ -113,9 +113,12 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     session, session_opened_ns, _ = ALWAYS_OPEN if not instrument.sessions else session_of(state, order.row, now_ns)
     position = r.position
     strategy_held, strategy_reserved = 0.0, 0
+    wins = losses = won = lost = nan
     if order.strategy >= 0:
         s = state.strategies[order.strategy]
         strategy_held, strategy_reserved = s.held_notional, s.pending_reserved
+        wins, losses = float(s.recent_wins), float(s.recent_losses)
+        won, lost = s.recent_won, s.recent_lost
     here = r.pending_buy_reserved + r.pending_sell_reserved
     total = a.pending_buy_reserved + a.pending_sell_reserved
     same_side = a.pending_buy_reserved if side > 0 else a.pending_sell_reserved
@@ -221,6 +224,10 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         float(entries),
         float(day_slices),
         float(campaign_slices),
+        wins,
+        losses,
+        won,
+        lost,
     )
 
 

@@ -329,7 +329,12 @@ class SymbolRow(Row, array_like=True):
 
 
 class StrategyRow(Row, array_like=True):
-    """One strategy: its exposure now and what its closed trades came to."""
+    """
+    One strategy: its exposure now and what its closed trades came to.
+
+    `outcomes` is a ring of the last wins and losses in micros of account currency; `recent_*` is what those within the
+    policy's window came to, in account currency.
+    """
 
     held_notional: float = 0.0
     pending_reserved: int = 0
@@ -340,6 +345,12 @@ class StrategyRow(Row, array_like=True):
     lock_mask: int = 0
     lock_until: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
     lock_severity: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
+    outcomes: list[int] = msgspec.field(default_factory=list)
+    outcome_count: int = 0
+    recent_wins: int = 0
+    recent_losses: int = 0
+    recent_won: float = 0.0
+    recent_lost: float = 0.0
 
 
 class CalendarRow(Row, array_like=True):

@@ -18,6 +18,7 @@ from interlock.core.constants import (
     MONEY_SCALE,
     NS_PER_S_FLOAT,
     OPERATOR_NS,
+    OUTCOMES,
     R_NEUTRAL_FRAC,
     RING,
     SLICE_TOLERANCE,
@@ -384,6 +385,32 @@ def confirmed(a: AccountRow, slot: int, count_min: float, s_min: float, now_ns: 
         and a.confirm_count[slot] > 0
         and float(now_ns - a.confirm_since_ns[slot]) >= s_min * NS_PER_S_FLOAT
     )
+
+
+def on_outcome(s: StrategyRow, pnl: int, window_count: float) -> None:
+    """The strategy's record holds the trade's win or loss, in micros; the row's ring is there."""
+    s.outcomes[s.outcome_count % OUTCOMES] = pnl
+    s.outcome_count += 1
+    recount(s, window_count)
+
+
+def recount(s: StrategyRow, window_count: float) -> None:
+    """The row's recent figures are those of its last trades within the window; of all remembered where none is known."""
+    count = s.outcome_count if s.outcome_count < OUTCOMES else OUTCOMES
+    if 0.0 <= window_count < float(count):
+        count = int(window_count)
+    s.recent_wins = 0
+    s.recent_losses = 0
+    s.recent_won = 0.0
+    s.recent_lost = 0.0
+    for back in range(count):
+        pnl = s.outcomes[(s.outcome_count - 1 - back) % OUTCOMES]
+        if pnl > 0:
+            s.recent_wins += 1
+            s.recent_won += money(pnl)
+        else:
+            s.recent_losses += 1
+            s.recent_lost -= money(pnl)
 
 
 # ---------------------------------------------------------------- stops

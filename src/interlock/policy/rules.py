@@ -49,6 +49,7 @@ _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
     ("rules.SYMBOL_EXPOSURE.exposure", "rules.STRATEGY_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("rules.NET_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("exits.retry_first", "exits.retry_max"),
+    ("record.trades", "record.window"),
     ("rules.TRADE_RISK.chop", "rules.TRADE_RISK.base", "rules.TRADE_RISK.trend"),
     (
         "rules.GROSS_LEVERAGE.chop_unsure",

@@ -107,6 +107,7 @@ OFF = {
         Code.CONSEC_LOSS_BREAKER,
         Code.KILL_SCORE,
         Code.DAILY_RISK_QUOTA,
+        Code.KELLY_CAP,
     },
     "layered@1": {
         Code.CONTROLLER_DEAD,
@@ -123,6 +124,7 @@ OFF = {
         Code.LIQUIDATION_DISTANCE,
         Code.KILL_SCORE,
         Code.DAILY_RISK_QUOTA,
+        Code.KELLY_CAP,
         *EXIT_RULES,
     },
 }

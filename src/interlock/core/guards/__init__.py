@@ -55,5 +55,6 @@ GUARDS: Final[tuple[Guard, ...]] = (
     order.trade_risk,
     order.liquidation_distance,
     budget.daily_risk_quota,
+    budget.kelly_cap,
     order.kill_score,
 )

@@ -22,6 +22,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_equity = f.equity
     f_day_open_equity = f.day_open_equity
     f_stop_frac = f.stop_frac
+    p_cost_frac = p.cost_frac
     f_gross_notional = f.gross_notional
     f_side = f.side
     f_symbol_notional = f.symbol_notional
@@ -35,9 +36,14 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     p_kill_score_share_min = p.kill_score_share_min
     p_mark_age_s_max = p.mark_age_s_max
     f_day_slice_count = f.day_slice_count
+    f_strategy_won = f.strategy_won
+    f_strategy_win_count = f.strategy_win_count
     f_stop_price = f.stop_price
     f_regime = f.regime
+    p_kelly_probe_frac = p.kelly_probe_frac
     f_campaign_slice_count = f.campaign_slice_count
+    f_strategy_loss_count = f.strategy_loss_count
+    p_kelly_multiplier = p.kelly_multiplier
     day_open_equity_floor = f_day_open_equity * (1.0 - p.day_loss_frac_max) if f_day_open_equity > 0.0 else nan
     week_open_equity_floor = f.week_open_equity * (1.0 - p.week_loss_frac_max) if f.week_open_equity > 0.0 else nan
     drawdown_ref_floor = f.drawdown_ref * (1.0 - p.drawdown_frac_max) if f.drawdown_ref > 0.0 else nan
@@ -189,7 +195,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         floor = floor if floor >= week else week if week > floor else nan
         floor = floor if floor >= recent else recent if recent > floor else nan
         floor = floor if floor >= total else total if total > floor else nan
-        lost_frac = f_stop_frac + p.cost_frac
+        lost_frac = f_stop_frac + p_cost_frac
         allowed = (
             (f_equity - floor - p.headroom_buffer_frac * f_initial_balance - f.risk_at_stops) / lost_frac
             if f_stop_frac > 0.0 and lost_frac > 0.0 and (f.risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
@@ -418,7 +424,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if allowed < allowance:
                 allowance = allowed
     if active_1 & 1:
-        lost_frac = f_stop_frac + p.cost_frac
+        lost_frac = f_stop_frac + p_cost_frac
         allowed = (
             (
                 p.base_risk_frac_max
@@ -469,7 +475,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if p.quota_day_slice_count_max - f_day_slice_count < p.quota_order_slice_count_max
             else nan
         )
-        lost_frac = f_stop_frac + p.cost_frac
+        lost_frac = f_stop_frac + p_cost_frac
         allowed = (
             (
                 today
@@ -504,6 +510,58 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if not allowed > 0.0:
                 allowed = 0.0
             found.append((Code.DAILY_RISK_QUOTA, allowed))
+            if allowed < allowance:
+                allowance = allowed
+    if active_1 & 16384:
+        full = (
+            f_strategy_win_count
+            / (f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count)
+            * ((f_strategy_won - f.strategy_lost) / f_strategy_won)
+            if f_strategy_won > 0.0 and f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count > 0.0
+            else nan
+        )
+        lost_frac = f_stop_frac + p_cost_frac
+        allowed = (
+            (
+                (
+                    p_kelly_multiplier * full
+                    if p_kelly_multiplier * full >= p_kelly_probe_frac
+                    else p_kelly_probe_frac
+                    if p_kelly_probe_frac > p_kelly_multiplier * full
+                    else nan
+                )
+                if f_strategy_win_count + f_strategy_loss_count >= p.kelly_trade_count_min
+                and f_strategy_win_count > 0.0
+                and (f_strategy_loss_count > 0.0)
+                else p_kelly_probe_frac
+            )
+            * f_equity
+            / lost_frac
+            if (p.kelly_trade_count_min >= 0.0 and p_kelly_multiplier + p.kelly_prior_count >= 0.0)
+            and (
+                (0.0 <= f_strategy_win_count and f_strategy_win_count < inf)
+                and (0.0 <= f_strategy_loss_count and f_strategy_loss_count < inf)
+            )
+            and (
+                (0.0 <= f_strategy_won and f_strategy_won < inf)
+                and (0.0 <= f.strategy_lost and f.strategy_lost < inf)
+                and (0.0 < f_equity and f_equity < inf)
+            )
+            and (f_stop_frac > 0.0)
+            and (lost_frac > 0.0)
+            else 0.0
+        )
+        if allowed > 0.0 and (
+            allowed >= requested
+            or (-inf < requested and requested <= allowed and (allowed < inf))
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.KELLY_CAP, allowed))
             if allowed < allowance:
                 allowance = allowed
     if active_1 & 4:

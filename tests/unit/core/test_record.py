@@ -1,0 +1,88 @@
+"""What a strategy's record says: against numpy on random series, within the window, after a restart."""
+
+from math import isnan
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from interlock.core.constants import OUTCOMES
+from interlock.core.numbers import kelly_frac
+from interlock.core.snapshot import decode, encode
+from interlock.core.state import StrategyRow
+from interlock.core.transitions import micros, on_outcome
+from interlock.testing.bench import Bench, picture
+from lawkit import bench_under, decision, hold, limits_of_everything, permits, policy_of
+
+
+def recorded(pnls: list[float], window: float) -> StrategyRow:
+    row = StrategyRow(outcomes=[0] * OUTCOMES)
+    for pnl in pnls:
+        on_outcome(row, micros(pnl), window)
+    return row
+
+
+def kelly_of(row: StrategyRow, prior: float) -> float:
+    return kelly_frac(float(row.recent_wins), float(row.recent_losses), row.recent_won, row.recent_lost, prior)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 600), st.integers(1, OUTCOMES), st.floats(0.0, 200.0), st.floats(0.0, 100.0))
+@example(1, 600, OUTCOMES, 0.0, 0.0)
+def test_kelly_is_numpys_on_random_series(seed: int, count: int, window: int, prior: float, edge: float) -> None:
+    pnls = np.round(np.random.default_rng(seed).normal(edge, 100.0, count), 6)
+    pnls[pnls == 0.0] = 1.0
+    last = pnls[-window:]
+    won, lost = last[last > 0.0], -last[last < 0.0]
+    row = recorded(pnls.tolist(), float(window))
+    assert (row.recent_wins, row.recent_losses) == (won.size, lost.size)
+    assert [row.recent_won, row.recent_lost] == pytest.approx([won.sum(), lost.sum()])
+    if not (won.size and lost.size):
+        return
+    payoff = won.mean() / lost.mean()
+    chance = (won.size + prior / (1.0 + payoff)) / (last.size + prior)
+    assert kelly_of(row, prior) == pytest.approx(chance - (1.0 - chance) / payoff, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("window", [float("nan"), -1.0, float("inf"), 1e300])
+def test_without_a_window_all_that_is_remembered_counts(window: float) -> None:
+    assert recorded([1.0] * 300, window).recent_wins == OUTCOMES
+
+
+def test_a_record_of_nothing_is_no_number() -> None:
+    assert isnan(kelly_frac(0.0, 0.0, 0.0, 0.0, 0.0))
+    assert isnan(kelly_frac(0.0, 5.0, 0.0, 10.0, 0.0))
+
+
+def traded(*pnls: float, window: float = 10.0) -> Bench:
+    """A bench whose strategy has closed trades that came to these sums."""
+    bench = bench_under(limits_of_everything(kelly_window_count_max=window, runaway_count_max=30.0, stop_hit_lock_s=1.0))
+    for pnl in pnls:
+        hold(bench, "BTC", 1, 0.1)
+        (permit,) = permits(bench.send(bench.intent("BTC", -1, quantity=0.1, source="operator", reduce_only=True)))
+        bench.fill(permit.id, price=100.0 + 10.0 * pnl)
+        bench.clock.advance(10.0)
+        bench.refresh()
+    return bench
+
+
+def test_the_record_is_of_closed_trades_and_of_the_strategy_that_made_them() -> None:
+    bench = traded(4.0, -2.0, 3.0)
+    facts = decision(bench.send(bench.intent("BTC", 1, quantity=0.1))).facts
+    assert facts is not None
+    told = facts.strategy_win_count, facts.strategy_loss_count, facts.strategy_won, facts.strategy_lost
+    assert told == (2.0, 1.0, 7.0, 2.0)
+    other = decision(bench.send(bench.intent("ETH", 1, quantity=0.1, source="rival", strategy="mean"))).facts
+    assert other is not None
+    assert (other.strategy_win_count, other.strategy_loss_count) == (0.0, 0.0)
+
+
+def test_the_record_survives_a_fold_and_a_snapshot_and_follows_the_policys_window() -> None:
+    bench = traded(4.0, -2.0, 3.0, 1.0, window=2.0)
+    row = bench.engine.state.strategies[0]
+    assert (row.recent_wins, row.recent_losses, row.recent_won) == (2, 0, 4.0)
+    assert picture(bench.folded().state) == picture(bench.engine.state)
+    assert picture(decode(encode(bench.engine.state))) == picture(bench.engine.state)
+    bench.send(policy_of(limits_of_everything(kelly_window_count_max=10.0), at_ns=bench.clock.true_ns))
+    row = bench.engine.state.strategies[0]
+    assert (row.recent_wins, row.recent_losses, row.recent_won, row.recent_lost) == (3, 1, 8.0, 2.0)
