@@ -332,6 +332,13 @@ def an_order_after_a_record(bench: Bench) -> None:
     ask(bench)
 
 
+@bites("kelly_zero_lock_s", low=100.0, high=1_000.0, **RECORD)
+def a_rest_after_a_record_without_an_edge(bench: Bench) -> None:
+    a_record(bench, 2.0, -2.0)
+    wait(bench, 500.0)
+    ask(bench)
+
+
 @bites("market_state_age_s_max", low=1.0, high=7_200.0)
 def an_old_market_state(bench: Bench) -> None:
     wait(bench, 100.0, "market")

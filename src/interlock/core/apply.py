@@ -298,6 +298,9 @@ def _risk_event(state: State, output: RiskEvent) -> None:
     elif output.trigger == Code.RUNAWAY:
         r = state.symbols.edit(state.names.symbol_index[output.symbol])
         r.run_buy_count = r.run_sell_count = 0
+    elif output.trigger == Code.KELLY_ZERO:
+        s = state.strategies.edit(state.names.strategy_index[output.metadata])
+        s.edgeless = 0.0 if output.action == RiskAction.REARM else 1.0
     elif output.trigger == Code.HEARTBEAT_LOST:
         a.exit_deposed = output.action != RiskAction.REARM
     elif output.trigger == Code.KILL_EXIT:

@@ -72,6 +72,7 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.KILL_EXIT,
     Code.DAILY_RISK_QUOTA,
     Code.KELLY_CAP,
+    Code.KELLY_ZERO,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -103,7 +104,7 @@ REGIME_RULES: Final = (Code.GROSS_LEVERAGE, Code.TRADE_RISK)
 COST_RULES: Final = (Code.LOSS_HEADROOM, Code.TRADE_RISK, Code.DAILY_RISK_QUOTA, Code.KELLY_CAP)
 """Rules that bound what is lost at a stop, costs included."""
 
-KELLY_RULES: Final = (Code.KELLY_CAP,)
+KELLY_RULES: Final = (Code.KELLY_CAP, Code.KELLY_ZERO)
 """Rules that read what a strategy's closed trades came to."""
 
 STATE_RULES: Final = (
@@ -434,6 +435,9 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ] = nan
     kelly_probe_frac: Annotated[
         float, Limit("frac", "lower", (Code.KELLY_CAP,), "of equity at risk, whatever the record says")
+    ] = nan
+    kelly_zero_lock_s: Annotated[
+        float, Limit("s", "higher", (Code.KELLY_ZERO,), "of no new risk of a strategy without an edge")
     ] = nan
 
 

@@ -44,7 +44,9 @@ ACCOUNT_LOCKS: Final = (
     Code.KILL_SWITCH,
     Code.OPERATOR_LOCK,
 )
-STRATEGY_LOCKS: Final = (Code.RUNAWAY, Code.KILL_SWITCH, Code.OPERATOR_LOCK)
+STRATEGY_LOCKS: Final = (Code.RUNAWAY, Code.KILL_SWITCH, Code.OPERATOR_LOCK, Code.KELLY_ZERO)
+"""Append only: a row of an older snapshot has fewer slots."""
+
 SYMBOL_LOCKS: Final = (Code.STOP_HIT, Code.KILL_SWITCH, Code.OPERATOR_LOCK)
 RELEASED_WITHOUT_LOCK: Final = (Code.CLOCK_UNTRUSTED, Code.DAILY_RISK_QUOTA)
 """What an operator releases although no lock stands for it: distrust of the clock, a campaign's spent risk."""
@@ -333,7 +335,7 @@ class StrategyRow(Row, array_like=True):
     One strategy: its exposure now and what its closed trades came to.
 
     `outcomes` is a ring of the last wins and losses in micros of account currency; `recent_*` is what those within the
-    policy's window came to, in account currency.
+    policy's window came to, in account currency. `edgeless` is 1.0 from KELLY_ZERO on until the record has an edge again.
     """
 
     held_notional: float = 0.0
@@ -351,6 +353,7 @@ class StrategyRow(Row, array_like=True):
     recent_losses: int = 0
     recent_won: float = 0.0
     recent_lost: float = 0.0
+    edgeless: float = 0.0
 
 
 class CalendarRow(Row, array_like=True):

@@ -54,9 +54,10 @@ def test_a_record_of_nothing_is_no_number() -> None:
     assert isnan(kelly_frac(0.0, 5.0, 0.0, 10.0, 0.0))
 
 
-def traded(*pnls: float, window: float = 10.0) -> Bench:
+def traded(*pnls: float, window: float = 10.0, enough: float = 30.0) -> Bench:
     """A bench whose strategy has closed trades that came to these sums."""
-    bench = bench_under(limits_of_everything(kelly_window_count_max=window, runaway_count_max=30.0, stop_hit_lock_s=1.0))
+    given = {"kelly_window_count_max": window, "kelly_trade_count_min": enough}
+    bench = bench_under(limits_of_everything(**given, runaway_count_max=30.0, stop_hit_lock_s=1.0))
     for pnl in pnls:
         hold(bench, "BTC", 1, 0.1)
         (permit,) = permits(bench.send(bench.intent("BTC", -1, quantity=0.1, source="operator", reduce_only=True)))
@@ -86,3 +87,22 @@ def test_the_record_survives_a_fold_and_a_snapshot_and_follows_the_policys_windo
     bench.send(policy_of(limits_of_everything(kelly_window_count_max=10.0), at_ns=bench.clock.true_ns))
     row = bench.engine.state.strategies[0]
     assert (row.recent_wins, row.recent_losses, row.recent_won, row.recent_lost) == (3, 1, 8.0, 2.0)
+
+
+def test_a_snapshot_with_fewer_locks_of_a_strategy_has_the_others_free() -> None:
+    bench = traded(4.0)
+    data = encode(bench.engine.state)
+    row = bench.engine.state.strategies[0]
+    row.lock_until, row.lock_severity = row.lock_until[:3], row.lock_severity[:3]
+    assert encode(decode(encode(bench.engine.state))) == data
+
+
+def test_a_strategy_without_a_win_has_no_edge_and_one_without_a_loss_has_one() -> None:
+    def rests(*pnls: float) -> bool:
+        bench = traded(*pnls, window=10.0, enough=2.0)
+        return bench.engine.state.strategies[0].edgeless == 1.0
+
+    assert rests(-1.0, -1.0)
+    assert not rests(-1.0)
+    assert not rests(1.0, 1.0)
+    assert rests(2.0, -2.0)

@@ -108,6 +108,7 @@ OFF = {
         Code.KILL_SCORE,
         Code.DAILY_RISK_QUOTA,
         Code.KELLY_CAP,
+        Code.KELLY_ZERO,
     },
     "layered@1": {
         Code.CONTROLLER_DEAD,
@@ -125,6 +126,7 @@ OFF = {
         Code.KILL_SCORE,
         Code.DAILY_RISK_QUOTA,
         Code.KELLY_CAP,
+        Code.KELLY_ZERO,
         *EXIT_RULES,
     },
 }
