@@ -15,7 +15,7 @@ import pytest
 
 import rulekit
 from exit_bites import exit_bites
-from interlock.core.codes import Code, KillMode, PermitState, Scope
+from interlock.core.codes import Action, Code, KillMode, PermitState, Scope
 from interlock.core.limits import BITS, LIMIT_FIELDS
 from interlock.core.messages import (
     CancelOrders,
@@ -24,11 +24,13 @@ from interlock.core.messages import (
     EquityMarked,
     ExitProposed,
     FlattenGoal,
+    Instruction,
     KillSet,
     LockChanged,
     MarketState,
     PermitIssued,
     PermitRevoked,
+    Rebalance,
     RiskEvent,
     Tick,
     VenueError,
@@ -330,6 +332,13 @@ RECORD: Final = {"kelly_trade_count_min": 2.0, "kelly_window_count_max": 10.0, "
 def an_order_after_a_record(bench: Bench) -> None:
     a_record(bench, 4.0, -2.0, 4.0)
     ask(bench)
+
+
+@bites("kelly_scale", low=0.0, high=1.0, **RECORD, kelly_multiplier=0.4, kelly_probe_frac=0.0001)
+def a_rebalance_after_a_record(bench: Bench) -> None:
+    a_record(bench, 4.0, -2.0, 4.0)
+    wish = Instruction("BTC", Action.OPEN, 0.1, 95.0)
+    bench.send(Rebalance("r", "bot", "trend", (wish,), created_at_ns=bench.clock.true_ns))
 
 
 @bites("kelly_zero_lock_s", low=100.0, high=1_000.0, **RECORD)

@@ -436,6 +436,9 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     kelly_probe_frac: Annotated[
         float, Limit("frac", "lower", (Code.KELLY_CAP,), "of equity at risk, whatever the record says")
     ] = nan
+    kelly_scale: Annotated[
+        float, Limit("flag", "higher", (Code.KELLY_CAP,), "scale the targets of rebalances by what the record deserves")
+    ] = nan
     kelly_zero_lock_s: Annotated[
         float, Limit("s", "higher", (Code.KELLY_ZERO,), "of no new risk of a strategy without an edge")
     ] = nan

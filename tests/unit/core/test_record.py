@@ -7,7 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import rulekit
+from interlock.core.codes import Action, Code, RiskAction
 from interlock.core.constants import OUTCOMES
+from interlock.core.limits import BITS
+from interlock.core.messages import CashFlow, Instruction, Rebalance, RiskEvent, Step
 from interlock.core.numbers import kelly_frac
 from interlock.core.snapshot import decode, encode
 from interlock.core.state import StrategyRow
@@ -54,10 +58,10 @@ def test_a_record_of_nothing_is_no_number() -> None:
     assert isnan(kelly_frac(0.0, 5.0, 0.0, 10.0, 0.0))
 
 
-def traded(*pnls: float, window: float = 10.0, enough: float = 30.0) -> Bench:
+def traded(*pnls: float, window: float = 10.0, enough: float = 30.0, **changes: float) -> Bench:
     """A bench whose strategy has closed trades that came to these sums."""
     given = {"kelly_window_count_max": window, "kelly_trade_count_min": enough}
-    bench = bench_under(limits_of_everything(**given, runaway_count_max=30.0, stop_hit_lock_s=1.0))
+    bench = bench_under(limits_of_everything(**given, runaway_count_max=30.0, stop_hit_lock_s=1.0, **changes))
     for pnl in pnls:
         hold(bench, "BTC", 1, 0.1)
         (permit,) = permits(bench.send(bench.intent("BTC", -1, quantity=0.1, source="operator", reduce_only=True)))
@@ -106,3 +110,67 @@ def test_a_strategy_without_a_win_has_no_edge_and_one_without_a_loss_has_one() -
     assert not rests(-1.0)
     assert not rests(1.0, 1.0)
     assert rests(2.0, -2.0)
+
+
+SCALED = {"kelly_scale": 1.0, "kelly_multiplier": 0.1, "kelly_prior_count": 0.0, "kelly_probe_frac": 0.0001}
+
+
+def rebalanced(bench: Bench, number: int, **weights: float) -> Step:
+    """Weights with stops a twentieth away, asked for as one."""
+    stop = {symbol: bench.book.prices[symbol].mark * (0.95 if weight > 0 else 1.05) for symbol, weight in weights.items()}
+    wishes = tuple(Instruction(symbol, Action.SCALE, weight, stop[symbol]) for symbol, weight in weights.items())
+    return bench.send(Rebalance(f"r{number}", "bot", "trend", wishes, created_at_ns=bench.clock.true_ns))
+
+
+def test_even_odds_of_twice_the_loss_scale_a_tenth_and_a_fifth_to_a_fourtieth_of_them() -> None:
+    bench = traded(2.0, -1.0, 2.0, -1.0, enough=4.0, **SCALED)
+    bench.send(CashFlow("fee", -2.0))
+    bench.book.balance -= 2.0
+    bench.refresh()
+    first = rebalanced(bench, 1, BTC=0.1, ETH=0.2)
+    assert [permit.steps for permit in permits(first)] == [2_500, 10_000]  # 25 of 10 000 at 100, 50 at 50
+    told = [each for each in first.outputs if isinstance(each, RiskEvent)]
+    assert [(each.symbol, each.action, each.value_at_trigger) for each in told] == [
+        ("BTC", RiskAction.SCALE, 0.1),
+        ("ETH", RiskAction.SCALE, 0.2),
+    ]
+    assert [each.threshold for each in told] == pytest.approx([0.0025, 0.005])
+    for permit in permits(first):
+        bench.fill(permit.id)
+    bench.refresh()
+    assert permits(rebalanced(bench, 2, BTC=0.1, ETH=0.2)) == []
+
+
+def test_a_record_closes_nothing_and_holds_up_no_reduction() -> None:
+    bench = traded(2.0, -1.0, 2.0, -1.0, enough=4.0, **SCALED | {"kelly_probe_frac": 0.2})
+    hold(bench, "BTC", 1, 5.0)
+    bench.send(policy_of(limits_of_everything(**SCALED, kelly_trade_count_min=4.0), at_ns=bench.clock.true_ns))
+    bench.refresh()
+    assert permits(rebalanced(bench, 1, BTC=0.1)) == []
+    (less,) = permits(rebalanced(bench, 2, BTC=0.02))
+    assert (less.side, less.reduce_only) == (-1, True)
+    assert permits(rebalanced(bench, 3, BTC=-0.1))[0].reduce_only
+
+
+def test_a_rebalance_without_a_record_is_scaled_to_a_probe() -> None:
+    bench = traded(**SCALED)
+    (probe,) = permits(rebalanced(bench, 1, BTC=0.1))
+    assert 0.999 <= probe.steps * 1e-4 * (7.0 + 0.102) <= 1.0  # of a market order at the collar, 102, stopped at 95
+    assert permits(rebalanced(bench, 2, ETH=0.0001)) != []
+
+
+@pytest.mark.parametrize("changes", [{"kelly_scale": 0.0}, {"active": rulekit.ALL_ON - BITS[Code.KELLY_CAP]}])
+def test_a_rebalance_is_left_as_it_is_where_the_policy_does_not_scale(changes: dict[str, float]) -> None:
+    bench = traded(**SCALED | {"kelly_probe_frac": 0.2} | changes)
+    (permit,) = permits(rebalanced(bench, 1, BTC=0.1))
+    assert permit.steps == 100_000
+
+
+def test_a_rebalance_for_nobody_or_without_a_known_stop_opens_nothing() -> None:
+    bench = traded(**SCALED)
+    wish = Instruction("BTC", Action.OPEN, 0.1, 95.0)
+    assert permits(bench.send(Rebalance("r", "bot", "nobody", (wish,), created_at_ns=bench.clock.true_ns))) == []
+    unbounded = limits_of_everything(**SCALED, no_stop_gap_frac=float("nan"))
+    bench.send(policy_of(unbounded, at_ns=bench.clock.true_ns))
+    bare = Instruction("BTC", Action.OPEN, 0.1)
+    assert permits(bench.send(Rebalance("s", "bot", "trend", (bare,), created_at_ns=bench.clock.true_ns))) == []
