@@ -4,8 +4,8 @@ from interlock.core.agenda import Agenda
 from interlock.core.codes import Code, RiskAction
 from interlock.core.limits import Limits, is_on
 from interlock.core.messages import Instruction, RiskEvent
-from interlock.core.numbers import clip, kelly_frac
-from interlock.core.observe import equity_now, market_now
+from interlock.core.numbers import clip, kelly_frac, larger
+from interlock.core.observe import collar_price, equity_now, market_now
 from interlock.core.sizing import model_stop
 from interlock.core.state import StrategyRow
 
@@ -43,14 +43,15 @@ def deserved_steps(agenda: Agenda, strategy: str, instruction: Instruction, inde
 
 
 def _probe_steps(agenda: Agenda, instruction: Instruction, index: int, side: int, limits: Limits) -> int:
-    """Steps that lose the probe at the instruction's stop, costs included; 0 where that is not known."""
+    """Steps that lose the probe from the worst price to the instruction's stop, costs included; 0 where that is not known."""
     state = agenda.state
     r, instrument = state.symbols[index], state.instruments[index]
     assert instrument is not None
     stop = instruction.sl_price
     if stop != stop:
         stop = model_stop(side, r.mark, market_now(r, agenda.at_ns, limits)[0], limits)
-    stop_frac = abs(r.mark - stop) / r.mark if stop == stop else limits.no_stop_gap_frac
-    lost = (stop_frac + limits.cost_frac) * r.unit_notional
+    price = collar_price(r, side, limits)
+    stop_frac = abs(price - stop) / price if stop == stop else limits.no_stop_gap_frac
+    lost = (stop_frac + limits.cost_frac) * larger(instrument.unit_value(price, r.rate), r.unit_notional)
     risk = limits.kelly_probe_frac * equity_now(state, agenda.at_ns)
     return instrument.steps_down(risk / lost * instrument.step) if lost > 0.0 and risk > 0.0 else 0
