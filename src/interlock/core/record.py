@@ -43,7 +43,7 @@ def deserved_steps(agenda: Agenda, strategy: str, instruction: Instruction, inde
 
 
 def _probe_steps(agenda: Agenda, instruction: Instruction, index: int, side: int, limits: Limits) -> int:
-    """Steps that lose the probe from the worst price to the instruction's stop, costs included; 0 where that is not known."""
+    """Steps that lose the probe from the worst price to the stop, costs included; 0 where that is not known."""
     state = agenda.state
     r, instrument = state.symbols[index], state.instruments[index]
     assert instrument is not None
