@@ -195,7 +195,7 @@ def limits(**changes: Any) -> Limits:
         "flip_trend_min": 0.1,
         "sigma_ref": 0.01,
         "trend_ref": 0.3,
-        "kelly_multiplier": 0.1,
+        "kelly_multiplier": 1.0,
         "kelly_probe_frac": 0.001,
         "quota_slice_frac": 0.005,
         "quota_order_slice_count_max": 2.0,

@@ -83,6 +83,15 @@ def kelly(f: Facts, p: Limits) -> float:
     return chance - (1.0 - chance) / payoff
 
 
+def stake(f: Facts, p: Limits) -> float:
+    return f.equity - floor(f, p)
+
+
+def bearable(f: Facts, p: Limits) -> float:
+    """The highest floor above which enough is at stake."""
+    return f.equity - needed(f, p) / (p.kelly_multiplier * kelly(f, p))
+
+
 def edge(f: Facts) -> float:
     """The share of what was won that was not lost again."""
     return 1.0 - f.strategy_lost / f.strategy_won
@@ -90,7 +99,7 @@ def edge(f: Facts) -> float:
 
 def dull(f: Facts, p: Limits) -> float:
     """The smallest share at risk that still admits the order, before the multiplier."""
-    return needed(f, p) / (p.kelly_multiplier * f.equity)
+    return needed(f, p) / (p.kelly_multiplier * stake(f, p))
 
 
 def needless(f: Facts, p: Limits) -> float:
@@ -301,12 +310,34 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         at_most("exact", lambda f, p: p.quota_campaign_slice_count_max - 1),
     ),
     ("KELLY_CAP", "equity"): (
-        at_least("derived", lambda f, p: needed(f, p) / (p.kelly_multiplier * kelly(f, p))),
+        at_least("derived", lambda f, p: floor(f, p) + needed(f, p) / (p.kelly_multiplier * kelly(f, p))),
         NOT_INFINITE,
+    ),
+    ("KELLY_CAP", "day_open_equity"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / (1 - p.day_loss_frac_max)),
+    ),
+    ("KELLY_CAP", "week_open_equity"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / (1 - p.week_loss_frac_max)),
+    ),
+    ("KELLY_CAP", "drawdown_ref"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / (1 - p.drawdown_frac_max)),
+    ),
+    ("KELLY_CAP", "equity_peak"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / (1 - p.total_drawdown_frac_max)),
+    ),
+    ("KELLY_CAP", "initial_balance"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / p.equity_floor_frac_min),
     ),
     ("KELLY_CAP", "stop_frac"): (
         POSITIVE,
-        at_most("derived", lambda f, p: p.kelly_multiplier * kelly(f, p) * f.equity / f.requested_notional - p.cost_frac),
+        at_most(
+            "derived", lambda f, p: p.kelly_multiplier * kelly(f, p) * stake(f, p) / f.requested_notional - p.cost_frac
+        ),
     ),
     ("KELLY_CAP", "strategy_win_count"): (
         at_least(

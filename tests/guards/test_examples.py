@@ -195,7 +195,13 @@ def record(wins: int, losses: int, payoff: float) -> dict[str, float]:
     return counts | {"strategy_won": 100.0 * payoff * wins, "strategy_lost": 100.0 * losses}
 
 
-KELLY = {"kelly_multiplier": 0.1, "kelly_prior_count": 0.0, "kelly_trade_count_min": 20.0, "cost_frac": 0.001}
+KELLY = {
+    "kelly_multiplier": 0.1,
+    "kelly_prior_count": 0.0,
+    "kelly_trade_count_min": 20.0,
+    "cost_frac": 0.001,
+    "kelly_above_floor": 0.0,
+}
 
 
 @pytest.mark.parametrize(("wins", "payoff", "share"), [(60, 1.0, 0.2), (45, 2.0, 0.175), (40, 3.0, 0.2), (50, 2.0, 0.25)])
@@ -230,3 +236,14 @@ def test_a_record_that_says_nothing_or_no_good_deserves_a_probe(said: dict[str, 
 def test_trades_without_an_edge_shrink_what_a_record_deserves() -> None:
     order = case().knowing(equity=10_000.0, stop_frac=0.019, **record(50, 50, 2.0)).under(**KELLY)
     assert allows(order.under(kelly_prior_count=100.0), "KELLY_CAP") == pytest.approx(6_250.0)
+
+
+def test_only_what_is_above_the_nearest_active_floor_is_at_stake() -> None:
+    order = case().knowing(equity=10_000.0, day_open_equity=10_000.0, stop_frac=0.019, **record(50, 50, 2.0)).under(**KELLY)
+    aware = order.under(kelly_above_floor=1.0, day_loss_frac_max=0.05, drawdown_frac_max=0.2, kelly_probe_frac=0.0001)
+    aware = aware.under(equity_floor_frac_min=0.8)
+    assert allows(aware, "KELLY_CAP") == pytest.approx(12_500.0 * (10_000.0 - 9_500.0) / 10_000.0)
+    assert allows(aware.knowing(equity=9_400.0), "KELLY_CAP") * 0.02 == pytest.approx(0.94)
+    nothing = aware.under(active=0)
+    assert allows(nothing, "KELLY_CAP") == pytest.approx(12_500.0)
+    assert allows(nothing.knowing(day_open_equity=nan), "KELLY_CAP") == pytest.approx(12_500.0)

@@ -321,9 +321,15 @@ def a_record(bench: Bench, *pnls: float) -> None:
     bench.refresh()
 
 
-RECORD: Final = {"kelly_trade_count_min": 2.0, "kelly_window_count_max": 10.0, "kelly_prior_count": 0.0}
+RECORD: Final = {
+    "kelly_above_floor": 0.0,
+    "kelly_trade_count_min": 2.0,
+    "kelly_window_count_max": 10.0,
+    "kelly_prior_count": 0.0,
+}
 
 
+@bites("kelly_above_floor", low=0.0, high=1.0, **RECORD, kelly_multiplier=0.015, kelly_probe_frac=0.0001)
 @bites("kelly_multiplier", low=0.01, high=0.5, **RECORD, kelly_probe_frac=0.0001)
 @bites("kelly_prior_count", low=0.0, high=100.0, **RECORD, kelly_multiplier=0.1, kelly_probe_frac=0.0001)
 @bites("kelly_trade_count_min", low=1.0, high=5.0, **RECORD, kelly_multiplier=0.4, kelly_probe_frac=0.0001)

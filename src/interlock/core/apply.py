@@ -16,8 +16,9 @@ from interlock.core.cash import count_proof
 from interlock.core.codes import Code, PermitState, RiskAction, Rung, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.fills import end_permit, strategy_of, unsettled_quota
+from interlock.core.floors import day_open_equity
 from interlock.core.locks import reset_counter
-from interlock.core.measure import blackout_of, day_open_equity, is_position, measure, session_of
+from interlock.core.measure import blackout_of, is_position, measure, session_of
 from interlock.core.messages import (
     BaselineSet,
     CancelOrders,

@@ -436,6 +436,10 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     kelly_probe_frac: Annotated[
         float, Limit("frac", "lower", (Code.KELLY_CAP,), "of equity at risk, whatever the record says")
     ] = nan
+    kelly_above_floor: Annotated[
+        float,
+        Limit("flag", "higher", (Code.KELLY_CAP,), "count only equity above the nearest active loss floor as at stake"),
+    ] = nan
     kelly_scale: Annotated[
         float, Limit("flag", "higher", (Code.KELLY_CAP,), "scale the targets of rebalances by what the record deserves")
     ] = nan

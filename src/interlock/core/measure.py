@@ -51,12 +51,6 @@ def blackout_of(r: SymbolRow, now_ns: int) -> tuple[bool, int]:
     return False, r.blackouts[begun][0] if begun < len(r.blackouts) else OPERATOR_NS
 
 
-def day_open_equity(state: State) -> float:
-    """Equity at the start of the risk day, in account currency; NaN while it is not known."""
-    index = state.account.day_calendar
-    return state.calendars[index].open_equity if index >= 0 else nan
-
-
 def open_pnl(state: State, index: int, r: SymbolRow) -> float:
     """Unrealised P&L of one position at its last accepted mark, in account currency; NaN when anything is unknown."""
     instrument = state.instruments[index]

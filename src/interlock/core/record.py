@@ -1,13 +1,29 @@
 """What a strategy's record deserves of a rebalance; of a single order the guard KELLY_CAP says it."""
 
+from math import nan
+from typing import Final
+
 from interlock.core.agenda import Agenda
 from interlock.core.codes import Code, RiskAction
+from interlock.core.floors import floor_of
 from interlock.core.limits import Limits, is_on
 from interlock.core.messages import Instruction, RiskEvent
 from interlock.core.numbers import clip, kelly_frac, larger
 from interlock.core.observe import collar_price, equity_now, market_now
 from interlock.core.sizing import model_stop
-from interlock.core.state import StrategyRow
+from interlock.core.state import State, StrategyRow
+
+FLOORS: Final = (Code.DAILY_LOSS, Code.WEEKLY_LOSS, Code.DRAWDOWN, Code.TOTAL_DRAWDOWN, Code.EQUITY_GUARD)
+"""Rules whose floors KELLY_CAP stays above, as LOSS_HEADROOM does."""
+
+
+def stake_frac(state: State, limits: Limits, equity: float) -> float:
+    """The share of equity that is at stake: all of it, or what is above the nearest active loss floor; NaN is unknown."""
+    floor = 0.0
+    if limits.kelly_above_floor > 0.0:
+        for code in FLOORS:
+            floor = larger(floor, floor_of(state, code, limits)[1]) if is_on(limits, code) else floor
+    return (equity - floor) / equity if equity > 0.0 else nan
 
 
 def deserved_frac(s: StrategyRow, limits: Limits) -> float:
@@ -34,7 +50,9 @@ def deserved_steps(agenda: Agenda, strategy: str, instruction: Instruction, inde
         return steps
     side = 1 if instruction.target_weight > 0.0 else -1
     least = max(_probe_steps(agenda, instruction, index, side, limits), r.position * side)
-    scaled = min(steps, max(int(steps * deserved_frac(state.strategies[number], limits)), least))
+    stake = stake_frac(state, limits, equity_now(state, agenda.at_ns))
+    deserved = deserved_frac(state.strategies[number], limits) * stake
+    scaled = min(steps, max(int(steps * deserved) if deserved > 0.0 else 0, least))
     if scaled < steps:
         weight = abs(instruction.target_weight)
         scale = (weight, weight * scaled / steps)

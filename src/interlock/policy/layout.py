@@ -102,6 +102,7 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("rules.KELLY_CAP.multiplier", "kelly_multiplier", most=1.0),
     _slot("rules.KELLY_CAP.probe", "kelly_probe_frac", under=1.0),
     _slot("rules.KELLY_CAP.prior", "kelly_prior_count", zero=True),
+    _slot("rules.KELLY_CAP.above_floor", "kelly_above_floor", zero=True),
     _slot("rules.KELLY_CAP.scale_rebalances", "kelly_scale", zero=True),
     _slot("rules.KELLY_ZERO.lock", "kelly_zero_lock_s"),
     _slot("rules.GROSS_LEVERAGE.total", "gross_leverage_max"),

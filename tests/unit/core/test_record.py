@@ -112,7 +112,13 @@ def test_a_strategy_without_a_win_has_no_edge_and_one_without_a_loss_has_one() -
     assert rests(2.0, -2.0)
 
 
-SCALED = {"kelly_scale": 1.0, "kelly_multiplier": 0.1, "kelly_prior_count": 0.0, "kelly_probe_frac": 0.0001}
+SCALED = {
+    "kelly_above_floor": 0.0,
+    "kelly_scale": 1.0,
+    "kelly_multiplier": 0.1,
+    "kelly_prior_count": 0.0,
+    "kelly_probe_frac": 0.0001,
+}
 
 
 def rebalanced(bench: Bench, number: int, **weights: float) -> Step:
@@ -174,3 +180,15 @@ def test_a_rebalance_for_nobody_or_without_a_known_stop_opens_nothing() -> None:
     bench.send(policy_of(unbounded, at_ns=bench.clock.true_ns))
     bare = Instruction("BTC", Action.OPEN, 0.1)
     assert permits(bench.send(Rebalance("s", "bot", "trend", (bare,), created_at_ns=bench.clock.true_ns))) == []
+
+
+def test_a_rebalance_is_scaled_by_what_is_above_the_nearest_floor() -> None:
+    floors = {"kelly_above_floor": 1.0, "day_loss_frac_max": 0.5, "week_loss_frac_max": 0.5, "equity_floor_frac_min": 0.5}
+    floors |= {"drawdown_frac_max": 0.5, "total_drawdown_frac_max": 0.5, "kelly_probe_frac": 0.00008}
+    bench = traded(2.0, -1.0, 2.0, -1.0, enough=4.0, **SCALED | floors)
+    (permit,) = permits(rebalanced(bench, 1, BTC=0.1))
+    assert permit.steps == pytest.approx(1_250, abs=1)
+    lower = limits_of_everything(**SCALED | floors | {"day_loss_frac_max": 0.0}, kelly_trade_count_min=4.0)
+    bench.send(policy_of(lower, at_ns=bench.clock.true_ns))
+    (probe,) = permits(rebalanced(bench, 2, ETH=0.1))
+    assert probe.steps * 1e-4 * 3.551 == pytest.approx(0.8, abs=1e-3)  # no more than a probe on the floor itself

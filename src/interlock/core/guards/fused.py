@@ -40,7 +40,6 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_strategy_win_count = f.strategy_win_count
     f_stop_price = f.stop_price
     f_regime = f.regime
-    p_kelly_probe_frac = p.kelly_probe_frac
     f_campaign_slice_count = f.campaign_slice_count
     f_strategy_loss_count = f.strategy_loss_count
     p_kelly_multiplier = p.kelly_multiplier
@@ -513,6 +512,18 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if allowed < allowance:
                 allowance = allowed
     if active_1 & 16384:
+        day = day_open_equity_floor if active_0 & 16 else -inf
+        week = week_open_equity_floor if active_0 & 32 else -inf
+        recent = drawdown_ref_floor if active_0 & 64 else -inf
+        total = equity_peak_floor if active_0 & 128 else -inf
+        floor = f_initial_balance * p.equity_floor_frac_min if active_0 & 256 else -inf
+        floor = floor if floor >= day else day if day > floor else nan
+        floor = floor if floor >= week else week if week > floor else nan
+        floor = floor if floor >= recent else recent if recent > floor else nan
+        floor = floor if floor >= total else total if total > floor else nan
+        stake = (
+            f_equity - (floor if floor >= 0.0 else 0.0 if 0.0 > floor else nan) if p.kelly_above_floor > 0.0 else f_equity
+        )
         full = (
             f_strategy_win_count
             / (f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count)
@@ -520,22 +531,22 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if f_strategy_won > 0.0 and f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count > 0.0
             else nan
         )
+        probe = p.kelly_probe_frac * f_equity
         lost_frac = f_stop_frac + p_cost_frac
         allowed = (
             (
                 (
-                    p_kelly_multiplier * full
-                    if p_kelly_multiplier * full >= p_kelly_probe_frac
-                    else p_kelly_probe_frac
-                    if p_kelly_probe_frac > p_kelly_multiplier * full
+                    p_kelly_multiplier * full * stake
+                    if p_kelly_multiplier * full * stake >= probe
+                    else probe
+                    if probe > p_kelly_multiplier * full * stake
                     else nan
                 )
                 if f_strategy_win_count + f_strategy_loss_count >= p.kelly_trade_count_min
                 and f_strategy_win_count > 0.0
                 and (f_strategy_loss_count > 0.0)
-                else p_kelly_probe_frac
+                else probe
             )
-            * f_equity
             / lost_frac
             if (p.kelly_trade_count_min >= 0.0 and p_kelly_multiplier + p.kelly_prior_count >= 0.0)
             and (
@@ -546,7 +557,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 (0.0 <= f_strategy_won and f_strategy_won < inf)
                 and (0.0 <= f.strategy_lost and f.strategy_lost < inf)
                 and (0.0 < f_equity and f_equity < inf)
+                and (stake > -inf)
             )
+            and (f_initial_balance > 0.0 if p.kelly_above_floor > 0.0 else p.kelly_above_floor == 0.0)
             and (f_stop_frac > 0.0)
             and (lost_frac > 0.0)
             else 0.0
