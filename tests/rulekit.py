@@ -82,6 +82,13 @@ NOT_NEGATIVE: Final = frozenset(
         "position_count",
         "risk_at_stops",
         "regime_p",
+        "day_entry_count",
+        "day_slice_count",
+        "campaign_slice_count",
+        "strategy_win_count",
+        "strategy_loss_count",
+        "strategy_won",
+        "strategy_lost",
     }
 )
 """Facts that are numbers >= 0 where they are known."""
@@ -188,6 +195,12 @@ def limits(**changes: Any) -> Limits:
         "flip_trend_min": 0.1,
         "sigma_ref": 0.01,
         "trend_ref": 0.3,
+        "kelly_multiplier": 1.0,
+        "kelly_probe_frac": 0.001,
+        "quota_slice_frac": 0.005,
+        "quota_order_slice_count_max": 2.0,
+        "quota_day_slice_count_max": 4.0,
+        "quota_campaign_slice_count_max": 10.0,
         "size_stop_atr": nan,
         "size_target_atr": nan,
     }
@@ -275,6 +288,13 @@ def facts(**changes: float) -> Facts:
         "regime_p": 0.7,
         "liquidation_price": 80.0,
         "kill_score": 0.5,
+        "day_entry_count": 1.0,
+        "day_slice_count": 1.0,
+        "campaign_slice_count": 4.0,
+        "strategy_win_count": 12.0,
+        "strategy_loss_count": 8.0,
+        "strategy_won": 2400.0,
+        "strategy_lost": 800.0,
     }
     return Facts(**(given | changes))
 
@@ -357,6 +377,13 @@ def admissible(draw: st.DrawFn) -> Case:
         regime=draw(st.sampled_from((CHOP, BASE, TREND))),
         regime_p=draw(parts(0.0, 1.0)),
         kill_score=draw(st.floats(0.5, 0.69)),
+        day_entry_count=p.quota_day_entry_count_max // 1.0 - 1.0,
+        day_slice_count=(p.quota_day_slice_count_max - 1.0) // 1.0,
+        strategy_win_count=float(draw(st.integers(0, 50))),
+        strategy_loss_count=float(draw(st.integers(0, 50))),
+        strategy_won=draw(st.floats(1.0, 1e6)),
+        strategy_lost=draw(st.floats(0.0, 1e6)),
+        campaign_slice_count=(p.quota_campaign_slice_count_max - 1.0) // 1.0,
         liquidation_price=draw(st.sampled_from(liquidations(side, stop, p.liquidation_buffer_frac * worst))),
         risk_at_stops=draw(parts(0.0, 0.05)) * equity,
         **references,

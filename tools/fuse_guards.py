@@ -24,6 +24,7 @@ INLINED = {
         numbers.at_least,
         numbers.above,
         numbers.by_regime,
+        numbers.kelly_frac,
         numbers.larger,
         numbers.loss_floor,
         numbers.room,

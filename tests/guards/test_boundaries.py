@@ -72,6 +72,41 @@ def buffer(f: Facts, p: Limits) -> float:
     return p.liquidation_buffer_frac * f.worst_price
 
 
+def slices(f: Facts, p: Limits) -> float:
+    return p.quota_order_slice_count_max * p.quota_slice_frac * f.day_open_equity
+
+
+def kelly(f: Facts, p: Limits) -> float:
+    count = f.strategy_win_count + f.strategy_loss_count
+    payoff = (f.strategy_won / f.strategy_win_count) / (f.strategy_lost / f.strategy_loss_count)
+    chance = (f.strategy_win_count + p.kelly_prior_count / (1.0 + payoff)) / (count + p.kelly_prior_count)
+    return chance - (1.0 - chance) / payoff
+
+
+def stake(f: Facts, p: Limits) -> float:
+    return f.equity - floor(f, p)
+
+
+def bearable(f: Facts, p: Limits) -> float:
+    """The highest floor above which enough is at stake."""
+    return f.equity - needed(f, p) / (p.kelly_multiplier * kelly(f, p))
+
+
+def edge(f: Facts) -> float:
+    """The share of what was won that was not lost again."""
+    return 1.0 - f.strategy_lost / f.strategy_won
+
+
+def dull(f: Facts, p: Limits) -> float:
+    """The smallest share at risk that still admits the order, before the multiplier."""
+    return needed(f, p) / (p.kelly_multiplier * stake(f, p))
+
+
+def needless(f: Facts, p: Limits) -> float:
+    """How much of the edge could be missing: the smallest admitted share of the present one."""
+    return dull(f, p) / kelly(f, p)
+
+
 def zero(f: Facts, p: Limits) -> float:
     return 0.0
 
@@ -254,6 +289,78 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         at_most("derived", lambda f, p: p.base_risk_frac_max * f.equity / f.requested_notional - p.cost_frac),
     ),
     ("TRADE_RISK", "regime"): ONLY_THIS_REGIME,
+    ("DAILY_RISK_QUOTA", "stop_frac"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: slices(f, p) / f.requested_notional - p.cost_frac),
+    ),
+    ("DAILY_RISK_QUOTA", "day_open_equity"): (
+        at_least("derived", lambda f, p: needed(f, p) / (p.quota_slice_frac * p.quota_order_slice_count_max)),
+        NOT_INFINITE,
+    ),
+    ("DAILY_RISK_QUOTA", "day_entry_count"): (
+        NOT_NEGATIVE,
+        at_most("exact", lambda f, p: p.quota_day_entry_count_max - 1),
+    ),
+    ("DAILY_RISK_QUOTA", "day_slice_count"): (
+        NOT_NEGATIVE,
+        at_most("exact", lambda f, p: p.quota_day_slice_count_max - 1),
+    ),
+    ("DAILY_RISK_QUOTA", "campaign_slice_count"): (
+        NOT_NEGATIVE,
+        at_most("exact", lambda f, p: p.quota_campaign_slice_count_max - 1),
+    ),
+    ("KELLY_CAP", "equity"): (
+        at_least("derived", lambda f, p: floor(f, p) + needed(f, p) / (p.kelly_multiplier * kelly(f, p))),
+        NOT_INFINITE,
+    ),
+    ("KELLY_CAP", "day_open_equity"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / (1 - p.day_loss_frac_max)),
+    ),
+    ("KELLY_CAP", "week_open_equity"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / (1 - p.week_loss_frac_max)),
+    ),
+    ("KELLY_CAP", "drawdown_ref"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / (1 - p.drawdown_frac_max)),
+    ),
+    ("KELLY_CAP", "equity_peak"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / (1 - p.total_drawdown_frac_max)),
+    ),
+    ("KELLY_CAP", "initial_balance"): (
+        POSITIVE,
+        at_most("derived", lambda f, p: bearable(f, p) / p.equity_floor_frac_min),
+    ),
+    ("KELLY_CAP", "stop_frac"): (
+        POSITIVE,
+        at_most(
+            "derived", lambda f, p: p.kelly_multiplier * kelly(f, p) * stake(f, p) / f.requested_notional - p.cost_frac
+        ),
+    ),
+    ("KELLY_CAP", "strategy_win_count"): (
+        at_least(
+            "derived",
+            lambda f, p: dull(f, p) * (f.strategy_loss_count + p.kelly_prior_count) / (edge(f) - dull(f, p)),
+        ),
+        NOT_INFINITE,
+    ),
+    ("KELLY_CAP", "strategy_loss_count"): (
+        POSITIVE,
+        at_most(
+            "derived",
+            lambda f, p: f.strategy_win_count * (edge(f) / dull(f, p) - 1.0) - p.kelly_prior_count,
+        ),
+    ),
+    ("KELLY_CAP", "strategy_won"): (
+        at_least("derived", lambda f, p: f.strategy_lost / (1.0 - edge(f) * needless(f, p))),
+        NOT_INFINITE,
+    ),
+    ("KELLY_CAP", "strategy_lost"): (
+        NOT_NEGATIVE,
+        at_most("derived", lambda f, p: f.strategy_won * (1.0 - edge(f) * needless(f, p))),
+    ),
     ("KILL_SCORE", "kill_score"): (at_least("exact", lambda f, p: 0.5), at_most("derived", lambda f, p: p.kill_score_min)),
     ("KILL_SCORE", "requested_notional"): KNOWN,
 }

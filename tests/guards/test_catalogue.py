@@ -15,15 +15,8 @@ RECORDED_FOR_THE_READER = {
 }
 """Facts that no guard reads: they explain others in a recorded decision."""
 
-BORROWS = {
-    Code.LOSS_HEADROOM: {
-        Code.DAILY_LOSS,
-        Code.WEEKLY_LOSS,
-        Code.DRAWDOWN,
-        Code.TOTAL_DRAWDOWN,
-        Code.EQUITY_GUARD,
-    }
-}
+LOSSES = {Code.DAILY_LOSS, Code.WEEKLY_LOSS, Code.DRAWDOWN, Code.TOTAL_DRAWDOWN, Code.EQUITY_GUARD}
+BORROWS = {Code.LOSS_HEADROOM: LOSSES, Code.KELLY_CAP: LOSSES}
 """Whose limits a guard reads besides its own, where those rules are on."""
 
 each_guard = pytest.mark.parametrize("guard", GUARDS, ids=[guard.code for guard in GUARDS])

@@ -7,6 +7,8 @@ import pytest
 from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.guards import GUARDS
 from interlock.core.limits import DAILY_LOSS_BIT
+from interlock.core.numbers import kelly_frac
+from interlock.core.transitions import slices_of
 from rulekit import ALL_ON, Case, case
 
 GUARD_OF = {str(guard.code): guard for guard in GUARDS}
@@ -140,6 +142,34 @@ def test_a_trade_loses_its_regimes_share_of_equity_at_its_stop(regime: float, ri
     assert allows(order, "TRADE_RISK") * (0.036 + 0.0016) == pytest.approx(risk)
 
 
+@pytest.mark.parametrize(("risk", "slices"), [(0.004999, 1), (0.005, 1), (0.005001, 2), (0.009999, 2), (0.035, 7)])
+def test_a_risk_takes_whole_slices(risk: float, slices: int) -> None:
+    assert slices_of(risk, 0.005) == slices
+    assert slices_of(risk * 10_000.0, 0.005 * 10_000.0) == slices
+
+
+def test_a_budget_allows_what_fits_into_the_slices_that_are_left() -> None:
+    order = (
+        case()
+        .knowing(day_open_equity=10_000.0, stop_frac=0.019)
+        .knowing(day_entry_count=0.0, day_slice_count=0.0, campaign_slice_count=0.0)
+        .under(
+            quota_slice_frac=0.005,
+            quota_order_slice_count_max=2.0,
+            quota_day_entry_count_max=2.0,
+            quota_day_slice_count_max=2.0,
+            quota_campaign_slice_count_max=10.0,
+            cost_frac=0.001,
+        )
+    )
+    assert allows(order, "DAILY_RISK_QUOTA") == pytest.approx(2 * 50.0 / 0.02)
+    assert allows(order.knowing(day_slice_count=1.0), "DAILY_RISK_QUOTA") == pytest.approx(50.0 / 0.02)
+    assert allows(order.knowing(day_slice_count=2.0), "DAILY_RISK_QUOTA") == 0.0
+    assert allows(order.knowing(day_entry_count=2.0), "DAILY_RISK_QUOTA") == 0.0
+    assert allows(order.knowing(campaign_slice_count=9.0), "DAILY_RISK_QUOTA") == pytest.approx(50.0 / 0.02)
+    assert allows(order.knowing(campaign_slice_count=10.0), "DAILY_RISK_QUOTA") == 0.0
+
+
 def test_a_stop_is_reached_a_buffer_before_liquidation() -> None:
     order = case().knowing(worst_price=100.0, stop_price=92.0, liquidation_price=91.0).under(liquidation_buffer_frac=0.01)
     assert order.admitted(GUARD_OF["LIQUIDATION_DISTANCE"])
@@ -157,3 +187,63 @@ def test_a_stop_on_the_price_is_no_stop() -> None:
 
 def test_a_target_on_the_losing_side_is_denied() -> None:
     assert case().knowing(target_price=99.0).allowance(GUARD_OF["STOP_REQUIRED"]) == 0.0
+
+
+def record(wins: int, losses: int, payoff: float) -> dict[str, float]:
+    """The record of so many wins, each of `payoff` times what each of the losses lost."""
+    counts = {"strategy_win_count": float(wins), "strategy_loss_count": float(losses)}
+    return counts | {"strategy_won": 100.0 * payoff * wins, "strategy_lost": 100.0 * losses}
+
+
+KELLY = {
+    "kelly_multiplier": 0.1,
+    "kelly_prior_count": 0.0,
+    "kelly_trade_count_min": 20.0,
+    "cost_frac": 0.001,
+    "kelly_above_floor": 0.0,
+}
+
+
+@pytest.mark.parametrize(("wins", "payoff", "share"), [(60, 1.0, 0.2), (45, 2.0, 0.175), (40, 3.0, 0.2), (50, 2.0, 0.25)])
+def test_a_record_deserves_its_share_at_risk(wins: int, payoff: float, share: float) -> None:
+    order = case().knowing(equity=10_000.0, stop_frac=0.019, **record(wins, 100 - wins, payoff)).under(**KELLY)
+    assert kelly_frac(float(wins), 100.0 - wins, payoff * wins, 100.0 - wins, 0.0) == pytest.approx(share)
+    assert allows(order, "KELLY_CAP") * 0.02 == pytest.approx(0.1 * share * 10_000.0)
+
+
+def test_an_even_chance_of_twice_the_loss_allows_twelve_and_a_half_thousand() -> None:
+    order = case().knowing(equity=10_000.0, stop_frac=0.019, **record(50, 50, 2.0)).under(**KELLY)
+    assert allows(order, "KELLY_CAP") == pytest.approx(12_500.0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        record(0, 0, 1.0),
+        record(19, 0, 1.0),
+        record(10, 9, 9.0),
+        record(30, 0, 1.0),
+        record(0, 30, 1.0),
+        record(10, 10, 1.0),
+        record(10, 90, 1.0),
+    ],
+)
+def test_a_record_that_says_nothing_or_no_good_deserves_a_probe(said: dict[str, float]) -> None:
+    order = case().knowing(equity=10_000.0, stop_frac=0.019, **said).under(kelly_probe_frac=0.0005, **KELLY)
+    assert allows(order, "KELLY_CAP") * 0.02 == pytest.approx(5.0)
+
+
+def test_trades_without_an_edge_shrink_what_a_record_deserves() -> None:
+    order = case().knowing(equity=10_000.0, stop_frac=0.019, **record(50, 50, 2.0)).under(**KELLY)
+    assert allows(order.under(kelly_prior_count=100.0), "KELLY_CAP") == pytest.approx(6_250.0)
+
+
+def test_only_what_is_above_the_nearest_active_floor_is_at_stake() -> None:
+    order = case().knowing(equity=10_000.0, day_open_equity=10_000.0, stop_frac=0.019, **record(50, 50, 2.0)).under(**KELLY)
+    aware = order.under(kelly_above_floor=1.0, day_loss_frac_max=0.05, drawdown_frac_max=0.2, kelly_probe_frac=0.0001)
+    aware = aware.under(equity_floor_frac_min=0.8)
+    assert allows(aware, "KELLY_CAP") == pytest.approx(12_500.0 * (10_000.0 - 9_500.0) / 10_000.0)
+    assert allows(aware.knowing(equity=9_400.0), "KELLY_CAP") * 0.02 == pytest.approx(0.94)
+    nothing = aware.under(active=0)
+    assert allows(nothing, "KELLY_CAP") == pytest.approx(12_500.0)
+    assert allows(nothing.knowing(day_open_equity=nan), "KELLY_CAP") == pytest.approx(12_500.0)

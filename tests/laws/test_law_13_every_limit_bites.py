@@ -15,7 +15,7 @@ import pytest
 
 import rulekit
 from exit_bites import exit_bites
-from interlock.core.codes import Code, KillMode, PermitState, Scope
+from interlock.core.codes import Action, Code, KillMode, PermitState, Scope
 from interlock.core.limits import BITS, LIMIT_FIELDS
 from interlock.core.messages import (
     CancelOrders,
@@ -24,11 +24,13 @@ from interlock.core.messages import (
     EquityMarked,
     ExitProposed,
     FlattenGoal,
+    Instruction,
     KillSet,
     LockChanged,
     MarketState,
     PermitIssued,
     PermitRevoked,
+    Rebalance,
     RiskEvent,
     Tick,
     VenueError,
@@ -285,6 +287,70 @@ def a_second_position(bench: Bench) -> None:
 @bites("base_risk_frac_max", low=0.0001, high=0.2)
 @bites("liquidation_buffer_frac", low=0.001, high=0.09)
 def an_order_in_an_ordinary_market(bench: Bench) -> None:
+    ask(bench)
+
+
+QUOTA: Final = {
+    "quota_slice_frac": 0.01,
+    "quota_order_slice_count_max": 30.0,
+    "quota_day_entry_count_max": 30.0,
+    "quota_day_slice_count_max": 30.0,
+    "quota_campaign_slice_count_max": 30.0,
+}
+
+
+@bites("quota_slice_frac", low=0.001, high=0.01, **QUOTA | {"quota_order_slice_count_max": 1.0})
+@bites("quota_order_slice_count_max", low=0.5, high=2.0, **QUOTA)
+@bites("quota_day_entry_count_max", low=1.0, high=3.0, **QUOTA)
+@bites("quota_day_slice_count_max", "quota_campaign_slice_count_max", low=1.0, high=3.0, **QUOTA)
+def orders_that_spend_a_budget(bench: Bench) -> None:
+    ask(bench)
+    ask(bench, "ETH")
+
+
+def a_record(bench: Bench, *pnls: float) -> None:
+    """Trades of a tenth at 100 that came to these sums."""
+    for pnl in pnls:
+        bench.mark("BTC", 100.0)
+        bench.refresh()
+        hold(bench, "BTC", 1, 0.1)
+        (permit,) = permits(bench.send(bench.intent("BTC", -1, quantity=0.1, source="operator", reduce_only=True)))
+        bench.fill(permit.id, price=100.0 + 10.0 * pnl)
+        wait(bench, 10.0)
+    bench.mark("BTC", 100.0)
+    bench.refresh()
+
+
+RECORD: Final = {
+    "kelly_above_floor": 0.0,
+    "kelly_trade_count_min": 2.0,
+    "kelly_window_count_max": 10.0,
+    "kelly_prior_count": 0.0,
+}
+
+
+@bites("kelly_above_floor", low=0.0, high=1.0, **RECORD, kelly_multiplier=0.015, kelly_probe_frac=0.0001)
+@bites("kelly_multiplier", low=0.01, high=0.5, **RECORD, kelly_probe_frac=0.0001)
+@bites("kelly_prior_count", low=0.0, high=100.0, **RECORD, kelly_multiplier=0.1, kelly_probe_frac=0.0001)
+@bites("kelly_trade_count_min", low=1.0, high=5.0, **RECORD, kelly_multiplier=0.4, kelly_probe_frac=0.0001)
+@bites("kelly_window_count_max", low=1.0, high=5.0, **RECORD, kelly_multiplier=0.4, kelly_probe_frac=0.0001)
+@bites("kelly_probe_frac", low=0.0001, high=0.01, **RECORD | {"kelly_trade_count_min": 10.0})
+def an_order_after_a_record(bench: Bench) -> None:
+    a_record(bench, 4.0, -2.0, 4.0)
+    ask(bench)
+
+
+@bites("kelly_scale", low=0.0, high=1.0, **RECORD, kelly_multiplier=0.4, kelly_probe_frac=0.0001)
+def a_rebalance_after_a_record(bench: Bench) -> None:
+    a_record(bench, 4.0, -2.0, 4.0)
+    wish = Instruction("BTC", Action.OPEN, 0.1, 95.0)
+    bench.send(Rebalance("r", "bot", "trend", (wish,), created_at_ns=bench.clock.true_ns))
+
+
+@bites("kelly_zero_lock_s", low=100.0, high=1_000.0, **RECORD)
+def a_rest_after_a_record_without_an_edge(bench: Bench) -> None:
+    a_record(bench, 2.0, -2.0)
+    wait(bench, 500.0)
     ask(bench)
 
 

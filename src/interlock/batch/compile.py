@@ -22,7 +22,7 @@ import msgspec
 import numba
 import numpy as np
 
-from interlock.core.constants import RING
+from interlock.core.constants import OUTCOMES, RING
 from interlock.core.facts import Facts
 from interlock.core.limits import Limits
 
@@ -30,7 +30,7 @@ __all__ = ["compiled", "digest", "dtype_of", "facts_dtype", "limits_dtype", "to_
 
 Result = TypeVar("Result")
 
-GROWN: Final = {"run_buy": RING, "run_sell": RING}
+GROWN: Final = {"run_buy": RING, "run_sell": RING, "outcomes": OUTCOMES}
 """Lists that a row only has once it needs them, and how long they then are."""
 
 

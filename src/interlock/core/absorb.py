@@ -9,7 +9,7 @@ from interlock.core.cash import cash_flow, equity_marked, on_equity
 from interlock.core.codes import CalendarKind, Code, Scope
 from interlock.core.constants import BASE, CHOP, EPOCH_BITS, OPERATOR_NS, TREND, TRUST_READS_S
 from interlock.core.exits.kernel import opening_score, regime_flip, sigma_spike, trend_drop
-from interlock.core.fills import executed, orders_reported, spent
+from interlock.core.fills import executed, orders_reported, spent, unsettled_quota
 from interlock.core.instrument import Instrument
 from interlock.core.limits import LIMIT_FIELDS, Limits, is_on
 from interlock.core.locks import reset_counter
@@ -53,6 +53,7 @@ from interlock.core.state import (
     Table,
 )
 from interlock.core.transitions import (
+    begin_campaign,
     is_ahead,
     is_fresh,
     micros,
@@ -63,6 +64,7 @@ from interlock.core.transitions import (
     on_extremes,
     on_quote,
     push,
+    recount,
     trust_clock,
 )
 
@@ -180,6 +182,8 @@ def _policy_set(state: State, event: PolicySet) -> None:
         strategy_row(state, right.strategy)
         source_number(state, right.source)
     state.rights = {(right.source, right.strategy): right for right in event.rights}
+    for number in range(len(state.strategies)):
+        recount(state.strategies.edit(number), event.limits[0].kelly_window_count_max)
     complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
         r = state.symbols.edit(index)
@@ -264,6 +268,8 @@ def _clock_checked(state: State, event: ClockChecked) -> None:
 def _lock_released(state: State, event: LockReleased) -> None:
     if event.code == Code.CLOCK_UNTRUSTED:
         trust_clock(state.account)
+    if event.code == Code.DAILY_RISK_QUOTA:
+        begin_campaign(state.account, unsettled_quota(state)[1])
     if event.scope == Scope.ACCOUNT:
         reset_counter(state.account, event.code)
 

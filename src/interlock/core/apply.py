@@ -15,7 +15,8 @@ from interlock.core.authority import EXITS
 from interlock.core.cash import count_proof
 from interlock.core.codes import Code, PermitState, RiskAction, Rung, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
-from interlock.core.fills import end_permit, strategy_of
+from interlock.core.fills import end_permit, strategy_of, unsettled_quota
+from interlock.core.floors import day_open_equity
 from interlock.core.locks import reset_counter
 from interlock.core.measure import blackout_of, is_position, measure, session_of
 from interlock.core.messages import (
@@ -48,7 +49,15 @@ from interlock.core.state import (
     State,
     is_stop,
 )
-from interlock.core.transitions import core_time, on_exit_sent, on_order, on_time, patience_ends_ns, reserve
+from interlock.core.transitions import (
+    begin_quota_day,
+    core_time,
+    on_exit_sent,
+    on_order,
+    on_time,
+    patience_ends_ns,
+    reserve,
+)
 
 EXIT_NAME: Final = "exit:"
 """What the names of orders of the way out begin with."""
@@ -155,6 +164,7 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
         source_number(state, output.source),
         deferred=output.deferred,
         trigger_price=output.trigger_price,
+        slice_risk=limits.quota_slice_frac * day_open_equity(state),
     )
     state.permits.add(p)
     r.permits.append(p.id)
@@ -265,6 +275,9 @@ def _baseline_set(state: State, output: BaselineSet) -> None:
         return
     index = [row.name for row in state.calendars].index(output.name)
     c = state.calendars.edit(index)
+    if index == a.day_calendar and output.start_ns != c.start_ns:
+        entries, slices = unsettled_quota(state)
+        begin_quota_day(a, entries, slices)
     c.start_ns = output.start_ns
     c.next = bisect_right(c.instants_ns, output.start_ns)
     c.pending = 1.0 if output.how == "pending" else 0.0
@@ -286,6 +299,9 @@ def _risk_event(state: State, output: RiskEvent) -> None:
     elif output.trigger == Code.RUNAWAY:
         r = state.symbols.edit(state.names.symbol_index[output.symbol])
         r.run_buy_count = r.run_sell_count = 0
+    elif output.trigger == Code.KELLY_ZERO:
+        s = state.strategies.edit(state.names.strategy_index[output.metadata])
+        s.edgeless = 0.0 if output.action == RiskAction.REARM else 1.0
     elif output.trigger == Code.HEARTBEAT_LOST:
         a.exit_deposed = output.action != RiskAction.REARM
     elif output.trigger == Code.KILL_EXIT:

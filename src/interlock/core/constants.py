@@ -97,8 +97,17 @@ AGE_TOLD: Final = 0.5
 R_NEUTRAL_FRAC: Final = 0.05
 """A trade within this share of its risk R is neither a win nor a loss."""
 
+SLICE_TOLERANCE: Final = 1e-9
+"""A risk that exceeds whole slices by no more of one is rounding."""
+
+SLICES_MAX: Final = 1_000_000
+"""Slices that one order can take; a smaller slice counts as if it took so many."""
+
 RING: Final = 32
 """Events a sliding window can count; a policy that asks for more is invalid."""
+
+OUTCOMES: Final = 256
+"""Closed trades of a strategy that are remembered; a policy whose window is longer is invalid."""
 
 EPOCH_BITS: Final = 40
 """Ids begin with their epoch; so many bits are left to count within it."""

@@ -60,7 +60,16 @@ from interlock.core.messages import (
 from interlock.core.numbers import at_least
 from interlock.core.observe import live_ready
 from interlock.core.permit import IN_FLIGHT
-from interlock.core.state import ACCOUNT_LOCKS, LOSS_TRIGGERS, STRATEGY_LOCKS, SYMBOL_LOCKS, PermitRow, State, is_stop
+from interlock.core.state import (
+    ACCOUNT_LOCKS,
+    LOSS_TRIGGERS,
+    RELEASED_WITHOUT_LOCK,
+    STRATEGY_LOCKS,
+    SYMBOL_LOCKS,
+    PermitRow,
+    State,
+    is_stop,
+)
 from interlock.core.stops import protect
 from interlock.core.transitions import backoff_s, core_time, in_force, is_fresh, lock_end, money
 from interlock.core.triggers import FLATTENING, flatten, look, raise_fence, stop_hit, venue_open
@@ -492,7 +501,7 @@ def rows_of(state: State, scope: Scope, key: str) -> frozenset[int] | None:
 
 def _lock_released(agenda: Agenda, event: LockReleased, _before: _Before) -> None:
     state = agenda.state
-    if event.code == Code.CLOCK_UNTRUSTED:
+    if event.code in RELEASED_WITHOUT_LOCK:
         return
     agenda.emit(
         LockChanged(

@@ -87,6 +87,13 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     regime_p: Annotated[float, "frac"] = nan
     liquidation_price: Annotated[float, "money"] = nan
     kill_score: Annotated[float, "frac"] = nan
+    day_entry_count: Annotated[float, "count"] = nan
+    day_slice_count: Annotated[float, "count"] = nan
+    campaign_slice_count: Annotated[float, "count"] = nan
+    strategy_win_count: Annotated[float, "count"] = nan
+    strategy_loss_count: Annotated[float, "count"] = nan
+    strategy_won: Annotated[float, "money"] = nan
+    strategy_lost: Annotated[float, "money"] = nan
 
 
 def _units() -> dict[str, Unit]:

@@ -7,6 +7,7 @@ from interlock.core.codes import Code, PermitState
 from interlock.core.constants import (
     MAX_CASH,
     NS_PER_S_FLOAT,
+    OUTCOMES,
     RING,
 )
 from interlock.core.exits.kernel import tightened
@@ -33,6 +34,7 @@ from interlock.core.transitions import (
     on_episode,
     on_fill,
     on_left,
+    on_outcome,
     on_stop_lost,
     on_stop_rests,
     on_trade_closed,
@@ -122,6 +124,12 @@ def _revive(state: State, p: PermitRow) -> None:
         if r.owner == -1:
             r.owner = p.strategy
     open_row(state, p.symbol)
+
+
+def unsettled_quota(state: State) -> tuple[int, int]:
+    """Entries and slices of risk of the opening orders that may still fill."""
+    waiting = [p for p in state.permits.alive() if not p.reduce_only]
+    return len(waiting), sum(p.slices for p in waiting)
 
 
 def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
@@ -338,6 +346,8 @@ def _end_trade(state: State, index: int) -> None:
         else:
             s.losses += 1
             s.lost -= r.trade_pnl
+        s.outcomes = s.outcomes or [0] * OUTCOMES
+        on_outcome(s, r.trade_pnl, state.account_limits().kelly_window_count_max)
     r.trade_pnl = 0
     r.trade_risk = 0.0
     if r.position == 0:

@@ -28,7 +28,7 @@ from interlock.core.messages import (
     Rebased,
     SymbolPolicy,
 )
-from interlock.core.state import ACCOUNT_LOCKS, STRATEGY_LOCKS, SYMBOL_LOCKS, State
+from interlock.core.state import ACCOUNT_LOCKS, RELEASED_WITHOUT_LOCK, STRATEGY_LOCKS, SYMBOL_LOCKS, State
 
 
 def check(state: State, event: Input, at_ns: int) -> None:
@@ -174,7 +174,7 @@ def _rebased(_state: State, event: Rebased, _at_ns: int) -> str:
 
 def _lock_released(state: State, event: LockReleased, _at_ns: int) -> str:
     codes = {Scope.ACCOUNT: ACCOUNT_LOCKS, Scope.STRATEGY: STRATEGY_LOCKS, Scope.SYMBOL: SYMBOL_LOCKS}[event.scope]
-    if event.code not in codes and event.code != Code.CLOCK_UNTRUSTED:
+    if event.code not in codes and event.code not in RELEASED_WITHOUT_LOCK:
         return f"{event.code} is no lock of {event.scope} scope; they are {', '.join(codes)}"
     if event.code == Code.KILL_SWITCH:
         return "the kill switch is reset, not released: its flattening ends with it"

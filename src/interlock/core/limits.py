@@ -70,6 +70,9 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.HARVEST,
     Code.PROFIT_LOCK,
     Code.KILL_EXIT,
+    Code.DAILY_RISK_QUOTA,
+    Code.KELLY_CAP,
+    Code.KELLY_ZERO,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -97,6 +100,12 @@ SCORE_RULES: Final = (Code.KILL_EXIT, Code.KILL_SCORE)
 
 REGIME_RULES: Final = (Code.GROSS_LEVERAGE, Code.TRADE_RISK)
 """Rules whose numbers depend on a symbol's regime."""
+
+COST_RULES: Final = (Code.LOSS_HEADROOM, Code.TRADE_RISK, Code.DAILY_RISK_QUOTA, Code.KELLY_CAP)
+"""Rules that bound what is lost at a stop, costs included."""
+
+KELLY_RULES: Final = (Code.KELLY_CAP, Code.KELLY_ZERO)
+"""Rules that read what a strategy's closed trades came to."""
 
 STATE_RULES: Final = (
     Code.ATR_SPIKE,
@@ -169,9 +178,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     no_stop_gap_frac: Annotated[
         float, Limit("frac", "higher", (Code.LOSS_HEADROOM,), "of notional at risk where there is no stop")
     ]
-    cost_frac: Annotated[
-        float, Limit("frac", "higher", (Code.LOSS_HEADROOM, Code.TRADE_RISK), "of notional lost to fees and slippage")
-    ]
+    cost_frac: Annotated[float, Limit("frac", "higher", COST_RULES, "of notional lost to fees and slippage")]
     warn_frac_min: Annotated[float, Limit("frac", "lower", (Code.WARN,), "of a limit in use")]
     warn_rearm_frac_max: Annotated[float, Limit("frac", "lower", (Code.WARN,), "of a limit in use")]
     confirm_mark_count_min: Annotated[
@@ -397,6 +404,47 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ] = nan
     kill_score_share_min: Annotated[
         float, Limit("frac", "lower", (Code.KILL_SCORE,), "of what was asked, that openings keep below critical")
+    ] = nan
+
+    quota_slice_frac: Annotated[
+        float, Limit("frac", "lower", (Code.DAILY_RISK_QUOTA,), "of the equity at day open, that one slice of risk is")
+    ] = nan
+    quota_order_slice_count_max: Annotated[
+        float, Limit("count", "lower", (Code.DAILY_RISK_QUOTA,), "slices in one order")
+    ] = nan
+    quota_day_entry_count_max: Annotated[
+        float, Limit("count", "lower", (Code.DAILY_RISK_QUOTA,), "entries in a risk day")
+    ] = nan
+    quota_day_slice_count_max: Annotated[
+        float, Limit("count", "lower", (Code.DAILY_RISK_QUOTA,), "slices in a risk day")
+    ] = nan
+    quota_campaign_slice_count_max: Annotated[
+        float, Limit("count", "lower", (Code.DAILY_RISK_QUOTA,), "slices since the account or a campaign began")
+    ] = nan
+    kelly_trade_count_min: Annotated[
+        float, Limit("count", "higher", KELLY_RULES, "closed trades that say something about a strategy")
+    ] = nan
+    kelly_window_count_max: Annotated[
+        float, Limit("count", "neither", KELLY_RULES, "of a strategy's last closed trades that count")
+    ] = nan
+    kelly_prior_count: Annotated[
+        float, Limit("count", "higher", (Code.KELLY_CAP,), "trades without an edge that are added to the record")
+    ] = nan
+    kelly_multiplier: Annotated[
+        float, Limit("x", "lower", (Code.KELLY_CAP,), "the share of equity at risk by which a record grows fastest")
+    ] = nan
+    kelly_probe_frac: Annotated[
+        float, Limit("frac", "lower", (Code.KELLY_CAP,), "of equity at risk, whatever the record says")
+    ] = nan
+    kelly_above_floor: Annotated[
+        float,
+        Limit("flag", "higher", (Code.KELLY_CAP,), "count only equity above the nearest active loss floor as at stake"),
+    ] = nan
+    kelly_scale: Annotated[
+        float, Limit("flag", "higher", (Code.KELLY_CAP,), "scale the targets of rebalances by what the record deserves")
+    ] = nan
+    kelly_zero_lock_s: Annotated[
+        float, Limit("s", "higher", (Code.KELLY_ZERO,), "of no new risk of a strategy without an edge")
     ] = nan
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "by_regime",
     "clip",
     "floor_if",
+    "kelly_frac",
     "larger",
     "loss_floor",
     "open_if",
@@ -62,6 +63,20 @@ def clip(x: float, low: float, high: float) -> float:
 def by_regime(regime: float, chop: float, base: float, trend: float) -> float:
     """The one of the three that belongs to the regime; NaN when it is none of them."""
     return base if regime == BASE else trend if regime == TREND else chop if regime == CHOP else nan
+
+
+def kelly_frac(win_count: float, loss_count: float, won: float, lost: float, prior_count: float) -> float:
+    """
+    The share of equity at risk by which such a record grows fastest; <= 0 without an edge, NaN unless something was won.
+
+    `p - (1 - p)/b` with the payoff b = mean win / mean loss and the chance p = (wins + m/(1 + b))/(n + m): n trades, and
+    m = `prior_count` more without an edge.
+    """
+    return (
+        win_count / (win_count + loss_count + prior_count) * ((won - lost) / won)
+        if won > 0.0 and win_count + loss_count + prior_count > 0.0
+        else nan
+    )
 
 
 def loss_floor(reference: float, loss_frac: float) -> float:

@@ -113,13 +113,17 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     session, session_opened_ns, _ = ALWAYS_OPEN if not instrument.sessions else session_of(state, order.row, now_ns)
     position = r.position
     strategy_held, strategy_reserved = 0.0, 0
+    wins = losses = won = lost = nan
     if order.strategy >= 0:
         s = state.strategies[order.strategy]
         strategy_held, strategy_reserved = s.held_notional, s.pending_reserved
+        wins, losses = float(s.recent_wins), float(s.recent_losses)
+        won, lost = s.recent_won, s.recent_lost
     here = r.pending_buy_reserved + r.pending_sell_reserved
     total = a.pending_buy_reserved + a.pending_sell_reserved
     same_side = a.pending_buy_reserved if side > 0 else a.pending_sell_reserved
     margin, risk = a.pending_margin, a.pending_risk
+    entries, day_slices, campaign_slices = a.day_entries, a.day_slices, a.campaign_slices
     if own is not None:
         mine = share(own.reserved, own.pending, own.steps)
         here -= mine
@@ -128,6 +132,9 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         strategy_reserved -= mine
         margin -= share(own.margin, own.pending, own.steps)
         risk -= share(own.risk, own.pending, own.steps)
+        entries -= 1
+        day_slices -= own.slices
+        campaign_slices -= own.slices
     held_here, liquidation = nan, nan
     if r.known == 1.0:
         held_here = abs(position) * r.unit_notional if position != 0 else 0.0
@@ -214,6 +221,13 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         regime_p,
         liquidation,
         score,
+        float(entries),
+        float(day_slices),
+        float(campaign_slices),
+        wins,
+        losses,
+        won,
+        lost,
     )
 
 

@@ -161,6 +161,12 @@ TRIGGERS: Final = _by_code(
         "stop the strategy and find out why it repeats itself",
     ),
     Reason(
+        Code.KELLY_ZERO,
+        "A strategy's last `kelly_window_count_max` trades, `kelly_trade_count_min` or more, won no more than they lost.",
+        "no new risk for the strategy for `kelly_zero_lock_s`, then at the probe of KELLY_CAP until it has an edge again",
+        "wait for the lock's end; review whether the strategy still works",
+    ),
+    Reason(
         Code.STOP_HIT,
         "A position was closed at its stop.",
         "no new risk in the symbol on that side (both with `stop_hit_both_sides`) for `stop_hit_lock_s`",

@@ -6,6 +6,7 @@ from interlock.core.agenda import Agenda
 from interlock.core.codes import Action, Code
 from interlock.core.messages import Instruction, Intent, Rebalance
 from interlock.core.observe import equity_now
+from interlock.core.record import deserved_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def intent_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) ->
         if not (equity > 0.0 and r.unit_notional > 0.0):
             return _refuse(rebalance, instruction, "equity or price is unknown, so a weight is no size", Code.EQUITY_STALE)
         steps = instrument.steps_down(abs(weight) * equity / r.unit_notional * instrument.step)
+        steps = deserved_steps(agenda, rebalance.strategy, instruction, index, steps)
     change = (steps if weight > 0.0 else -steps) - r.position
     side = 1 if change > 0 else -1
     wanted = abs(change) - (r.pending_buy if side > 0 else r.pending_sell)

@@ -5,6 +5,7 @@ import msgspec
 from interlock.core.instrument import Instrument
 from interlock.core.messages import PolicySet
 from interlock.core.state import (
+    STRATEGY_LOCKS,
     AccountRow,
     CalendarRow,
     PermitRow,
@@ -69,6 +70,10 @@ def decode(data: bytes) -> State:
     state.account = stored.account
     state.symbols = Table(stored.symbols)
     state.strategies = Table(stored.strategies)
+    for strategy in stored.strategies:
+        new = [0] * (len(STRATEGY_LOCKS) - len(strategy.lock_until))
+        strategy.lock_until += new
+        strategy.lock_severity += new
     state.calendars = Table(stored.calendars)
     for row in stored.live_permits:
         state.permits.live[row.id] = row

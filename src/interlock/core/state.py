@@ -44,8 +44,13 @@ ACCOUNT_LOCKS: Final = (
     Code.KILL_SWITCH,
     Code.OPERATOR_LOCK,
 )
-STRATEGY_LOCKS: Final = (Code.RUNAWAY, Code.KILL_SWITCH, Code.OPERATOR_LOCK)
+STRATEGY_LOCKS: Final = (Code.RUNAWAY, Code.KILL_SWITCH, Code.OPERATOR_LOCK, Code.KELLY_ZERO)
+"""Append only: a row of an older snapshot has fewer slots."""
+
 SYMBOL_LOCKS: Final = (Code.STOP_HIT, Code.KILL_SWITCH, Code.OPERATOR_LOCK)
+RELEASED_WITHOUT_LOCK: Final = (Code.CLOCK_UNTRUSTED, Code.DAILY_RISK_QUOTA)
+"""What an operator releases although no lock stands for it: distrust of the clock, a campaign's spent risk."""
+
 BREAKER: Final = frozenset(
     {
         Code.WEEKLY_LOSS,
@@ -207,6 +212,10 @@ class AccountRow(Row, array_like=True):
     owner_since_ns: int = 0
     heartbeats_since_ns: int = 0
 
+    day_entries: int = 0
+    day_slices: int = 0
+    campaign_slices: int = 0
+
 
 class SymbolRow(Row, array_like=True):
     """
@@ -322,7 +331,12 @@ class SymbolRow(Row, array_like=True):
 
 
 class StrategyRow(Row, array_like=True):
-    """One strategy: its exposure now and what its closed trades came to."""
+    """
+    One strategy: its exposure now and what its closed trades came to.
+
+    `outcomes` is a ring of the last wins and losses in micros of account currency; `recent_*` is what those within the
+    policy's window came to, in account currency. `edgeless` is 1.0 from KELLY_ZERO on until the record has an edge again.
+    """
 
     held_notional: float = 0.0
     pending_reserved: int = 0
@@ -333,6 +347,13 @@ class StrategyRow(Row, array_like=True):
     lock_mask: int = 0
     lock_until: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
     lock_severity: list[int] = msgspec.field(default_factory=lambda: _zeros(len(STRATEGY_LOCKS)))
+    outcomes: list[int] = msgspec.field(default_factory=list)
+    outcome_count: int = 0
+    recent_wins: int = 0
+    recent_losses: int = 0
+    recent_won: float = 0.0
+    recent_lost: float = 0.0
+    edgeless: float = 0.0
 
 
 class CalendarRow(Row, array_like=True):
@@ -355,7 +376,11 @@ class CalendarRow(Row, array_like=True):
 
 
 class PermitRow(Row, array_like=True):
-    """One permit and how far its order has come; steps are unsigned, `filled_value` in micros of settlement currency."""
+    """
+    One permit and how far its order has come; steps are unsigned, `filled_value` in micros of settlement currency.
+
+    `slices` of risk, each of `slice_risk` in account currency, are what it has filled and still may.
+    """
 
     id: int
     symbol: int
@@ -389,6 +414,8 @@ class PermitRow(Row, array_like=True):
     deferred: Intent | None = None
     trigger_price: float = nan
     executor: str = ""
+    slice_risk: float = nan
+    slices: int = 0
 
 
 def is_stop(p: PermitRow | PermitIssued) -> bool:

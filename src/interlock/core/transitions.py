@@ -18,8 +18,11 @@ from interlock.core.constants import (
     MONEY_SCALE,
     NS_PER_S_FLOAT,
     OPERATOR_NS,
+    OUTCOMES,
     R_NEUTRAL_FRAC,
     RING,
+    SLICE_TOLERANCE,
+    SLICES_MAX,
 )
 from interlock.core.numbers import share
 from interlock.core.state import AccountRow, CalendarRow, PermitRow, StrategyRow, SymbolRow
@@ -266,7 +269,44 @@ def hold(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow, steps: int) 
     s.pending_reserved += notional
     a.pending_margin += share(p.margin, steps, p.steps) - share(p.margin, p.pending, p.steps)
     a.pending_risk += share(p.risk, steps, p.steps) - share(p.risk, p.pending, p.steps)
+    entered = p.filled + p.pending > 0
+    spend_quota(a, p, p.filled + steps, entered)
     p.pending = steps
+
+
+def spend_quota(a: AccountRow, p: PermitRow, steps: int, entered: bool) -> None:
+    """
+    Day and campaign have spent the slices that so many of the permit's steps take, and its entry if any step is left.
+
+    What never fills comes back; `entered` is whether the entry had been counted.
+    """
+    slices = slices_of(money(share(p.risk, steps, p.steps)), p.slice_risk)
+    a.day_slices += slices - p.slices
+    a.campaign_slices += slices - p.slices
+    p.slices = slices
+    if steps > 0 and not entered:
+        a.day_entries += 1
+    if steps == 0 and entered:
+        a.day_entries -= 1
+
+
+def slices_of(risk: float, slice_risk: float) -> int:
+    """Whole slices that the risk takes, both in account currency; 0 where there is no risk, or no slice is known."""
+    if not (risk > 0.0 and slice_risk > 0.0):
+        return 0
+    exact = risk / slice_risk - SLICE_TOLERANCE
+    return int(-(-exact // 1.0)) if exact < float(SLICES_MAX) else SLICES_MAX
+
+
+def begin_quota_day(a: AccountRow, entries: int, slices: int) -> None:
+    """The day has spent nothing but the entries and slices of orders that may still fill."""
+    a.day_entries = entries
+    a.day_slices = slices
+
+
+def begin_campaign(a: AccountRow, slices: int) -> None:
+    """The campaign has spent nothing but the slices of orders that may still fill."""
+    a.campaign_slices = slices
 
 
 def reserve(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
@@ -345,6 +385,32 @@ def confirmed(a: AccountRow, slot: int, count_min: float, s_min: float, now_ns: 
         and a.confirm_count[slot] > 0
         and float(now_ns - a.confirm_since_ns[slot]) >= s_min * NS_PER_S_FLOAT
     )
+
+
+def on_outcome(s: StrategyRow, pnl: int, window_count: float) -> None:
+    """The strategy's record holds the trade's win or loss, in micros; the row's ring is there."""
+    s.outcomes[s.outcome_count % OUTCOMES] = pnl
+    s.outcome_count += 1
+    recount(s, window_count)
+
+
+def recount(s: StrategyRow, window_count: float) -> None:
+    """The row's recent figures are those of its last trades within the window; of all remembered where none is known."""
+    count = s.outcome_count if s.outcome_count < OUTCOMES else OUTCOMES
+    if 0.0 <= window_count < float(count):
+        count = int(window_count)
+    s.recent_wins = 0
+    s.recent_losses = 0
+    s.recent_won = 0.0
+    s.recent_lost = 0.0
+    for back in range(count):
+        pnl = s.outcomes[(s.outcome_count - 1 - back) % OUTCOMES]
+        if pnl > 0:
+            s.recent_wins += 1
+            s.recent_won += money(pnl)
+        else:
+            s.recent_losses += 1
+            s.recent_lost -= money(pnl)
 
 
 # ---------------------------------------------------------------- stops

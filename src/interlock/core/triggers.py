@@ -42,6 +42,7 @@ def look(agenda: Agenda) -> None:
     _streaks(agenda, limits)
     _breakers(agenda, limits)
     _runaway(agenda)
+    _records(agenda, limits)
     _mismatch(agenda)
     _warnings(agenda, limits)
 
@@ -292,25 +293,45 @@ def _lock_runaway(agenda: Agenda, index: int, r: SymbolRow, count_max: float) ->
     state = agenda.state
     strategy = state.names.strategies[r.owner]
     symbol = state.names.symbols[index]
-    reason = f"{strategy} keeps opening {symbol} on one side"
     agenda.emit(RiskEvent(agenda.at_ns, Code.RUNAWAY, symbol, RiskAction.VETO, count_max, count_max, strategy))
+    reason = f"{strategy} keeps opening {symbol} on one side"
+    _lock_strategy(agenda, Code.RUNAWAY, r.owner, OPERATOR_NS, count_max, count_max, reason)
+
+
+def _lock_strategy(
+    agenda: Agenda, code: Code, number: int, until_ns: int, value: float, threshold: float, reason: str
+) -> None:
+    """New risk is forbidden for the strategy until then, and nothing issued to it before can still open."""
+    state = agenda.state
+    strategy = state.names.strategies[number]
+    severity = TradingState.REDUCING
     agenda.emit(
-        LockChanged(
-            Scope.STRATEGY,
-            strategy,
-            0,
-            Code.RUNAWAY,
-            TradingState.REDUCING,
-            agenda.at_ns,
-            OPERATOR_NS,
-            count_max,
-            count_max,
-            reason,
-            ENGINE,
-        )
+        LockChanged(Scope.STRATEGY, strategy, 0, code, severity, agenda.at_ns, until_ns, value, threshold, reason, ENGINE)
     )
-    rows = frozenset(row for row in state.open_rows if state.symbols[row].owner == r.owner)
-    raise_fence(agenda, Code.RUNAWAY, rows=rows)
+    raise_fence(agenda, code, rows=frozenset(row for row in state.open_rows if state.symbols[row].owner == number))
+
+
+def _records(agenda: Agenda, limits: Limits) -> None:
+    """
+    A strategy whose record has no edge rests for a while, once; afterwards it trades at probe size until it has one.
+
+    Kelly's share is more than nothing exactly where more was won than lost, so nothing needs to be divided.
+    """
+    if not is_on(limits, Code.KELLY_ZERO):
+        return
+    state = agenda.state
+    for number in range(len(state.strategies)):
+        s = state.strategies[number]
+        if not s.recent_wins + s.recent_losses >= limits.kelly_trade_count_min or s.recent_wins + s.recent_losses == 0:
+            continue
+        won, lost, strategy = s.recent_won, s.recent_lost, state.names.strategies[number]
+        if won <= lost and s.edgeless != 1.0:
+            agenda.emit(RiskEvent(agenda.at_ns, Code.KELLY_ZERO, "", RiskAction.VETO, won, lost, strategy))
+            until = lock_end(agenda.at_ns, limits.kelly_zero_lock_s)
+            reason = f"the last {s.recent_wins + s.recent_losses} trades of {strategy} won no more than they lost"
+            _lock_strategy(agenda, Code.KELLY_ZERO, number, until, won, lost, reason)
+        elif won > lost and s.edgeless == 1.0:
+            agenda.emit(RiskEvent(agenda.at_ns, Code.KELLY_ZERO, "", RiskAction.REARM, won, lost, strategy))
 
 
 def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float) -> None:

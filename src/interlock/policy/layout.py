@@ -2,8 +2,8 @@
 Where each limit stands in a policy file: one line per number, in the order in which a file reads well.
 
 Numbers that one rule reads stand under `rules.<CODE>`; those that several rules share stand in `account`, `proof`,
-`breaker`, `exits`, `market` and
-`score`. What a number means, its unit and which direction is stricter is said in `core.limits`.
+`breaker`, `exits`, `market`, `score` and `record`. What a number means, its unit and which direction is stricter is said
+in `core.limits`.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from math import inf
 from typing import Final
 
 from interlock.core.codes import Code
-from interlock.core.constants import CLOSE_PATIENCE_S_MAX, RING
+from interlock.core.constants import CLOSE_PATIENCE_S_MAX, OUTCOMES, RING
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limit
 from interlock.policy.problems import Path
 
@@ -94,6 +94,17 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("rules.TRADE_RISK.chop", "chop_risk_frac_max", under=1.0),
     _slot("rules.TRADE_RISK.base", "base_risk_frac_max", under=1.0),
     _slot("rules.TRADE_RISK.trend", "trend_risk_frac_max", under=1.0),
+    _slot("rules.DAILY_RISK_QUOTA.slice", "quota_slice_frac", under=1.0),
+    _slot("rules.DAILY_RISK_QUOTA.order_slices", "quota_order_slice_count_max"),
+    _slot("rules.DAILY_RISK_QUOTA.day_entries", "quota_day_entry_count_max"),
+    _slot("rules.DAILY_RISK_QUOTA.day_slices", "quota_day_slice_count_max"),
+    _slot("rules.DAILY_RISK_QUOTA.campaign_slices", "quota_campaign_slice_count_max"),
+    _slot("rules.KELLY_CAP.multiplier", "kelly_multiplier", most=1.0),
+    _slot("rules.KELLY_CAP.probe", "kelly_probe_frac", under=1.0),
+    _slot("rules.KELLY_CAP.prior", "kelly_prior_count", zero=True),
+    _slot("rules.KELLY_CAP.above_floor", "kelly_above_floor", zero=True),
+    _slot("rules.KELLY_CAP.scale_rebalances", "kelly_scale", zero=True),
+    _slot("rules.KELLY_ZERO.lock", "kelly_zero_lock_s"),
     _slot("rules.GROSS_LEVERAGE.total", "gross_leverage_max"),
     _slot("rules.GROSS_LEVERAGE.chop_unsure", "chop_leverage_unsure_max"),
     _slot("rules.GROSS_LEVERAGE.chop", "chop_leverage_max"),
@@ -167,6 +178,8 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("score.strength_weight", "trend_weight", zero=True),
     _slot("score.age", "score_age_s_max"),
     _slot("score.age_weight", "age_weight", zero=True),
+    _slot("record.trades", "kelly_trade_count_min"),
+    _slot("record.window", "kelly_window_count_max", most=OUTCOMES),
     _slot("sizing.quantity", "size_quantity"),
     _slot("sizing.fraction", "size_frac"),
     _slot("sizing.stop", "size_stop_atr"),

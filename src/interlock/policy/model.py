@@ -129,6 +129,7 @@ PolicyFile = _table(
         "exits": _table("Exits", {"owner": leaf(name), "mode": leaf(choice(*ExitMode)), **_numbers("exits")}),
         "market": _table("Market", _numbers("market")),
         "score": _table("Score", _numbers("score")),
+        "record": _table("Record", _numbers("record")),
         "regimes": _table("Regimes", dict.fromkeys(LABELS, _Regime)),
         "sizing": _table("Sizing", _numbers("sizing")),
         "kill_switch": _table("KillSwitch", {"mode": leaf(choice(*KILL_MODES))}),

@@ -49,6 +49,7 @@ _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
     ("rules.SYMBOL_EXPOSURE.exposure", "rules.STRATEGY_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("rules.NET_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("exits.retry_first", "exits.retry_max"),
+    ("record.trades", "record.window"),
     ("rules.TRADE_RISK.chop", "rules.TRADE_RISK.base", "rules.TRADE_RISK.trend"),
     (
         "rules.GROSS_LEVERAGE.chop_unsure",
@@ -56,6 +57,11 @@ _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
         "rules.GROSS_LEVERAGE.base",
         "rules.GROSS_LEVERAGE.trend_unsure",
         "rules.GROSS_LEVERAGE.trend",
+    ),
+    (
+        "rules.DAILY_RISK_QUOTA.order_slices",
+        "rules.DAILY_RISK_QUOTA.day_slices",
+        "rules.DAILY_RISK_QUOTA.campaign_slices",
     ),
 )
 _LEVERAGE: Final = SLOT_AT["account", "margin_leverage"]

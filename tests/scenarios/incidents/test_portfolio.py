@@ -99,6 +99,25 @@ def test_X10_an_id_that_was_denied_is_judged_anew_on_a_later_day() -> None:
     """)
 
 
+def test_X11_a_budget_is_spent_by_every_order_and_refuses_the_one_that_exceeds_it() -> None:
+    tell("""
+    policy: layered@1
+      account.cost = "0 %"
+      rules.DAILY_RISK_QUOTA.slice = "0.5 %"
+      rules.DAILY_RISK_QUOTA.order_slices = 2
+      rules.DAILY_RISK_QUOTA.day_entries = 2
+      rules.DAILY_RISK_QUOTA.day_slices = 2
+      rules.DAILY_RISK_QUOTA.campaign_slices = 10
+    09:00  rebalance r BTC=0.05                   -> permit b
+    =      filled b
+    =      intent e ETH +500 at mark stop -10%    -> permit e
+    =      intent s SOL +100                      -> deny DAILY_RISK_QUOTA cap 0
+    =      filled e
+    =      restart
+    =      intent t SOL +100                      -> deny DAILY_RISK_QUOTA cap 0
+    """)
+
+
 def test_X13_asking_about_a_lock_changes_no_lock() -> None:
     run = tell("""
     policy: layered@1

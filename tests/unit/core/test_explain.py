@@ -117,7 +117,7 @@ def test_a_limit_of_a_rule_that_is_off_does_not_count() -> None:
 
 def test_an_allowed_order_tells_what_came_closest() -> None:
     without_headroom = limits().active & ~(1 << SWITCHABLE.index(Code.LOSS_HEADROOM))
-    explanation = told(case().knowing(day_open_equity=10_200.0).under(active=without_headroom))
+    explanation = told(case().knowing(day_open_equity=10_200.0).under(active=without_headroom, kelly_above_floor=0.0))
     assert explanation.nearest[0] == Code.DAILY_LOSS
     assert explanation.sentence.startswith("ALLOWED: all 1,000.00 USD asked for; closest is DAILY_LOSS, 78 % of its limit")
     assert (explanation.reasons, explanation.remedy, explanation.allowed) == ((), "", True)

@@ -49,6 +49,10 @@ rules.HARVEST = { first = "2 x", second = "4 x", third = "6 x" }
 rules.PROFIT_LOCK = { from = "1.5 x", beyond = "0.2 %" }
 rules.KILL_EXIT.score = "60 %"
 rules.KILL_SCORE = { shrink = "70 %", critical = "75 %", decay = "2 x", least = "20 %" }
+rules.DAILY_RISK_QUOTA = { slice = "0.5 %", order_slices = 2, day_entries = 3, day_slices = 4, campaign_slices = 10 }
+rules.KELLY_CAP = { multiplier = "0.1 x", probe = "0.1 %", prior = 10, above_floor = "no", scale_rebalances = "no" }
+rules.KELLY_ZERO.lock = "1 d"
+record = { trades = 20, window = 100 }
 exits.cost = "10 bps"
 score.flip = "30 %"
 score.flip_weight = "1 x"

@@ -106,6 +106,9 @@ OFF = {
         Code.STRATEGY_EXPOSURE,
         Code.CONSEC_LOSS_BREAKER,
         Code.KILL_SCORE,
+        Code.DAILY_RISK_QUOTA,
+        Code.KELLY_CAP,
+        Code.KELLY_ZERO,
     },
     "layered@1": {
         Code.CONTROLLER_DEAD,
@@ -121,6 +124,9 @@ OFF = {
         Code.TRADE_RISK,
         Code.LIQUIDATION_DISTANCE,
         Code.KILL_SCORE,
+        Code.DAILY_RISK_QUOTA,
+        Code.KELLY_CAP,
+        Code.KELLY_ZERO,
         *EXIT_RULES,
     },
 }

@@ -200,3 +200,10 @@ def test_nothing_at_all_lists_all_that_is_missing() -> None:
     paths = paths_of("")
     assert len(paths) == len(set(paths)) > 50
     assert paths_of(HEAD) == []
+
+
+def test_an_order_takes_no_more_slices_than_its_day_and_a_day_no_more_than_its_campaign() -> None:
+    place = "rules.DAILY_RISK_QUOTA"
+    assert paths_of(changed({f"{place}.order_slices": 4, f"{place}.day_slices": 4})) == []
+    assert paths_of(changed({f"{place}.order_slices": 5})) == [f"{place}.order_slices"]
+    assert paths_of(changed({f"{place}.day_slices": 11})) == [f"{place}.day_slices"]

@@ -7,7 +7,7 @@ Adding one: a limit in `limits`, a function in its family's file, a word here. W
 from typing import Final
 
 from interlock.core.guard import Guard
-from interlock.core.guards import authority, exposure, freshness, loss, order, policy
+from interlock.core.guards import authority, budget, exposure, freshness, loss, order, policy
 
 GUARDS: Final[tuple[Guard, ...]] = (
     policy.policy_missing,
@@ -54,5 +54,7 @@ GUARDS: Final[tuple[Guard, ...]] = (
     exposure.gross_leverage,
     order.trade_risk,
     order.liquidation_distance,
+    budget.daily_risk_quota,
+    budget.kelly_cap,
     order.kill_score,
 )

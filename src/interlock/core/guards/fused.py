@@ -20,7 +20,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     active_0 = active >> 0 & 1073741823
     active_1 = active >> 30 & 1073741823
     f_equity = f.equity
+    f_day_open_equity = f.day_open_equity
     f_stop_frac = f.stop_frac
+    p_cost_frac = p.cost_frac
     f_gross_notional = f.gross_notional
     f_side = f.side
     f_symbol_notional = f.symbol_notional
@@ -33,9 +35,15 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_kill_score = f.kill_score
     p_kill_score_share_min = p.kill_score_share_min
     p_mark_age_s_max = p.mark_age_s_max
+    f_day_slice_count = f.day_slice_count
+    f_strategy_won = f.strategy_won
+    f_strategy_win_count = f.strategy_win_count
     f_stop_price = f.stop_price
     f_regime = f.regime
-    day_open_equity_floor = f.day_open_equity * (1.0 - p.day_loss_frac_max) if f.day_open_equity > 0.0 else nan
+    f_campaign_slice_count = f.campaign_slice_count
+    f_strategy_loss_count = f.strategy_loss_count
+    p_kelly_multiplier = p.kelly_multiplier
+    day_open_equity_floor = f_day_open_equity * (1.0 - p.day_loss_frac_max) if f_day_open_equity > 0.0 else nan
     week_open_equity_floor = f.week_open_equity * (1.0 - p.week_loss_frac_max) if f.week_open_equity > 0.0 else nan
     drawdown_ref_floor = f.drawdown_ref * (1.0 - p.drawdown_frac_max) if f.drawdown_ref > 0.0 else nan
     equity_peak_floor = f.equity_peak * (1.0 - p.total_drawdown_frac_max) if f.equity_peak > 0.0 else nan
@@ -186,7 +194,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         floor = floor if floor >= week else week if week > floor else nan
         floor = floor if floor >= recent else recent if recent > floor else nan
         floor = floor if floor >= total else total if total > floor else nan
-        lost_frac = f_stop_frac + p.cost_frac
+        lost_frac = f_stop_frac + p_cost_frac
         allowed = (
             (f_equity - floor - p.headroom_buffer_frac * f_initial_balance - f.risk_at_stops) / lost_frac
             if f_stop_frac > 0.0 and lost_frac > 0.0 and (f.risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
@@ -415,7 +423,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if allowed < allowance:
                 allowance = allowed
     if active_1 & 1:
-        lost_frac = f_stop_frac + p.cost_frac
+        lost_frac = f_stop_frac + p_cost_frac
         allowed = (
             (
                 p.base_risk_frac_max
@@ -458,6 +466,117 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.LIQUIDATION_DISTANCE, 0.0))
         allowance = 0.0
+    if active_1 & 8192:
+        today = (
+            p.quota_order_slice_count_max
+            if p.quota_order_slice_count_max <= p.quota_day_slice_count_max - f_day_slice_count
+            else p.quota_day_slice_count_max - f_day_slice_count
+            if p.quota_day_slice_count_max - f_day_slice_count < p.quota_order_slice_count_max
+            else nan
+        )
+        lost_frac = f_stop_frac + p_cost_frac
+        allowed = (
+            (
+                today
+                if today <= p.quota_campaign_slice_count_max - f_campaign_slice_count
+                else p.quota_campaign_slice_count_max - f_campaign_slice_count
+                if p.quota_campaign_slice_count_max - f_campaign_slice_count < today
+                else nan
+            )
+            // 1.0
+            * p.quota_slice_frac
+            * f_day_open_equity
+            / lost_frac
+            if (
+                (0.0 <= f_day_slice_count and f_day_slice_count < inf)
+                and (0.0 <= f_campaign_slice_count and f_campaign_slice_count < inf)
+                and (f.day_entry_count >= 0.0)
+            )
+            and f.day_entry_count + 1.0 <= p.quota_day_entry_count_max
+            and (f_stop_frac > 0.0)
+            and (lost_frac > 0.0)
+            and (0.0 < f_day_open_equity and f_day_open_equity < inf)
+            else 0.0
+        )
+        if allowed > 0.0 and (
+            allowed >= requested
+            or (-inf < requested and requested <= allowed and (allowed < inf))
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.DAILY_RISK_QUOTA, allowed))
+            if allowed < allowance:
+                allowance = allowed
+    if active_1 & 16384:
+        day = day_open_equity_floor if active_0 & 16 else -inf
+        week = week_open_equity_floor if active_0 & 32 else -inf
+        recent = drawdown_ref_floor if active_0 & 64 else -inf
+        total = equity_peak_floor if active_0 & 128 else -inf
+        floor = f_initial_balance * p.equity_floor_frac_min if active_0 & 256 else -inf
+        floor = floor if floor >= day else day if day > floor else nan
+        floor = floor if floor >= week else week if week > floor else nan
+        floor = floor if floor >= recent else recent if recent > floor else nan
+        floor = floor if floor >= total else total if total > floor else nan
+        stake = (
+            f_equity - (floor if floor >= 0.0 else 0.0 if 0.0 > floor else nan) if p.kelly_above_floor > 0.0 else f_equity
+        )
+        full = (
+            f_strategy_win_count
+            / (f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count)
+            * ((f_strategy_won - f.strategy_lost) / f_strategy_won)
+            if f_strategy_won > 0.0 and f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count > 0.0
+            else nan
+        )
+        probe = p.kelly_probe_frac * f_equity
+        lost_frac = f_stop_frac + p_cost_frac
+        allowed = (
+            (
+                (
+                    p_kelly_multiplier * full * stake
+                    if p_kelly_multiplier * full * stake >= probe
+                    else probe
+                    if probe > p_kelly_multiplier * full * stake
+                    else nan
+                )
+                if f_strategy_win_count + f_strategy_loss_count >= p.kelly_trade_count_min
+                and f_strategy_win_count > 0.0
+                and (f_strategy_loss_count > 0.0)
+                else probe
+            )
+            / lost_frac
+            if (p.kelly_trade_count_min >= 0.0 and p_kelly_multiplier + p.kelly_prior_count >= 0.0)
+            and (
+                (0.0 <= f_strategy_win_count and f_strategy_win_count < inf)
+                and (0.0 <= f_strategy_loss_count and f_strategy_loss_count < inf)
+            )
+            and (
+                (0.0 <= f_strategy_won and f_strategy_won < inf)
+                and (0.0 <= f.strategy_lost and f.strategy_lost < inf)
+                and (0.0 < f_equity and f_equity < inf)
+                and (stake > -inf)
+            )
+            and (f_initial_balance > 0.0 if p.kelly_above_floor > 0.0 else p.kelly_above_floor == 0.0)
+            and (f_stop_frac > 0.0)
+            and (lost_frac > 0.0)
+            else 0.0
+        )
+        if allowed > 0.0 and (
+            allowed >= requested
+            or (-inf < requested and requested <= allowed and (allowed < inf))
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.KELLY_CAP, allowed))
+            if allowed < allowance:
+                allowance = allowed
     if active_1 & 4:
         over = p.kill_score_decay * (f_kill_score - p.kill_score_min)
         least = exp(-over) if over >= 0.0 else 1.0
