@@ -87,6 +87,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     regime_p: Annotated[float, "frac"] = nan
     liquidation_price: Annotated[float, "money"] = nan
     kill_score: Annotated[float, "frac"] = nan
+    news_window: Annotated[float, "flag"] = nan
+    flat_ahead_s: Annotated[float, "s"] = nan
 
 
 def _units() -> dict[str, Unit]:

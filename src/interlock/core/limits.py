@@ -70,6 +70,8 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.HARVEST,
     Code.PROFIT_LOCK,
     Code.KILL_EXIT,
+    Code.NEWS_WINDOW,
+    Code.SESSION_FLAT,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -397,6 +399,9 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ] = nan
     kill_score_share_min: Annotated[
         float, Limit("frac", "lower", (Code.KILL_SCORE,), "of what was asked, that openings keep below critical")
+    ] = nan
+    flat_lead_s: Annotated[
+        float, Limit("s", "higher", (Code.SESSION_FLAT,), "from the last closing order to the instant of being flat")
     ] = nan
 
 

@@ -106,6 +106,8 @@ OFF = {
         Code.STRATEGY_EXPOSURE,
         Code.CONSEC_LOSS_BREAKER,
         Code.KILL_SCORE,
+        Code.NEWS_WINDOW,
+        Code.SESSION_FLAT,
     },
     "layered@1": {
         Code.CONTROLLER_DEAD,
@@ -121,6 +123,8 @@ OFF = {
         Code.TRADE_RISK,
         Code.LIQUIDATION_DISTANCE,
         Code.KILL_SCORE,
+        Code.NEWS_WINDOW,
+        Code.SESSION_FLAT,
         *EXIT_RULES,
     },
 }
