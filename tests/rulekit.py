@@ -86,7 +86,7 @@ NOT_NEGATIVE: Final = frozenset(
 )
 """Facts that are numbers >= 0 where they are known."""
 
-MAY_BE_INFINITE: Final = frozenset({"target_price", "bracket_leverage", "liquidation_price"})
+MAY_BE_INFINITE: Final = frozenset({"target_price", "bracket_leverage", "liquidation_price", "flat_ahead_s"})
 """Facts in which infinity means none."""
 
 
@@ -275,6 +275,8 @@ def facts(**changes: float) -> Facts:
         "regime_p": 0.7,
         "liquidation_price": 80.0,
         "kill_score": 0.5,
+        "news_window": 0.0,
+        "flat_ahead_s": 3600.0,
     }
     return Facts(**(given | changes))
 
@@ -357,6 +359,8 @@ def admissible(draw: st.DrawFn) -> Case:
         regime=draw(st.sampled_from((CHOP, BASE, TREND))),
         regime_p=draw(parts(0.0, 1.0)),
         kill_score=draw(st.floats(0.5, 0.69)),
+        news_window=0.0,
+        flat_ahead_s=draw(st.floats(1.1, inf)) * p.flat_lead_s,
         liquidation_price=draw(st.sampled_from(liquidations(side, stop, p.liquidation_buffer_frac * worst))),
         risk_at_stops=draw(parts(0.0, 0.05)) * equity,
         **references,

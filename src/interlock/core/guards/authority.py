@@ -48,7 +48,10 @@ def session_closed(f: Facts, p: Limits) -> float:
     return open_if(f.session_open == 1.0)
 
 
-@guard("NEWS_WINDOW", remedy="wait for the window's end; `interlock calendar show` tells the windows and how far they are known")
+@guard(
+    "NEWS_WINDOW",
+    remedy="wait for the window's end; `interlock calendar show` tells them and how far they are known",
+)
 def news_window(f: Facts, p: Limits) -> float:
     """The calendar file reaches to now, and no window in it forbids opening the symbol."""
     return open_if(f.news_window == 0.0)
