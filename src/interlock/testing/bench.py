@@ -124,11 +124,11 @@ class Bench:
     ) -> Step:
         """In these windows of the symbol, from and until in seconds from now, that is forbidden; all of a year is known."""
         now_ns = self.clock.true_ns
-        kinds = (
+        intervals, no_opening, no_holding = (
             tuple((now_ns + round(start * NS_PER_S), now_ns + round(end * NS_PER_S)) for start, end in windows)
             for windows in (closing, opening, flat)
         )
-        return self.send(BlackoutSet(symbol, *kinds, until_ns=now_ns + YEAR_NS))
+        return self.send(BlackoutSet(symbol, intervals, no_opening, no_holding, now_ns + YEAR_NS))
 
     @property
     def _told_ns(self) -> int:
