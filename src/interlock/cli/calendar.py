@@ -108,9 +108,8 @@ def _symbols(policy: Path | None) -> tuple[str, ...]:
 def _ended(windows: Windows, now_ns: int) -> tuple[Fault, ...]:
     if windows.end_ns is None or now_ns < windows.end_ns:
         return ()
-    return (
-        Fault(0, "", f"its end, {utc(windows.end_ns)}", f"one after {utc(now_ns)}: write the dates of the time to come"),
-    )
+    expected = f"one after {utc(now_ns)}: write the dates of the time to come"
+    return (Fault(0, "", f"its end, {utc(windows.end_ns)}", expected),)
 
 
 class Coming(NamedTuple):
