@@ -144,9 +144,9 @@ class _Search:
         low = self._least
         if not self._passes(low):
             return 0
-        if self._allowance < inf:
-            near = int((self._allowance + 1.0 / MONEY_SCALE) / self._unit)
-            low = near if near > low and self._passes(near) else low
+        near = self._instrument.steps_down((self._allowance + 1.0 / MONEY_SCALE) / self._unit * self._instrument.step)
+        if near > low and self._passes(near):
+            low = near
         width = 1
         while low + width <= MAX_STEPS and self._passes(low + width):
             low, width = low + width, 2 * width

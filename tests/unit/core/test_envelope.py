@@ -298,3 +298,13 @@ def test_a_rule_about_quantities_is_found_as_exactly_as_one_about_money() -> Non
     told = room(made)
     assert (told.steps, told.binds) == (71_234, Code.ORDER_QUANTITY)
     hold_true(made)
+
+
+def test_a_rule_that_turns_at_a_size_is_found_as_exactly_as_a_cap() -> None:
+    tiers = make_instrument("BTC", maintenance_frac=0.005, maintenance_tiers=((1_000.0, 0.05),))
+    policy = make_policy("layered@1", toml='rules.LIQUIDATION_DISTANCE.buffer = "1 %"')
+    made = open_bench(policy=policy, instruments=[tiers])
+    told = room(made)
+    assert told.binds is Code.LIQUIDATION_DISTANCE
+    assert 990.0 < told.notional < 1_000.0
+    hold_true(made)
