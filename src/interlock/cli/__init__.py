@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from interlock.cli import calendar, exits, ledger, policy
+from interlock.cli.allowed import allowed
 from interlock.cli.check import check
 from interlock.cli.demo import demo
 from interlock.cli.explain import explain
@@ -31,6 +32,7 @@ app.command()(run)
 app.command()(replay)
 app.command()(init)
 app.command()(check)
+app.command()(allowed)
 app.command()(explain)
 app.command()(guards)
 app.add_typer(exits.app, name="exits")

@@ -53,6 +53,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
     at_ns: int
     source: str
+    currency: str
     stop_frac: float
     rooms: tuple[Room, ...]
 
@@ -84,7 +85,7 @@ def envelope(
         if symbol in ("", name)
         for side in (BUY, SELL)
     )
-    return Envelope(agenda.at_ns, source, stop_frac, tuple(rooms))
+    return Envelope(agenda.at_ns, source, now.account.currency, stop_frac, tuple(rooms))
 
 
 def _room(agenda: Agenda, wish: Intent, stop_frac: float) -> Room:
