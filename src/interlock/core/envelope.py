@@ -138,7 +138,8 @@ class _Search:
         return judge(self._agenda, wish, self._index, self._limits, 0.0)
 
     def _passes(self, steps: int) -> bool:
-        return self._judged(steps)[4] == steps
+        *_, granted = self._judged(steps)
+        return granted == steps
 
     def _largest(self) -> int:
         """The largest number of steps that passes; 0 where the venue's smallest order does not."""
