@@ -16,6 +16,7 @@ from interlock.service.execution.spent import SpentStore, SpentStoreUnwritable
 from interlock.service.gateway import TROUBLES_KEPT
 from interlock.service.home.home import Home
 from interlock.service.home.latch import KillLatch
+from interlock.service.shell.gate import EngineAway
 from interlock.service.shell.shell import Unanswered
 from interlock.testing.unruly import Mischief
 from unit.service.gateways import GOLD, Premises, bought, until, way_out, wish
@@ -296,6 +297,39 @@ def test_of_many_troubles_that_nobody_asks_after_the_newest_are_kept(tmp_path: P
             shown = gateway.status().troubles
             assert {"again and again", f"trouble {2 * TROUBLES_KEPT - 1}"} <= set(shown)
             assert "trouble 0" not in shown
+
+    premises = Premises(tmp_path)
+    play(story)
+
+
+# ---------------------------------------------------------------- what may be opened
+
+
+def test_what_the_gateway_tells_as_allowed_is_granted_and_one_step_more_is_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with premises.open() as gateway:
+            await bought(gateway)
+            told = await gateway.allowed("trend", GOLD, 0.02)
+            room = next(each for each in told.rooms if each.side == 1)
+            assert (told.currency, room.strategy, room.steps > 0) == ("USD", "trend", True)
+            fits = await gateway.dry_run(wish(quantity=room.quantity))
+            assert fits.granted_steps == room.steps
+            assert (await gateway.dry_run(wish(quantity=room.quantity + 0.01))).headline == room.binds
+            assert {each.symbol for each in (await gateway.allowed("trend", "", 0.02)).rooms} == {GOLD, "EURUSD"}
+            assert (await gateway.allowed("nobody", "", 0.02)).rooms == ()
+
+    premises = Premises(tmp_path)
+    play(story)
+
+
+def test_of_an_engine_that_is_away_nothing_is_told_as_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with premises.open() as gateway:
+            await bought(gateway)
+            monkeypatch.setattr(gateway._shell, "_away", "a test")
+            with pytest.raises((EngineAway, Unanswered)):
+                await gateway.allowed("trend", GOLD, 0.02)
+            monkeypatch.undo()
 
     premises = Premises(tmp_path)
     play(story)
