@@ -16,7 +16,6 @@ from interlock.service.execution.spent import SpentStore, SpentStoreUnwritable
 from interlock.service.gateway import TROUBLES_KEPT
 from interlock.service.home.home import Home
 from interlock.service.home.latch import KillLatch
-from interlock.service.shell.gate import EngineAway
 from interlock.service.shell.shell import Unanswered
 from interlock.testing.unruly import Mischief
 from unit.service.gateways import GOLD, Premises, bought, until, way_out, wish
@@ -317,19 +316,6 @@ def test_what_the_gateway_tells_as_allowed_is_granted_and_one_step_more_is_not(t
             assert (await gateway.dry_run(wish(quantity=room.quantity + 0.01))).headline == room.binds
             assert {each.symbol for each in (await gateway.allowed("trend", "", 0.02)).rooms} == {GOLD, "EURUSD"}
             assert (await gateway.allowed("nobody", "", 0.02)).rooms == ()
-
-    premises = Premises(tmp_path)
-    play(story)
-
-
-def test_of_an_engine_that_is_away_nothing_is_told_as_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def story() -> None:
-        async with premises.open() as gateway:
-            await bought(gateway)
-            monkeypatch.setattr(gateway._shell, "_away", "a test")
-            with pytest.raises((EngineAway, Unanswered)):
-                await gateway.allowed("trend", GOLD, 0.02)
-            monkeypatch.undo()
 
     premises = Premises(tmp_path)
     play(story)
