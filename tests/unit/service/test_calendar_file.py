@@ -8,6 +8,7 @@ import msgspec
 
 from interlock.core.codes import Code
 from interlock.service.gateway import Gateway
+from interlock.service.home.calendar_file import AHEAD_NS, DAY_NS, CalendarFile
 from interlock.service.private import write_private
 from unit.service.gateways import GOLD, Premises, bought, until, wish
 
@@ -74,3 +75,28 @@ def test_a_file_that_is_there_at_the_start_counts_from_the_start(tmp_path: Path)
     premises = premises_with_news(tmp_path)
     written(premises, "no-open,2020-01-01 10:00,11:00,UTC,*,", "end,2190-01-01 00:00,,UTC,,")
     asyncio.run(story())
+
+
+def test_what_is_to_be_told_is_told_once_and_again_where_it_may_not_have_been_heard(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.csv"
+    path.write_text(HEAD + "flat,Fri 16:00,18:00,UTC,A,\n")
+    file = CalendarFile(path)
+    (told,) = file.to_tell(("A",), 0)
+    assert (told.symbol, len(told.flat) > 5, told.until_ns) == ("A", True, AHEAD_NS)
+    assert file.to_tell(("A",), DAY_NS - 1) == ()
+    assert [each.symbol for each in file.to_tell(("A", "B"), 1)] == ["A", "B"]
+    assert file.to_tell(("A", "B"), 1) == ()
+    file.forget()
+    assert len(file.to_tell(("A", "B"), 1)) == 2
+    assert [each.until_ns for each in file.to_tell(("A", "B"), DAY_NS)] == [DAY_NS + AHEAD_NS] * 2
+
+
+def test_a_file_that_cannot_be_read_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.csv"
+    path.mkdir()
+    file = CalendarFile(path)
+    assert file.to_tell(("A",), 0) == ()
+    assert "cannot be read, windows stay as they were told" in file.problem
+    path.rmdir()
+    assert [each.until_ns for each in file.to_tell(("A",), 0)] == [0]
+    assert file.problem == ""

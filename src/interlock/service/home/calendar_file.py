@@ -24,7 +24,7 @@ class CalendarFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._mark: tuple[int, ...] = ()
+        self._mark: tuple[int, ...] | None = None
         self._windows: Windows | None = None
         self._told: tuple[object, ...] = ()
         self.problem = ""
@@ -51,18 +51,18 @@ class CalendarFile:
         return tuple(dict.fromkeys(name for row in rows for name in row.symbols if name not in symbols))
 
     def _look(self) -> None:
-        mark = self._present()
-        if mark == self._mark:
-            return
         try:
+            mark = self._present()
+            if mark == self._mark:
+                return
+            self._mark = mark
             self._windows = read_windows(self._path) if mark else None
             self.problem = ""
         except WindowsInvalid as error:
             self.problem = f"{self._path} is refused, windows stay as they were told: {error}"
         except OSError as error:
+            self._mark = None
             self.problem = f"{self._path} cannot be read, windows stay as they were told: {error.strerror or error}"
-            return
-        self._mark = mark
 
     def _present(self) -> tuple[int, ...]:
         """What changes when the file does; empty where there is none."""
