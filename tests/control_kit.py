@@ -15,6 +15,7 @@ from cli_story import START_NS, at_s, engine
 from interlock.core.codes import AccountKind, Code, Scope
 from interlock.core.decide import decide
 from interlock.core.engine import Engine
+from interlock.core.envelope import Envelope, envelope
 from interlock.core.errors import InputInvalid
 from interlock.core.exits.explain import exit_owner, explain_exits
 from interlock.core.messages import (
@@ -132,6 +133,9 @@ class SmallDesk:
     def exits(self) -> Exits:
         state = self.engine.state
         return Exits(at_s(1), exit_owner(state, at_s(1)), explain_exits(state, at_s(1)))
+
+    async def allowed(self, source: str, symbol: str, stop_frac: float) -> Envelope:
+        return envelope(self.engine.state, at_s(1), at_s(1), source, symbol=symbol, stop_frac=stop_frac)
 
     async def rebase(self, by: str, reason: str) -> None:
         self.acts.append(Rebased(by, reason))

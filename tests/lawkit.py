@@ -40,6 +40,8 @@ def bench_under(limits: Limits | None = None, **options: Any) -> Bench:
     """A healthy engine under these limits, every rule on where none are given."""
     bench = open_bench(feeds=frozenset(), **options)
     bench.feeds |= FEEDS
+    for symbol in bench.book.instruments:
+        bench.tell_windows(symbol)
     bench.send(policy_of(limits_of_everything() if limits is None else limits))
     bench.refresh()
     return bench

@@ -93,7 +93,7 @@ NOT_NEGATIVE: Final = frozenset(
 )
 """Facts that are numbers >= 0 where they are known."""
 
-MAY_BE_INFINITE: Final = frozenset({"target_price", "bracket_leverage", "liquidation_price"})
+MAY_BE_INFINITE: Final = frozenset({"target_price", "bracket_leverage", "liquidation_price", "flat_ahead_s"})
 """Facts in which infinity means none."""
 
 
@@ -295,6 +295,8 @@ def facts(**changes: float) -> Facts:
         "strategy_loss_count": 8.0,
         "strategy_won": 2400.0,
         "strategy_lost": 800.0,
+        "news_window": 0.0,
+        "flat_ahead_s": 3600.0,
     }
     return Facts(**(given | changes))
 
@@ -384,6 +386,8 @@ def admissible(draw: st.DrawFn) -> Case:
         strategy_won=draw(st.floats(1.0, 1e6)),
         strategy_lost=draw(st.floats(0.0, 1e6)),
         campaign_slice_count=(p.quota_campaign_slice_count_max - 1.0) // 1.0,
+        news_window=0.0,
+        flat_ahead_s=draw(st.floats(1.1, inf)) * p.flat_lead_s,
         liquidation_price=draw(st.sampled_from(liquidations(side, stop, p.liquidation_buffer_frac * worst))),
         risk_at_stops=draw(parts(0.0, 0.05)) * equity,
         **references,

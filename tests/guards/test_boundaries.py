@@ -363,6 +363,7 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
     ),
     ("KILL_SCORE", "kill_score"): (at_least("exact", lambda f, p: 0.5), at_most("derived", lambda f, p: p.kill_score_min)),
     ("KILL_SCORE", "requested_notional"): KNOWN,
+    ("SESSION_FLAT", "flat_ahead_s"): (at_least("open", lambda f, p: p.flat_lead_s),),
 }
 """Lines that mean the same for a buy and a sale."""
 

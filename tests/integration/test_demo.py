@@ -414,6 +414,24 @@ def test_ones_own_bars_and_policy(tmp_path: Path) -> None:
     assert "USDT" in out.read_text()
 
 
+def test_a_calendar_file_is_kept_to(tmp_path: Path) -> None:
+    policy, calendar = tmp_path / "mine.toml", tmp_path / "calendar.csv"
+    policy.write_text(OWN_POLICY + 'rules.NEWS_WINDOW = "on"\nrules.SESSION_FLAT.lead = "1 h"\n')
+    calendar.write_text("kind,from,until,zone,symbols\nflat,12:00,18:00,UTC,*\nno-open,00:00,06:00,UTC,BTCUSDT\n")
+    data = bars(tmp_path / "btcusdt_1h.csv.gz")
+    out = tmp_path / "own.html"
+    given = ["--data", str(data), "--policy", str(policy), "--spread", "2 bps", "--out", str(out), "--json"]
+    done = CliRunner().invoke(app, ["demo", *given, "--calendar", str(calendar)])
+    assert done.exit_code == 0
+    result = json.loads(done.stdout)
+    assert result["proven"]
+    assert {"NEWS_WINDOW", "SESSION_FLAT"} <= result["runs"][1]["denied"].keys()
+    calendar.write_text("kind,from,until,zone,symbols\nflat,12:00,18:00,UTC,ETHUSDT\n")
+    refused = CliRunner().invoke(app, ["demo", *given, "--calendar", str(calendar)])
+    assert refused.exit_code == 2
+    assert "line 2, column symbols" in refused.output
+
+
 def test_ones_own_bars_behind_the_bundled_policies(tmp_path: Path) -> None:
     data = bars(tmp_path / "mine.csv", quotes=True)
     arguments = ["--data", str(data), "--symbol", "ABC", "--out", str(tmp_path / "own.html"), "--years", "0.1", "--keep"]

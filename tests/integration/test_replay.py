@@ -151,6 +151,9 @@ def refusals(folder: Path) -> Iterator[tuple[list[str], str]]:
     yield [str(trades), "--equity", str(ruined)], "is -5"
     yield [str(trades), "--balance", "-1"], "an amount above 0"
     yield [str(folder / "absent.csv"), "--balance", "1"], "absent.csv"
+    calendar = folder / "calendar.csv"
+    calendar.write_text("kind,from,until,zone,symbols\nflat,10:00,25:00,UTC,A\n")
+    yield [*given, "--calendar", str(calendar)], "line 2, column until"
     yield [*given, "--zone", "Nowhere"], "Europe/Prague"
     yield [*given, "--map", "time"], "NAME=VALUE"
     yield [*given, "--map", "time=a", "--map", "time=b"], "twice"

@@ -496,6 +496,13 @@ def the_same_order_again_and_again(bench: Bench) -> None:
         wait(bench, 10.0)
 
 
+@bites("flat_lead_s", low=10.0, high=500.0)
+def a_session_that_ends(bench: Bench) -> None:
+    hold(bench)
+    bench.tell_windows("BTC", flat=[(300.0, 600.0)])
+    wait(bench, 100.0)
+
+
 @bites("stop_hit_lock_s", low=100.0, high=1_000.0)
 @bites("stop_hit_both_sides", low=0.0, high=1.0, stop_hit_lock_s=5_000.0)
 def a_stop(bench: Bench) -> None:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from interlock.cli import exits, ledger, policy
+from interlock.cli import calendar, exits, ledger, policy
+from interlock.cli.allowed import allowed
 from interlock.cli.check import check
 from interlock.cli.demo import demo
 from interlock.cli.explain import explain
@@ -31,10 +32,12 @@ app.command()(run)
 app.command()(replay)
 app.command()(init)
 app.command()(check)
+app.command()(allowed)
 app.command()(explain)
 app.command()(guards)
 app.add_typer(exits.app, name="exits")
 app.add_typer(policy.app, name="policy")
+app.add_typer(calendar.app, name="calendar")
 app.add_typer(ledger.app, name="ledger")
 app.command()(schema)
 app.command()(status)

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +25,7 @@ from interlock.demo.market import Market, Tape
 from interlock.demo.plans import PARAMETERS, Plan, plans, with_other_exits
 from interlock.demo.run import Progress as Told
 from interlock.demo.run import run_with_others
+from interlock.policy.windows import read_windows
 from interlock.report import render
 
 BUNDLED: Final = ("XAUUSD", "EURUSD")
@@ -41,6 +42,7 @@ def demo(
         list[str] | None, typer.Option(help="The symbol of each --data, if its file is not named so.")
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="Your own policy instead of the demonstration's three.")] = None,
+    calendar: Annotated[Path | None, typer.Option(help="A calendar file, as for `interlock calendar check`.")] = None,
     spread: Annotated[str | None, typer.Option(help='The spread of data without bid and ask, such as "2 bps".')] = None,
     start: Annotated[str | None, typer.Option("--from", help="The first day, such as 2013-01-01.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="The day after the last.")] = None,
@@ -68,7 +70,9 @@ def demo(
     with failures():
         bars = _bars(data or [], symbol or [])
         bar_s = bars[0][1].gaps.interval_ns / SECOND_NS
-        chosen = plans([name for name, _, _ in bars], policy, bar_s)
+        symbols = [name for name, _, _ in bars]
+        windows = None if calendar is None else read_windows(calendar, symbols)
+        chosen = tuple(replace(plan, windows=windows) for plan in plans(symbols, policy, bar_s))
         others = with_other_exits(chosen[1], bar_s)
         currency = _currency(chosen)
         tape = Tape(

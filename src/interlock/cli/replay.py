@@ -20,6 +20,7 @@ from interlock.adapters.bars import Bars, read_bars
 from interlock.adapters.history import History, Marks, read_history, read_marks
 from interlock.cli.output import OK, PROBLEMS, Mistake, failures, ledger_directory, out, require_places
 from interlock.policy import Policy, load_policy
+from interlock.policy.windows import Windows, read_windows
 from interlock.report import render
 from interlock.study import tale
 from interlock.study.comparison import Difference
@@ -50,6 +51,7 @@ def replay(
     currency: Annotated[str, typer.Option(help="The account's currency, if the file or the policy does not say.")] = "",
     policy: Annotated[Path | None, typer.Option(help="Your own policy; its universe must hold your symbols.")] = None,
     preset: Annotated[str, typer.Option(help="The preset to try where there is no --policy.")] = PRESET,
+    calendar: Annotated[Path | None, typer.Option(help="A calendar file, as for `interlock calendar check`.")] = None,
     equity: Annotated[Path | None, typer.Option(help="What equity was (time, equity, balance), to check and show.")] = None,
     prices: Annotated[
         list[str] | None, typer.Option(help="Price bars between your fills, as SYMBOL=FILE; once for each symbol.")
@@ -95,13 +97,12 @@ def replay(
         marks = None if equity is None else read_marks(equity, zone=clock, decimal=mark)
         past = past_of(history, _multipliers(history, multiplier), currency or history.currency)
         began = _balance(balance, marks, past)
-        plan = Plan("gate", _policy(own, preset, past), zone, review_days)
+        plan = Plan("gate", _policy(own, preset, past), zone, review_days, _windows(calendar, history))
         bars = {name: read_bars(Path(file)) for name, file in _pairs("--prices", prices).items()}
         _check(past, bars, keep, out_path)
         with ledger_directory(keep) as directory, _progress(quiet=quiet or as_json) as told:
             done = walk_again(past, began, plan, directory, bars=bars, marks=marks, told=told)
-            sources = _sources(history, bars, equity, began, past)
-            out_path.write_text(render(tale.report(done, sources)), encoding="utf-8")
+            out_path.write_text(render(tale.report(done, _sources(history, bars, equity, began, past))), encoding="utf-8")
     _end(done, history, out_path, keep, as_json=as_json)
 
 
@@ -119,6 +120,10 @@ def _pairs(option: str, given: Sequence[str] | None) -> dict[str, str]:
             raise Mistake(f"{option} names {key} twice: give it once")
         found[key] = value
     return found
+
+
+def _windows(calendar: Path | None, history: History) -> Windows | None:
+    return None if calendar is None else read_windows(calendar, history.symbols)
 
 
 def _zone(name: str) -> ZoneInfo:

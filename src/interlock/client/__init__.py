@@ -3,6 +3,7 @@
 from interlock.client.client import Client
 from interlock.client.errors import CommandRefused, GatewayUnreachable
 from interlock.core.codes import CloseAction
+from interlock.core.envelope import Envelope, Room
 from interlock.core.messages import BUY, SELL, BarClosed, Executed, Intent, MarketState
 from interlock.service.api import Answer, Exits, Status
 from interlock.service.desk.desk import PolicyView
@@ -16,6 +17,7 @@ __all__ = [
     "Client",
     "CloseAction",
     "CommandRefused",
+    "Envelope",
     "Executed",
     "Exits",
     "GatewayUnreachable",
@@ -23,5 +25,6 @@ __all__ = [
     "KeyUnreadable",
     "MarketState",
     "PolicyView",
+    "Room",
     "Status",
 ]

@@ -17,12 +17,14 @@ from uuid import uuid4
 from interlock.client.errors import CommandRefused, GatewayUnreachable
 from interlock.client.ways import InsideWay, SocketWay, Way
 from interlock.core.codes import CloseAction, Code, Partial
+from interlock.core.envelope import Envelope
 from interlock.core.messages import BUY, SELL, BarClosed, Executed, Intent, MarketState
 from interlock.service.api import Answer, Exits, Status
 from interlock.service.desk.desk import (
     Beat,
     Desk,
     DryRun,
+    GetAllowed,
     GetExits,
     GetPolicy,
     GetStatus,
@@ -216,6 +218,24 @@ class Client:
         """
         told = self.ask(GetExits())
         assert isinstance(told, Exits)
+        return told
+
+    def allowed(self, symbol: str = "", *, stop_frac: float = nan) -> Envelope:
+        """
+        What this source may open now: for each strategy, symbol and side the largest order, what binds it, until when.
+
+        Nothing is reserved by it, so an order of that size is answered for itself when it comes.
+
+        Args:
+            symbol: only this one.
+            stop_frac: distance of the orders' stops, as a share of the mark; without it they name none.
+
+        Raises:
+            GatewayUnreachable: nothing is known, so nothing may be opened.
+            CommandRefused: the gateway cannot tell, and why.
+        """
+        told = self.ask(GetAllowed(symbol, stop_frac))
+        assert isinstance(told, Envelope)
         return told
 
     def ask(self, question: Question) -> Told:

@@ -220,7 +220,9 @@ def _calendar_set(state: State, event: CalendarSet) -> None:
 
 
 def _blackout_set(state: State, event: BlackoutSet) -> None:
-    state.symbols.edit(state.names.symbol_index[event.symbol]).blackouts = event.intervals
+    r = state.symbols.edit(state.names.symbol_index[event.symbol])
+    r.blackouts, r.news_windows, r.flat_windows = event.intervals, event.opening, event.flat
+    r.windows_until_ns = event.until_ns
 
 
 def _mode_set(state: State, event: ModeSet) -> None:

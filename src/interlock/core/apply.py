@@ -18,7 +18,7 @@ from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_N
 from interlock.core.fills import end_permit, strategy_of, unsettled_quota
 from interlock.core.floors import day_open_equity
 from interlock.core.locks import reset_counter
-from interlock.core.measure import blackout_of, is_position, measure, session_of
+from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, window_at
 from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
@@ -332,7 +332,8 @@ def schedule(state: State) -> None:
     for index in state.open_rows:
         r = state.symbols[index]
         edge = min(session_of(state, index, a.now_ns)[2], blackout_of(r, a.now_ns)[1])
-        wake = min(wake, edge, r.goal_next_ns if r.goal else OPERATOR_NS)
+        window = min(window_at(r.news_windows, a.now_ns)[1], flat_due(r, a.now_ns, state.limits(r))[1])
+        wake = min(wake, edge, window, r.goal_next_ns if r.goal else OPERATOR_NS)
         if r.stop_refusals:
             wake = min(wake, *(due for due in (r.stop_next_ns, r.stop_close_ns, OPERATOR_NS) if due > a.now_ns))
         if r.exit_left >= 0 and r.exit_next_ns > a.now_ns:

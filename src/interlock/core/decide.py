@@ -24,8 +24,9 @@ from interlock.core.exits.succession import succeed
 from interlock.core.exits.watch import watch
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.legs import decide_intent, decide_opening, decide_reducing, deny, judge_again
+from interlock.core.limits import is_on
 from interlock.core.locks import account_lock
-from interlock.core.measure import blackout_of, equity_gap, guard_equity, session_of
+from interlock.core.measure import blackout_of, equity_gap, flat_due, guard_equity, session_of
 from interlock.core.messages import (
     AccountOpened,
     Alert,
@@ -205,6 +206,21 @@ def _pass_time(agenda: Agenda, since_ns: int) -> None:
     ]
     if opened and any(state.symbols[index].permits for index in opened):
         raise_fence(agenda, Code.SESSION_CLOSED, rows=frozenset(opened))
+    _tell_held(agenda, since_ns)
+
+
+def _tell_held(agenda: Agenda, since_ns: int) -> None:
+    """Somebody is told of a position from outside that has to be flat soon: it is not closed by itself."""
+    state = agenda.state
+    for index in state.open_rows:
+        r = state.symbols[index]
+        limits = state.limits(r)
+        if r.owner >= 0 or r.position == 0 or not is_on(limits, Code.SESSION_FLAT):
+            continue
+        if flat_due(r, agenda.at_ns, limits)[0] and not flat_due(r, since_ns, limits)[0]:
+            symbol = state.names.symbols[index]
+            what = f"{symbol} was opened outside the gate and has to be flat soon: close it by hand"
+            agenda.emit(Alert(Code.SESSION_FLAT, what, symbol))
 
 
 def _review_resting(agenda: Agenda, since_ns: int) -> None:

@@ -94,6 +94,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     strategy_loss_count: Annotated[float, "count"] = nan
     strategy_won: Annotated[float, "money"] = nan
     strategy_lost: Annotated[float, "money"] = nan
+    news_window: Annotated[float, "flag"] = nan
+    flat_ahead_s: Annotated[float, "s"] = nan
 
 
 def _units() -> dict[str, Unit]:

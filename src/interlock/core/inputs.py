@@ -96,9 +96,10 @@ def _calendar_set(_state: State, event: CalendarSet, _at_ns: int) -> str:
 
 
 def _blackout_set(state: State, event: BlackoutSet, _at_ns: int) -> str:
-    edges = [edge for interval in event.intervals for edge in interval]
-    if any(later <= earlier for earlier, later in pairwise(edges)):
-        return f"the intervals of {event.symbol!r} must be from < until and in order without overlap"
+    for windows in (event.intervals, event.opening, event.flat):
+        edges = [edge for window in windows for edge in window]
+        if any(later <= earlier for earlier, later in pairwise(edges)):
+            return f"the intervals of {event.symbol!r} must be from < until and in order without overlap"
     return _known_scope(state, Scope.SYMBOL, event.symbol)
 
 

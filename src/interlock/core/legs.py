@@ -344,15 +344,9 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) 
 
     `conflict` is 1.0 where the intent's id stands for another intent; the rest of a flip is none with its own.
     """
-    state = agenda.state
-    a = state.account
-    limits = state.limits(state.symbols[index])
-    order = order_of(agenda, intent, index, limits, conflict)
-    facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, None)
-    requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
-    allowance, found = ask_guards(a, facts, limits, requested)
-    granted = _granted(state, intent, order, allowance, requested, blocked=bool(found))
-    headline, lock = (ALLOWED, FREE) if granted else _headline(found, order)
+    limits = agenda.state.limits(agenda.state.symbols[index])
+    order, facts, allowance, found, granted = judge(agenda, intent, index, limits, conflict)
+    headline, lock = (ALLOWED, FREE) if granted else headline_of(found, order)
     decision = agenda.next_id
     permit = decision + 1 if granted else 0
     agenda.next_id = decision + (2 if granted else 1)
@@ -379,6 +373,20 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) 
     )
     if granted:
         agenda.emit(_opening_permit(agenda, intent, order, granted, decision, permit, limits))
+
+
+Judgement = tuple[Order, Facts, float, Found, int]
+"""An opening order, its facts, what is allowed of it, who objects, and how many steps may leave."""
+
+
+def judge(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflict: float) -> Judgement:
+    """What every guard says to the intent's opening leg now; nothing is put out."""
+    state = agenda.state
+    order = order_of(agenda, intent, index, limits, conflict)
+    facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, None)
+    requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
+    allowance, found = ask_guards(state.account, facts, limits, requested)
+    return order, facts, allowance, found, _granted(state, intent, order, allowance, requested, blocked=bool(found))
 
 
 ALLOWED: Final = Code.ALLOWED
@@ -422,7 +430,7 @@ def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
     order = order_of(agenda, intent, p.symbol, limits, 0.0)
     facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, p)
     _, found = ask_guards(state.account, facts, limits, facts.requested_notional)
-    return _headline(found, order)[0] if found else None
+    return headline_of(found, order)[0] if found else None
 
 
 def _prices(agenda: Agenda, intent: Intent, r: SymbolRow, limits: Limits) -> tuple[float, float, float]:
@@ -519,7 +527,7 @@ def _granted(state: State, intent: Intent, order: Order, allowance: float, reque
     return granted if granted * order.unit_notional >= instrument.min_notional else 0
 
 
-def _headline(found: Found, order: Order) -> tuple[Code, Binding]:
+def headline_of(found: Found, order: Order) -> tuple[Code, Binding]:
     """The most important objection: locks by severity, then vetoes in guard order, then the smallest allowance."""
     locks = [lock for lock in (order.account_lock, order.strategy_lock) if lock[0]]
     if locks:

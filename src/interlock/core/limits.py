@@ -73,6 +73,8 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.DAILY_RISK_QUOTA,
     Code.KELLY_CAP,
     Code.KELLY_ZERO,
+    Code.NEWS_WINDOW,
+    Code.SESSION_FLAT,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -404,6 +406,9 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ] = nan
     kill_score_share_min: Annotated[
         float, Limit("frac", "lower", (Code.KILL_SCORE,), "of what was asked, that openings keep below critical")
+    ] = nan
+    flat_lead_s: Annotated[
+        float, Limit("s", "higher", (Code.SESSION_FLAT,), "from the last closing order to the instant of being flat")
     ] = nan
 
     quota_slice_frac: Annotated[

@@ -340,13 +340,18 @@ class CalendarSet(Message, frozen=True):
 
 class BlackoutSet(Message, frozen=True):
     """
-    The intervals `(from_ns, until_ns)` in which a firm forbids closing the symbol, in order, in place of those told before.
+    The windows `(from_ns, until_ns)` of a symbol, each kind in order, in place of those told before.
 
-    Exits that can wait do; those that protect pass, as does everybody who asks for a close, and the breach is told.
+    In `intervals` a firm forbids closing: exits that can wait do; those that protect pass, as does everybody who asks for a
+    close, and the breach is told. In `opening` nothing may be opened, in `flat` nothing may be held. From `until_ns` on
+    nothing is known of these two, so nothing is proven.
     """
 
     symbol: str
     intervals: tuple[tuple[int, int], ...]
+    opening: tuple[tuple[int, int], ...] = ()
+    flat: tuple[tuple[int, int], ...] = ()
+    until_ns: int = 0
 
 
 class InstrumentSet(Message, frozen=True):

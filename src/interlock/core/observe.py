@@ -10,7 +10,7 @@ from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS, PRICE_
 from interlock.core.facts import Facts
 from interlock.core.limits import Limits
 from interlock.core.locks import FREE, Binding
-from interlock.core.measure import equity_gap, guard_equity, session_of
+from interlock.core.measure import equity_gap, flat_window, guard_equity, session_of, window_at
 from interlock.core.numbers import larger, share, within
 from interlock.core.state import PermitRow, State, SymbolRow
 from interlock.core.transitions import money
@@ -156,6 +156,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         regime, regime_p, score = r.regime, r.regime_p, r.kill_score
     if regime != regime:
         regime, regime_p = stand_in(limits)
+    news, flat_ahead_s = windows_now(r, now_ns)
     return Facts(
         a.policy_loaded,
         a.policy_verified,
@@ -228,7 +229,22 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         losses,
         won,
         lost,
+        news,
+        flat_ahead_s,
     )
+
+
+def windows_now(r: SymbolRow, now_ns: int) -> tuple[float, float]:
+    """
+    Whether a window forbids opening the symbol, as 1.0 or 0.0, and seconds until it must be flat, below 0 from then on.
+
+    Both are NaN where the calendar file does not reach; infinitely far away is a window that is not in it.
+    """
+    if now_ns >= r.windows_until_ns:
+        return nan, nan
+    news = 1.0 if window_at(r.news_windows, now_ns)[0] else 0.0
+    from_ns, _ = flat_window(r, now_ns)
+    return news, inf if from_ns == OPERATOR_NS else (from_ns - now_ns) / NS_PER_S_FLOAT
 
 
 def live_ready(state: State, row: int) -> float:

@@ -125,6 +125,12 @@ TRIGGERS: Final = _by_code(
         _REVIEW,
     ),
     Reason(
+        Code.SESSION_FLAT,
+        "A window of the calendar file in which the symbol may not be held is `flat_lead_s` away or has begun.",
+        "the position is closed; nothing opens in the symbol until the window's end",
+        "wait until the symbol may be held again",
+    ),
+    Reason(
         Code.CONSEC_LOSS,
         "`consec_loss_count_max` trades in a row lost.",
         "no new risk for `consec_loss_lock_s`; this streak starts again with the lock",

@@ -231,7 +231,8 @@ class SymbolRow(Row, array_like=True):
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
     `advised` are bits of `RUNGS`. While `exit_left` >= 0 the position is to be reduced to so many steps; where `exit_waits`
-    is 1.0 that can wait for the end of an interval of `blackouts`, in which the firm forbids closing.
+    is 1.0 that can wait for the end of an interval of `blackouts`, in which the firm forbids closing. `news_windows` and
+    `flat_windows`, in which nothing may be opened and nothing held, are known up to `windows_until_ns`.
     """
 
     limits: int = -1
@@ -328,6 +329,9 @@ class SymbolRow(Row, array_like=True):
     blackouts: tuple[tuple[int, int], ...] = ()
     stop_rests_ns: int = 0
     kill_score: float = nan
+    news_windows: tuple[tuple[int, int], ...] = ()
+    flat_windows: tuple[tuple[int, int], ...] = ()
+    windows_until_ns: int = 0
 
 
 class StrategyRow(Row, array_like=True):

@@ -12,10 +12,10 @@ from typing import Final
 from interlock.core.agenda import Agenda
 from interlock.core.cash import plausible_equity
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
-from interlock.core.constants import OPERATOR_NS
+from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.limits import Limits, is_on
-from interlock.core.measure import guard_equity, session_of
+from interlock.core.measure import flat_due, flat_window, guard_equity, session_of, window_at
 from interlock.core.messages import (
     Alert,
     BaselineSet,
@@ -44,6 +44,7 @@ def look(agenda: Agenda) -> None:
     _runaway(agenda)
     _records(agenda, limits)
     _mismatch(agenda)
+    _windows(agenda)
     _warnings(agenda, limits)
 
 
@@ -360,6 +361,43 @@ def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float) -> None:
         )
     )
     raise_fence(agenda, Code.STOP_HIT, rows=frozenset({index}))
+
+
+# ---------------------------------------------------------------- windows of the calendar file
+
+
+def _windows(agenda: Agenda) -> None:
+    """Nothing that could still open is left where a window forbids it, and what has to be flat is being closed."""
+    state = agenda.state
+    for index in tuple(state.open_rows):
+        r = state.symbols[index]
+        limits = state.limits(r)
+        due = is_on(limits, Code.SESSION_FLAT) and flat_due(r, agenda.at_ns, limits)[0]
+        if due:
+            _void_openings(agenda, index, Code.SESSION_FLAT)
+            _close_in_time(agenda, index, limits)
+        elif is_on(limits, Code.NEWS_WINDOW) and window_at(r.news_windows, agenda.at_ns)[0]:
+            _void_openings(agenda, index, Code.NEWS_WINDOW)
+
+
+def _void_openings(agenda: Agenda, index: int, code: Code) -> None:
+    """No opening permit of the symbol can still be used, and no opening order of it goes on working unasked."""
+    state = agenda.state
+    permits = (state.permits.get(number) for number in state.symbols[index].permits)
+    if any(p is not None and not (p.reduce_only or p.ended or p.cancelling) for p in permits):
+        raise_fence(agenda, code, rows=frozenset({index}))
+
+
+def _close_in_time(agenda: Agenda, index: int, limits: Limits) -> None:
+    """A position that has to be flat soon is being closed, by time that is trusted; one from outside is its owner's."""
+    state = agenda.state
+    r = state.symbols[index]
+    if agenda.trusted != 1.0 or r.goal or r.position == 0 or r.owner < 0:
+        return
+    symbol = state.names.symbols[index]
+    ahead_s = (flat_window(r, agenda.at_ns)[0] - agenda.at_ns) / NS_PER_S_FLOAT
+    agenda.emit(RiskEvent(agenda.at_ns, Code.SESSION_FLAT, symbol, RiskAction.FLATTEN, ahead_s, limits.flat_lead_s))
+    flatten(agenda, Code.SESSION_FLAT, rows=frozenset({index}))
 
 
 # ---------------------------------------------------------------- reconciliation

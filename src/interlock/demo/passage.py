@@ -231,6 +231,9 @@ class Gated:
         self._publish(start_ns)
         self._submit(start_ns, day_calendar("risk-day", ZONE, CLOCK, *span))
         self._submit(start_ns, week_calendar("week", ZONE, CLOCK, "Sun", *span))
+        if self._plan.windows is not None:
+            for symbol in self._tape.markets:
+                self._submit(start_ns, self._plan.windows.of(symbol, *span))
         self._submit(start_ns, ClockChecked())
         limits = self.engine.state.account_limits()
         self._floors = [code for code in LOSS_TRIGGERS if is_on(limits, code)]

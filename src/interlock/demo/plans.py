@@ -16,6 +16,7 @@ from interlock.core.limits import EXIT_RULES
 from interlock.demo.strategy import TrendParameters
 from interlock.policy import Policy, load_policy
 from interlock.policy.rules import is_on
+from interlock.policy.windows import Windows
 from interlock.study.parties import Parties, fit, parties_of
 
 UNGATED: Final = "ungated"
@@ -34,7 +35,7 @@ class Plan:
     One run: its name, and the policy it is behind or None.
 
     With ``built_in`` the engine's own rules close positions; without, the closer does when the strategy's run has ended.
-    A run that is not ``recorded`` writes no ledger.
+    A run that is not ``recorded`` writes no ledger. Without ``windows`` no calendar file is known.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Plan:
     parties: Parties
     built_in: bool = False
     recorded: bool = False
+    windows: Windows | None = None
 
 
 def plans(symbols: Sequence[str], own: Path | None, bar_s: float = HOUR_S) -> tuple[Plan, ...]:
@@ -67,7 +69,7 @@ def with_other_exits(plan: Plan, bar_s: float = HOUR_S) -> tuple[Plan, ...]:
     for name in EXITS:
         text = (files("interlock.demo") / f"exits/{name}.toml").read_text(encoding="utf-8")
         policy = load_policy(json.dumps(_laid_over(document, tomllib.loads(text))))
-        found.append(Plan(f"exits {name}", _acting(policy, bar_s), plan.parties, built_in=True))
+        found.append(Plan(f"exits {name}", _acting(policy, bar_s), plan.parties, built_in=True, windows=plan.windows))
     return tuple(found)
 
 

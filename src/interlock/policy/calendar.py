@@ -50,8 +50,8 @@ def day_calendar(
     Raises:
         CalendarInvalid: the zone or time is unknown, or the span is empty.
     """
-    where, at = _zone(zone), _time(clock)
-    starts = (instant_ns(where, day, at) for day in _days(where, start_ns, end_ns))
+    where, at = zone_of(zone), time_of(clock)
+    starts = (instant_ns(where, day, at) for day in days_around(where, start_ns, end_ns))
     return CalendarSet(name, kind, _within(starts, start_ns, end_ns))
 
 
@@ -62,8 +62,8 @@ def week_calendar(name: str, zone: str, clock: str, weekday: str, start_ns: int,
     Raises:
         CalendarInvalid: the zone, time or weekday is unknown, or the span is empty.
     """
-    where, at, first = _zone(zone), _time(clock), _weekday(weekday)
-    starts = (instant_ns(where, day, at) for day in _days(where, start_ns, end_ns) if day.weekday() == first)
+    where, at, first = zone_of(zone), time_of(clock), weekday_of(weekday)
+    starts = (instant_ns(where, day, at) for day in days_around(where, start_ns, end_ns) if day.weekday() == first)
     return CalendarSet(name, CalendarKind.WEEK, _within(starts, start_ns, end_ns))
 
 
@@ -78,10 +78,10 @@ def sessions(description: str, start_ns: int, end_ns: int) -> tuple[Interval, ..
         CalendarInvalid: it cannot be read, or nothing is open in the span.
     """
     if description == "always":
-        _days(ZoneInfo("UTC"), start_ns, end_ns)
+        days_around(ZoneInfo("UTC"), start_ns, end_ns)
         return ()
     week = _week(description)
-    days = _days(week.zone, start_ns, end_ns)
+    days = days_around(week.zone, start_ns, end_ns)
     pauses = tuple(_pauses(week, days))
     pieces = (piece for whole in _weeks(week, days) for piece in _without(whole, pauses))
     clipped = ((max(opens, start_ns), min(closes, end_ns)) for opens, closes in pieces)
@@ -93,8 +93,20 @@ def sessions(description: str, start_ns: int, end_ns: int) -> tuple[Interval, ..
 
 def instant_ns(zone: ZoneInfo, day: date, at: time) -> int:
     """The instant at which the zone's clock shows that time on that day; see above for skipped and repeated times."""
-    first, second = (_utc_s(datetime.combine(day, at, zone).replace(fold=fold)) for fold in (0, 1))
+    first, second = _both_s(zone, day, at)
     return (first if first <= second else _jump_s(zone, second, first)) * NS_PER_S
+
+
+def last_instant_ns(zone: ZoneInfo, day: date, at: time) -> int:
+    """As `instant_ns`, but the second occurrence of a time that the clock shows twice."""
+    first, second = _both_s(zone, day, at)
+    return second * NS_PER_S if first <= second else instant_ns(zone, day, at)
+
+
+def _both_s(zone: ZoneInfo, day: date, at: time) -> tuple[int, int]:
+    """The first and the second occurrence of the time, the same where there is one; in reverse where it is skipped."""
+    first, second = (_utc_s(datetime.combine(day, at, zone).replace(fold=fold)) for fold in (0, 1))
+    return first, second
 
 
 def _within(instants: Iterable[int], start_ns: int, end_ns: int) -> tuple[int, ...]:
@@ -120,8 +132,13 @@ def _utc_s(moment: datetime) -> int:
     return since.days * 86_400 + since.seconds
 
 
-def _days(zone: ZoneInfo, start_ns: int, end_ns: int) -> list[date]:
-    """The zone's dates from a week before the span to a week after it."""
+def days_around(zone: ZoneInfo, start_ns: int, end_ns: int) -> list[date]:
+    """
+    The zone's dates from a week before the span to a week after it.
+
+    Raises:
+        CalendarInvalid: the span is empty, or out of range.
+    """
     if start_ns >= end_ns:
         raise CalendarInvalid("the span is empty: its end must be later than its start")
     if start_ns < -_INSTANT_MAX_NS or end_ns > _INSTANT_MAX_NS:
@@ -148,11 +165,13 @@ def _week(description: str) -> _Week:
             f'sessions {description!r} cannot be read: write "always" or '
             '"Sun 17:00 - Fri 17:00 America/New_York", and ", break 17:00 - 18:00" where there is one every day'
         )
-    pause = (_time(match["break_from"]), _time(match["break_to"])) if match["break_from"] else None
+    pause = (time_of(match["break_from"]), time_of(match["break_to"])) if match["break_from"] else None
     if pause and pause[0] >= pause[1]:
         raise CalendarInvalid(f"sessions {description!r}: the break must end later on the day on which it begins")
-    opens, closes = _time(match["open"]), _time(match["close"])
-    return _Week(_zone(match["zone"]), _weekday(match["open_day"]), opens, _weekday(match["close_day"]), closes, pause)
+    opens, closes = time_of(match["open"]), time_of(match["close"])
+    return _Week(
+        zone_of(match["zone"]), weekday_of(match["open_day"]), opens, weekday_of(match["close_day"]), closes, pause
+    )
 
 
 def _weeks(week: _Week, days: list[date]) -> Iterator[Interval]:
@@ -183,7 +202,13 @@ def _without(whole: Interval, pauses: tuple[Interval, ...]) -> Iterator[Interval
         yield opens, closes
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """
+    The zone of that IANA name.
+
+    Raises:
+        CalendarInvalid: there is none.
+    """
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:
@@ -193,14 +218,26 @@ def _zone(name: str) -> ZoneInfo:
         ) from error
 
 
-def _time(text: str) -> time:
+def time_of(text: str) -> time:
+    """
+    The time that is written as hours and minutes.
+
+    Raises:
+        CalendarInvalid: it is none.
+    """
     match = _CLOCK.fullmatch(text)
     if match is None:
         raise CalendarInvalid(f"unknown time {text!r}: write hours and minutes such as 17:00")
     return time(int(match[1]), int(match[2]))
 
 
-def _weekday(name: str) -> int:
+def weekday_of(name: str) -> int:
+    """
+    The number of the weekday, Monday 0.
+
+    Raises:
+        CalendarInvalid: it is none.
+    """
     if name not in WEEKDAYS:
         raise CalendarInvalid(f"unknown weekday {name!r}: write one of {', '.join(WEEKDAYS)}")
     return WEEKDAYS.index(name)

@@ -156,6 +156,7 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("rules.KILL_SCORE.critical", "kill_score_critical", under=1.0),
     _slot("rules.KILL_SCORE.decay", "kill_score_decay", zero=True),
     _slot("rules.KILL_SCORE.least", "kill_score_share_min", zero=True, most=1.0),
+    _slot("rules.SESSION_FLAT.lead", "flat_lead_s", zero=True),
     _slot("breaker.lock", "breaker_lock_s", words=UNTIL_OPERATOR),
     _slot("breaker.trips", "breaker_trip_count_max", most=RING),
     _slot("breaker.trip_window", "breaker_trip_window_s"),
@@ -207,6 +208,8 @@ SYMBOL_RULES: Final[tuple[Code, ...]] = (
     Code.STOP_HIT,
     Code.STOP_REQUIRED,
     Code.SESSION_CLOSED,
+    Code.NEWS_WINDOW,
+    Code.SESSION_FLAT,
 )
 """Rules about one symbol: `universe.<symbol>.rules` may set them anew."""
 

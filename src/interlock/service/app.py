@@ -55,6 +55,7 @@ from interlock.service.execution.signing import MessageForged, Opener, Realm, Ro
 from interlock.service.execution.spent import SpentStore
 from interlock.service.feeds import AccountUnfit, Feeds, Rhythm, instruments_set
 from interlock.service.gateway import Gateway
+from interlock.service.home.calendar_file import CalendarFile
 from interlock.service.home.conditions import LiveConditions, Tightening
 from interlock.service.home.environment import require_environment, require_mainnet_meant, require_venue
 from interlock.service.home.home import Home
@@ -253,6 +254,7 @@ class _App:
         self._watchdog = Watchdog(setting.environ)
         self._policy_problem = found.policy_problem
         self._policy_disk = Worker("interlock-policy")
+        self._calendar_file = CalendarFile(home.calendar)
         self._calendars_ns = 0
         self._met = False
         self._unreconciled = "positions and orders have not been read yet"
@@ -313,6 +315,7 @@ class _App:
         yield "feeds", self._feed()
         yield "lookout", self._watch()
         yield "policy", self._watch_policy()
+        yield "calendar", self._watch_calendar_file()
         yield "watchdog", self._watchdog.watch(self._is_alive)
 
     # ------------------------------------------------------------ the account
@@ -399,6 +402,20 @@ class _App:
         for calendar in self._found.runtime.calendars(now_ns - CALENDAR_PAST_NS, now_ns + CALENDAR_AHEAD_NS):
             await self._tell(calendar)
 
+    async def _tell_windows(self) -> None:
+        """The engine knows the windows of the calendar file; of symbols without any nothing is said where there is none."""
+        state, file = self._shell.state, self._calendar_file
+        symbols = tuple(state.names.symbols)
+        to_tell = partial(file.to_tell, symbols, self._clock.wall_ns())
+        try:
+            for event in await self._policy_disk.call(to_tell, timeout_s=POLICY_S_MAX):
+                r = state.symbols[state.names.symbol_index[event.symbol]]
+                if event.until_ns or r.windows_until_ns or r.blackouts:
+                    await self._tell(event)
+        except BaseException:
+            file.forget()
+            raise
+
     # ------------------------------------------------------------ what goes on all the time
 
     async def _follow_steps(self) -> None:
@@ -452,6 +469,13 @@ class _App:
                     await self._tell_policy(policy)
                     mark = now
 
+    async def _watch_calendar_file(self) -> None:
+        """A calendar file that has changed is told; one that cannot be used is complained of."""
+        while True:
+            with self._noting():
+                await self._tell_windows()
+            await asyncio.sleep(LOOK_S)
+
     def _read_policy(self, mark: tuple[int, ...]) -> tuple[tuple[int, ...], Policy | None, str] | None:
         """The policy file, where it is not the one with that mark."""
         now = _mark(self._home)
@@ -489,7 +513,9 @@ class _App:
         return state.symbols[index].position if known else None
 
     def _troubles(self) -> Iterator[str]:
-        yield from filter(None, (self._policy_problem, self._unreconciled))
+        yield from filter(None, (self._policy_problem, self._unreconciled, self._calendar_file.problem))
+        if unknown := self._calendar_file.strangers(self._shell.state.names.symbols):
+            yield f"the calendar file names {', '.join(unknown)}, which nobody here knows: correct it"
         yield from self._feeds.troubles.values()
 
     def _ledger_status(self) -> tuple[int, int, str]:

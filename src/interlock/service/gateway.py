@@ -18,6 +18,7 @@ from interlock.core.authority import OPERATOR
 from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
 from interlock.core.constants import NS_PER_S
 from interlock.core.decide import kill_severity
+from interlock.core.envelope import Envelope
 from interlock.core.errors import InputInvalid, InterlockError
 from interlock.core.exits.explain import exit_owner, explain_exits
 from interlock.core.explain import explain, limits_of
@@ -412,6 +413,16 @@ class Gateway:
         """The way out of every position, with how far each rule is."""
         now_ns, state = self._clock.wall_ns(), self._shell.state
         return Exits(now_ns, exit_owner(state, now_ns), explain_exits(state, now_ns))
+
+    async def allowed(self, source: str, symbol: str, stop_frac: float) -> Envelope:
+        """
+        What the source may open now, in one symbol or in all.
+
+        Raises:
+            Unanswered, EngineAway, LedgerError: nothing is known, so nothing may be opened.
+        """
+        await self.refresh()
+        return self._shell.allowed(source, symbol, stop_frac)
 
     def policy(self, source: str) -> PolicyView | None:
         """The policy in force as the source sees it; None where none is verified and unexpired."""

@@ -45,7 +45,8 @@ from interlock.core.messages import (
 )
 from interlock.core.state import LOSS_TRIGGERS
 from interlock.policy import Policy
-from interlock.policy.calendar import day_calendar, week_calendar
+from interlock.policy.calendar import Interval, day_calendar, week_calendar
+from interlock.policy.windows import Windows
 from interlock.report import Event, Kind
 from interlock.service.shell.gate import Gate
 from interlock.study.books import Books
@@ -84,13 +85,14 @@ class Plan:
     A gate to put before a history.
 
     Risk days and weeks begin at midnight of ``zone``; ``review_days`` after a lock that waits for an operator the
-    replay's operator releases it, or never (0).
+    replay's operator releases it, or never (0). Without ``windows`` no calendar file is known.
     """
 
     name: str
     policy: Policy
     zone: str
     review_days: int
+    windows: Windows | None = None
 
 
 class Free:
@@ -166,9 +168,24 @@ class Gated(Free):
         self._submit(start_ns, week_calendar("week", plan.zone, MIDNIGHT, "Mon", *span))
         self._submit(start_ns, ClockChecked())
         self._due += [(at_ns - BEFORE_NS, True) for at_ns in days.instants_ns if start_ns < at_ns <= end_ns + DAY_NS]
+        if plan.windows is not None:
+            self._tell_windows(plan.windows, span)
         limits = self.gate.engine.state.account_limits()
         self._floors = [code for code in LOSS_TRIGGERS if is_on(limits, code)]
         self.journal.floors = {code: array("d") for code in self._floors}
+
+    def _tell_windows(self, windows: Windows, span: Interval) -> None:
+        """The windows of every symbol are known, and looked at when a position has to be closed for one."""
+        state = self.gate.engine.state
+        start_ns, end_ns = self.past.orders[0].at_ns, self.past.orders[-1].at_ns
+        for symbol in self.past.contracts:
+            told = windows.of(symbol, *span)
+            self._submit(start_ns, told)
+            lead_s = state.limits(state.symbols[state.names.symbol_index[symbol]]).flat_lead_s
+            lead_ns = int(lead_s * NS_PER_S) if lead_s >= 0.0 else 0
+            for from_ns, _ in told.flat:
+                if start_ns < from_ns - lead_ns <= end_ns + DAY_NS:
+                    heappush(self._due, (from_ns - lead_ns, True))
 
     def _publish(self, at_ns: int) -> None:
         """The policy is published anew, and will be when half its validity is over: what it says stays the same."""

@@ -1,5 +1,6 @@
 """An engine on a bench: its clock, the venue's side of the account, and everything that went in and came out."""
 
+from collections.abc import Sequence
 from math import nan
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from interlock.core.codes import PermitState
 from interlock.core.constants import NS_PER_S
 from interlock.core.engine import Engine
 from interlock.core.messages import (
+    BlackoutSet,
     ClockChecked,
     EquityMarked,
     Executed,
@@ -34,6 +36,11 @@ BAR_NS: Final = 3600 * NS_PER_S
 
 ATR_FRAC: Final = 0.01
 """Average true range of a symbol whose market state nobody has changed, as a share of its mark."""
+
+YEAR_NS: Final = 365 * 86_400 * NS_PER_S
+"""How far a bench's calendar file reaches."""
+
+Window = tuple[float, float]
 
 STOP_FRAC: Final = 0.05
 """Distance from the mark of the stop that an opening intent gets unless it names one."""
@@ -111,6 +118,17 @@ class Bench:
         """The symbol's market state is this one as of now, and stays so with every further bar."""
         self.markets[state.symbol] = msgspec.structs.replace(state, at_ns=self._told_ns)
         return self.send(self.markets[state.symbol])
+
+    def tell_windows(
+        self, symbol: str, *, opening: Sequence[Window] = (), flat: Sequence[Window] = (), closing: Sequence[Window] = ()
+    ) -> Step:
+        """In these windows of the symbol, from and until in seconds from now, that is forbidden; all of a year is known."""
+        now_ns = self.clock.true_ns
+        intervals, no_opening, no_holding = (
+            tuple((now_ns + round(start * NS_PER_S), now_ns + round(end * NS_PER_S)) for start, end in windows)
+            for windows in (closing, opening, flat)
+        )
+        return self.send(BlackoutSet(symbol, intervals, no_opening, no_holding, now_ns + YEAR_NS))
 
     @property
     def _told_ns(self) -> int:

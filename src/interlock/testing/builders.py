@@ -8,10 +8,10 @@ from math import nan
 from types import MappingProxyType
 from typing import Any, Final
 
-from interlock.core.codes import AccountKind
+from interlock.core.codes import AccountKind, Code
 from interlock.core.constants import NS_PER_S
 from interlock.core.instrument import Instrument
-from interlock.core.limits import EXIT_RULES
+from interlock.core.limits import EXIT_RULES, is_on
 from interlock.core.messages import AccountOpened, CalendarSet, InstrumentSet
 from interlock.policy import Policy, load_policy
 from interlock.policy.calendar import day_calendar, week_calendar
@@ -37,6 +37,9 @@ ROUND_NUMBERS: Final = "off: orders on a bench have round notionals, whatever th
 
 HELD_STILL: Final = "off: positions on a bench are left by those who say so"
 """Why a bench's policy leaves the rules of the way out off, unless they are laid over."""
+
+WINDOW_RULES: Final = (Code.NEWS_WINDOW, Code.SESSION_FLAT)
+"""Rules that need a calendar file: a bench has an empty one where one of them is on."""
 
 SPREAD_FRAC: Final = 0.0004
 CALENDAR_DAYS: Final = 420
@@ -125,6 +128,10 @@ def open_bench(
         bench.send(policy.compile(start_ns))
     for calendar in _calendars(day, week, start_ns):
         bench.send(calendar)
+    told = bench.engine.state.policy
+    if told is not None and any(is_on(each, code) for each in told.limits for code in WINDOW_RULES):
+        for symbol in defined:
+            bench.tell_windows(symbol)
     bench.refresh()
     return bench
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cli_story import START_NS, opening
+from cli_story import START_NS, at_s, opening
 from control_kit import KEYS, Running, make_home, replaced, running
 from interlock.client import (
     Answer,
@@ -22,6 +22,7 @@ from interlock.client import (
     Client,
     CloseAction,
     CommandRefused,
+    Envelope,
     GatewayUnreachable,
     Intent,
     KeyUnreadable,
@@ -29,7 +30,7 @@ from interlock.client import (
 )
 from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.messages import BUY, SELL, Executed
-from interlock.service.desk.desk import Kill
+from interlock.service.desk.desk import GetAllowed, Kill
 from repository import ROOT
 
 Connect = Callable[..., Client]
@@ -336,3 +337,30 @@ def test_markets_are_told_and_exits_are_read(gateway: Running) -> None:
     assert gateway.desk.heard[1:] == [("bot", bar)]
     assert [(source, event.symbol) for source, event in gateway.desk.heard] == [("bot", "GOLD")] * 2
     assert (told.owner.owner, told.positions) == ("any", ())
+
+
+def test_what_is_told_as_allowed_passes_and_more_does_not(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        told = client.allowed("GOLD", stop_frac=0.01)
+        assert (told.source, [each.side for each in told.rooms]) == ("bot", [BUY, SELL])
+        room = told.rooms[0]
+        assert room.steps > 0
+        fits = client.buy("GOLD", room.strategy, quantity=room.quantity, stop_price=room.stop_price)
+        more = client.buy("GOLD", room.strategy, quantity=room.quantity * 1.01, stop_price=room.stop_price)
+        fits, more = (replaced(each, created_at_ns=at_s(1)) for each in (fits, more))
+        assert client.decide(fits).granted_steps == room.steps
+        assert client.decide(more).headline is room.binds
+        assert {each.symbol for each in client.allowed().rooms} == {"GOLD", "EURO"}
+
+
+def test_what_is_allowed_is_told_of_oneself_and_to_operators_of_anybody(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="rival") as rival:
+        assert rival.allowed().rooms == ()
+        with pytest.raises(CommandRefused, match="'rival' may not ask for 'bot': use the operator's key"):
+            rival.ask(GetAllowed(source="bot"))
+        with pytest.raises(CommandRefused, match="a share of the mark between 0 and 1, found 5"):
+            rival.allowed(stop_frac=5.0)
+    with Client.connect(gateway.home, source="operator") as operator:
+        told = operator.ask(GetAllowed("GOLD", 0.01, "bot"))
+        assert isinstance(told, Envelope)
+        assert len(told.rooms) == 2

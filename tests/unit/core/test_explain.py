@@ -340,7 +340,7 @@ def test_flags_among_limits_have_no_edge() -> None:
 
 def test_every_code_that_users_can_meet_is_explained() -> None:
     unexplained = {code for code in Code if reason_of(code) is None} - {guard.code for guard in GUARDS}
-    assert unexplained == {Code.ALLOWED, Code.NEWS_WINDOW}
+    assert unexplained == {Code.ALLOWED}
 
 
 def test_reasons_are_filed_under_their_code_and_complete() -> None:

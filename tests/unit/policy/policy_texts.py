@@ -48,6 +48,8 @@ rules.LOSS_EXIT.loss = "12.5 %"
 rules.HARVEST = { first = "2 x", second = "4 x", third = "6 x" }
 rules.PROFIT_LOCK = { from = "1.5 x", beyond = "0.2 %" }
 rules.KILL_EXIT.score = "60 %"
+rules.NEWS_WINDOW = "on"
+rules.SESSION_FLAT.lead = "300 s"
 rules.KILL_SCORE = { shrink = "70 %", critical = "75 %", decay = "2 x", least = "20 %" }
 rules.DAILY_RISK_QUOTA = { slice = "0.5 %", order_slices = 2, day_entries = 3, day_slices = 4, campaign_slices = 10 }
 rules.KELLY_CAP = { multiplier = "0.1 x", probe = "0.1 %", prior = 10, above_floor = "no", scale_rebalances = "no" }

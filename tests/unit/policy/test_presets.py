@@ -109,6 +109,8 @@ OFF = {
         Code.DAILY_RISK_QUOTA,
         Code.KELLY_CAP,
         Code.KELLY_ZERO,
+        Code.NEWS_WINDOW,
+        Code.SESSION_FLAT,
     },
     "layered@1": {
         Code.CONTROLLER_DEAD,
@@ -127,6 +129,8 @@ OFF = {
         Code.DAILY_RISK_QUOTA,
         Code.KELLY_CAP,
         Code.KELLY_ZERO,
+        Code.NEWS_WINDOW,
+        Code.SESSION_FLAT,
         *EXIT_RULES,
     },
 }

@@ -299,3 +299,23 @@ def test_of_many_troubles_that_nobody_asks_after_the_newest_are_kept(tmp_path: P
 
     premises = Premises(tmp_path)
     play(story)
+
+
+# ---------------------------------------------------------------- what may be opened
+
+
+def test_what_the_gateway_tells_as_allowed_is_granted_and_one_step_more_is_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with premises.open() as gateway:
+            await bought(gateway)
+            told = await gateway.allowed("trend", GOLD, 0.02)
+            room = next(each for each in told.rooms if each.side == 1)
+            assert (told.currency, room.strategy, room.steps > 0) == ("USD", "trend", True)
+            fits = await gateway.dry_run(wish(quantity=room.quantity))
+            assert fits.granted_steps == room.steps
+            assert (await gateway.dry_run(wish(quantity=room.quantity + 0.01))).headline == room.binds
+            assert {each.symbol for each in (await gateway.allowed("trend", "", 0.02)).rooms} == {GOLD, "EURUSD"}
+            assert (await gateway.allowed("nobody", "", 0.02)).rooms == ()
+
+    premises = Premises(tmp_path)
+    play(story)

@@ -125,6 +125,8 @@ def test_while_it_is_away_nothing_opens_and_what_matters_waits(
                 await rig.shell.ask(intent)
             with pytest.raises(EngineAway):
                 rig.shell.dry_run(intent)
+            with pytest.raises(EngineAway):
+                rig.shell.allowed("bot", "", 0.05)
             rig.shell.tell(intent)
             assert "Intent was not taken" in rig.troubles[-1]
             for permit in (exit_permit, open_permit):

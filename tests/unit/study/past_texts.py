@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from interlock.adapters.history import Marks, read_history, read_marks
 from interlock.policy import Policy, load_policy
+from interlock.policy.windows import Windows
 from interlock.study.hindsight import Plan
 from interlock.study.past import Past
 from interlock.study.past import past as past_of
@@ -57,6 +58,7 @@ class Given:
     policy: Policy | None = None
     review_days: int = 90
     marks: str = ""
+    windows: Windows | None = None
 
 
 def run(folder: Path, *lines: str, given: Given | None = None) -> Replay:
@@ -70,4 +72,4 @@ def run(folder: Path, *lines: str, given: Given | None = None) -> Replay:
     if given.marks:
         (folder / "equity.csv").write_text(given.marks)
         marks = read_marks(folder / "equity.csv", zone=UTC)
-    return replay(of, given.balance, Plan("gate", policy, "UTC", given.review_days), folder, marks=marks)
+    return replay(of, given.balance, Plan("gate", policy, "UTC", given.review_days, given.windows), folder, marks=marks)

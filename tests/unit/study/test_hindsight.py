@@ -1,5 +1,6 @@
 """What the gate would have done to histories small enough to compute by hand; and what holds for every history."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from interlock.core.codes import Code
 from interlock.policy import load_policy
+from interlock.policy.windows import parse_windows
 from interlock.study.hindsight import Gated
 from interlock.study.parties import PolicyUnfit
 from interlock.study.run import Replay
@@ -174,6 +176,40 @@ def test_a_policy_that_lets_nobody_open_is_refused(tmp_path: Path) -> None:
     policy = load_policy(GENEROUS.replace('["open", "close"]', '["close"]'))
     with pytest.raises(PolicyUnfit, match="lets nobody open"):
         run(tmp_path, FILLS, f"{at(1)},A,buy,1,40", given=Given(policy=policy))
+
+
+WINDOWS = "kind,from,until,zone,symbols\n"
+
+
+def with_windows(rows: str) -> Given:
+    """Behind a policy that knows news and a session's end, and a calendar file of these rows."""
+    on = GENEROUS + 'NEWS_WINDOW = "on"\nSESSION_FLAT.lead = "15 min"\nSTOP_REQUIRED = "off: a test"\n'
+    return Given(policy=load_policy(on), windows=parse_windows(WINDOWS + rows))
+
+
+def test_what_opens_in_the_news_is_denied(tmp_path: Path) -> None:
+    given = with_windows("no-open,01:00,02:00,UTC,A\n")
+    fills = (f"{at(1)},A,buy,10,40", f"{at(1.5)},B,buy,10,40", f"{at(2)},A,buy,10,41", f"{at(3)},A,sell,20,42")
+    done = run(tmp_path, FILLS, *fills, given=given)
+    assert done.comparison.denied == {"NEWS_WINDOW": 1}
+    assert [fill[1:] for fill in done.gated.journal.fills if fill[1] == "A"] == [("A", 10, 41), ("A", -10, 42)]
+
+
+def test_what_has_to_be_flat_is_closed_by_the_lead_before_it(tmp_path: Path) -> None:
+    given = with_windows("flat,02:00,05:00,UTC,A\n")
+    fills = (f"{at(1)},A,buy,10,40", f"{at(1)},B,buy,10,40", f"{at(3)},A,buy,10,41", f"{at(6)},A,sell,20,42")
+    done = run(tmp_path, FILLS, *fills, given=given)
+    assert done.comparison.denied == {"SESSION_FLAT": 1}
+    assert [(at_ns // 10**9, symbol, code) for at_ns, symbol, code, _ in done.gated.journal.flattenings] == [
+        (int(at(1.75)), "A", Code.SESSION_FLAT)
+    ]
+    assert done.gated.books.open_symbols == ["B"]
+
+
+def test_without_a_calendar_file_nothing_is_known_of_news(tmp_path: Path) -> None:
+    given = replace(with_windows(""), windows=None)
+    done = run(tmp_path, FILLS, f"{at(1)},A,buy,10,40", f"{at(2)},A,sell,10,42", given=given)
+    assert done.comparison.denied == {"NEWS_WINDOW": 1}
 
 
 def test_equity_marks_are_compared_with_what_we_reckon(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ GUARDS: Final[tuple[Guard, ...]] = (
     authority.trading_reducing,
     authority.symbol_veto,
     authority.session_closed,
+    authority.news_window,
+    authority.session_flat,
     freshness.intent_stale,
     freshness.intent_conflict,
     freshness.equity_stale,

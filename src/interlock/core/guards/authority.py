@@ -46,3 +46,18 @@ def symbol_veto(f: Facts, p: Limits) -> float:
 def session_closed(f: Facts, p: Limits) -> float:
     """The symbol's venue is open."""
     return open_if(f.session_open == 1.0)
+
+
+@guard(
+    "NEWS_WINDOW",
+    remedy="wait for the window's end; `interlock calendar show` tells them and how far they are known",
+)
+def news_window(f: Facts, p: Limits) -> float:
+    """The calendar file reaches to now, and no window in it forbids opening the symbol."""
+    return open_if(f.news_window == 0.0)
+
+
+@guard("SESSION_FLAT", remedy="wait until the symbol may be held again; `interlock calendar show` tells the windows")
+def session_flat(f: Facts, p: Limits) -> float:
+    """The calendar file reaches to now, and the symbol need not be flat before ``flat_lead_s`` have passed."""
+    return open_if(f.flat_ahead_s > p.flat_lead_s)

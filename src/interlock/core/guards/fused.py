@@ -94,6 +94,12 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if active_0 & 4 and (not f.session_open == 1.0):
         found.append((Code.SESSION_CLOSED, 0.0))
         allowance = 0.0
+    if active_1 & 65536 and (not f.news_window == 0.0):
+        found.append((Code.NEWS_WINDOW, 0.0))
+        allowance = 0.0
+    if active_1 & 131072 and (not f.flat_ahead_s > p.flat_lead_s):
+        found.append((Code.SESSION_FLAT, 0.0))
+        allowance = 0.0
     if not (-p.clock_step_s_max <= f.intent_age_s and f.intent_age_s <= p.intent_age_s_max):
         found.append((Code.INTENT_STALE, 0.0))
         allowance = 0.0

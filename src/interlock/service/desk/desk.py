@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from interlock.core.authority import ALWAYS, OPERATOR
 from interlock.core.codes import Code, KillMode, Scope
+from interlock.core.envelope import Envelope
 from interlock.core.errors import InputInvalid, InterlockError
 from interlock.core.messages import (
     Adopted,
@@ -138,6 +139,10 @@ class Desk(Protocol):
         """The way out of every position, with how far each rule is."""
         ...
 
+    async def allowed(self, source: str, symbol: str, stop_frac: float) -> Envelope:
+        """What the source may open now, in one symbol or in all, with stops so far from the mark."""
+        ...
+
     def policy(self, source: str) -> PolicyView | None:
         """The policy in force as the source sees it; None where none is verified and unexpired."""
         ...
@@ -146,7 +151,7 @@ class Desk(Protocol):
 # ---------------------------------------------------------------- questions as data
 
 
-Told = Answer | KillStatus | Started | Status | Exits | PolicyView | None
+Told = Answer | KillStatus | Started | Status | Exits | Envelope | PolicyView | None
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True):
@@ -334,6 +339,22 @@ class GetExits(Ask, frozen=True):
         return desk.exits()
 
 
+class GetAllowed(Ask, frozen=True):
+    """Tell what may be opened now; an operator may ask for any source, everybody else for itself."""
+
+    symbol: Key = ""
+    stop_frac: float = nan
+    source: Key = ""
+
+    async def put(self, desk: Desk, source: str) -> Envelope:
+        """What the desk says to it."""
+        if self.source not in ("", source) and source != OPERATOR:
+            raise NotAnOperator(f"{source!r} may not ask for {self.source!r}: use the operator's key")
+        if not (0.0 < self.stop_frac < 1.0 or self.stop_frac != self.stop_frac):
+            raise InputInvalid(f"the stop is a share of the mark between 0 and 1, found {self.stop_frac!r}")
+        return await desk.allowed(self.source or source, self.symbol, self.stop_frac)
+
+
 class GetStatus(Ask, frozen=True):
     """Tell everything that a person on duty wants to see."""
 
@@ -366,6 +387,7 @@ Question = (
     | NameOwner
     | GetStatus
     | GetExits
+    | GetAllowed
     | GetPolicy
 )
 

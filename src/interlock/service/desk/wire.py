@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from interlock.core.envelope import Envelope
 from interlock.core.errors import InterlockError
 from interlock.service.api import Answer, Exits, KillStatus, Status
 from interlock.service.desk.desk import (
@@ -30,6 +31,7 @@ from interlock.service.desk.desk import (
     Close,
     DryRun,
     Flatten,
+    GetAllowed,
     GetExits,
     GetPolicy,
     GetStatus,
@@ -132,6 +134,7 @@ ANSWERS: Final[dict[type[Ask], msgspec.msgpack.Decoder[Any]]] = {
         (Adopt, None),
         (NameOwner, None),
         (GetExits, Exits),
+        (GetAllowed, Envelope),
         (GetStatus, Status),
         (GetPolicy, PolicyView | None),
     )

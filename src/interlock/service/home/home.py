@@ -37,6 +37,7 @@ class Home:
         self.path = path.expanduser().absolute()
         self.runtime = self.path / "runtime.toml"
         self.policy = self.path / "policy.toml"
+        self.calendar = self.path / "calendar.csv"
         self.ledger = self.path / "ledger"
         self.anchor = self.path / "anchor.jsonl"
         self.spent = self.path / "spent.sqlite"
@@ -87,7 +88,7 @@ class Home:
         if not self.runtime.exists():
             raise HomeMissing(f"{self.path} holds no runtime.toml: make it with `interlock init {self.path}`")
         directory = self.path.resolve()
-        inside = (self.runtime, self.policy, self.latch, self.keys, *sorted(self.keys.rglob("*")))
+        inside = (self.runtime, self.policy, self.calendar, self.latch, self.keys, *sorted(self.keys.rglob("*")))
         found = [exposure(path, path.lstat()) for path in (directory, *inside) if os.path.lexists(path)]
         if problems := tuple(filter(None, found)):
             raise FilesExposed(problems)

@@ -29,6 +29,7 @@ import msgspec
 from interlock.core.constants import NS_PER_S
 from interlock.core.decide import decide
 from interlock.core.engine import quarantine
+from interlock.core.envelope import Envelope, envelope
 from interlock.core.errors import InputInvalid, InterlockError
 from interlock.core.messages import (
     CancelOrders,
@@ -236,14 +237,32 @@ class Shell:
             InputInvalid: the intent cannot be decided.
         """
         if not self._away:
-            self._ask_about(intent)
-            self._freshen(intent)
+            self._ask_about(symbols_of(intent))
+            self._freshen(symbols_of(intent))
         if self._away:
             raise EngineAway(self._away)
         outcome = attempt(partial(decide, self.state, self._clock.wall_ns(), self._clock.mono_ns(), intent))
         if isinstance(outcome, Exception):
             raise InputInvalid(f"the intent cannot be decided: {type(outcome).__name__}: {outcome}")
         return tuple(each for each in outcome if isinstance(each, Decision))
+
+    def allowed(self, source: str, symbol: str, stop_frac: float) -> Envelope:
+        """
+        What the source may open now, in one symbol or in all of the universe; nothing is reserved.
+
+        Raises:
+            EngineAway: the engine is being rebuilt.
+        """
+        policy = self.state.policy
+        universe = () if policy is None else tuple(each.symbol for each in policy.universe)
+        if not self._away:
+            symbols = tuple(each for each in universe if symbol in ("", each))
+            self._ask_about(symbols)
+            self._freshen(symbols)
+        if self._away:
+            raise EngineAway(self._away)
+        wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+        return envelope(self.state, wall_ns, mono_ns, source, symbol=symbol, stop_frac=stop_frac)
 
     # ---------------------------------------------------------------- the loop
 
@@ -369,7 +388,7 @@ class Shell:
             raise Busy("the gateway stops")
         if self._away and priority is Priority.OTHER:
             raise EngineAway(self._away)
-        self._ask_about(event)
+        self._ask_about(symbols_of(event))
         entry = self._inbox.put(event, priority, answer, taker)
         self._bell.set()
         return entry
@@ -391,7 +410,7 @@ class Shell:
 
     def _work(self, entry: Entry) -> None:
         """The entry has had its turn, and whoever asked is answered, now or when it is durable."""
-        self._freshen(entry.event)
+        self._freshen(symbols_of(entry.event))
         if self._away:
             if entry.priority is Priority.OTHER:
                 entry.refuse(EngineAway(self._away))
@@ -463,16 +482,15 @@ class Shell:
 
     # ---------------------------------------------------------------- prices that somebody needs
 
-    def _ask_about(self, event: Input) -> None:
+    def _ask_about(self, symbols: tuple[str, ...]) -> None:
         mono_ns = self._clock.mono_ns()
         known = self.state.names.symbol_index
-        for symbol in symbols_of(event):
+        for symbol in symbols:
             if symbol in known:
                 self._asked[symbol] = mono_ns
 
-    def _freshen(self, event: Input) -> None:
+    def _freshen(self, symbols: tuple[str, ...]) -> None:
         """What may open is judged on the newest prices that there are."""
-        symbols = symbols_of(event)
         batch = self._conflater.take_now(symbols) if symbols else None
         if batch is not None:
             outcome = self._step(batch)

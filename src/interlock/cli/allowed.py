@@ -1,0 +1,119 @@
+"""`interlock allowed`: what a source may open now, what binds it, and until when."""
+
+from math import nan
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from interlock.cli.check import engine_at
+from interlock.cli.gateway import UNREACHABLE, HomeOption, asking, found, operator
+from interlock.cli.kill import JsonOption
+from interlock.cli.output import Mistake, failures, out, show_json, utc
+from interlock.client import GatewayUnreachable
+from interlock.core.codes import Code
+from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.envelope import Envelope, Room, envelope
+from interlock.core.messages import BUY
+from interlock.core.wording import measured, money
+from interlock.policy.units import UnitInvalid, parse_measure
+from interlock.service.desk.desk import GetAllowed
+
+
+def allowed(
+    source: Annotated[str, typer.Argument(help="Who would open, as the policy names it.")],
+    symbol: Annotated[str, typer.Argument(help="Only this one; the whole universe without it.")] = "",
+    *,
+    stop: Annotated[str, typer.Option(help='How far the orders\' stops are from the mark, such as "2 %".')] = "",
+    ledger: Annotated[Path | None, typer.Option(help="A ledger's directory.", exists=True, file_okay=False)] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="A file that describes the account, as for `interlock check`.", exists=True)
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Instant of the question for these two: ISO 8601 or `now`; theirs by default.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Show for each symbol and side the largest order that a source may open now, what binds it, and until when.
+
+    Asked is the running gateway, or a ledger, or a described situation. An order of that size passes, one step more gets
+    the code that is shown. Nothing is reserved: each order changes what is left. Closing a position is always allowed and
+    is not listed. Without --stop the orders name none; where the policy wants one and has no model for it, nothing opens.
+
+    For example:
+
+        interlock allowed trend-bot --stop "2 %"
+        interlock allowed trend-bot BTCUSDT --stop "1.5 %" --home interlock-home --json
+        interlock allowed trend-bot --stop "2 %" --state examples/state.toml
+
+    Exit codes: 0 told, 2 bad input or no such home, 3 the gateway or the ledger does not answer: nothing may open.
+    """
+    if [home, ledger, state].count(None) < 2:
+        raise typer.BadParameter("name one of --home, --ledger and --state")
+    with asking(), failures():
+        stop_frac = _share(stop)
+        place = ledger or state
+        if place is None:
+            told = _asked(home, GetAllowed(symbol, stop_frac, source), as_json=as_json)
+        else:
+            engine, at_ns = engine_at(place, at)
+            told = envelope(engine.state, at_ns, at_ns, source, symbol=symbol, stop_frac=stop_frac)
+        if as_json:
+            show_json(told)
+        else:
+            _show(told)
+
+
+def _share(text: str) -> float:
+    if not text:
+        return nan
+    try:
+        share = parse_measure(text, "frac").value
+    except UnitInvalid as error:
+        raise Mistake(f"--stop {text!r}: {error}") from error
+    if not 0.0 < share < 1.0:
+        raise Mistake(f"--stop {text!r}: write a share of the mark between 0 % and 100 %")
+    return share
+
+
+def _asked(home: Path | None, question: GetAllowed, *, as_json: bool) -> Envelope:
+    place = found(home)
+    try:
+        with operator(place) as gateway:
+            told = gateway.ask(question)
+    except GatewayUnreachable as silence:
+        if as_json:
+            show_json({"allowed": "UNKNOWN", "why": str(silence)})
+        else:
+            typer.echo(f"Allowed: UNKNOWN, so nothing\nWhy: {silence}")
+        raise typer.Exit(UNREACHABLE) from None
+    assert isinstance(told, Envelope)
+    return told
+
+
+def _show(told: Envelope) -> None:
+    console = out()
+    stop = "no stop" if told.stop_frac != told.stop_frac else f"a stop {measured(told.stop_frac, 'frac')} away"
+    console.print(Text(f"{utc(told.at_ns)}. What {told.source} may open, with {stop}:"))
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for heading in ("Strategy", "Symbol", "Side", "At most", "Quantity", "Binds", "For"):
+        table.add_column(heading, overflow="fold")
+    for room in told.rooms:
+        side = "buy" if room.side == BUY else "sell"
+        cells = (room.strategy, room.symbol, side, money(room.notional, told.currency), f"{room.quantity:.10g}")
+        table.add_row(*map(Text, (*cells, *bound_text(room, told.at_ns))))
+    console.print(table if told.rooms else "Nothing: the policy gives it no right to open.")
+
+
+def bound_text(room: Room, at_ns: int) -> tuple[str, str]:
+    """What binds, and how long time alone leaves it so."""
+    if room.closes:
+        return "", f"closes {room.closes:.10g} first"
+    if room.until_ns == OPERATOR_NS:
+        locked = room.binds in (Code.TRADING_REDUCING, Code.TRADING_HALTED, Code.SYMBOL_VETO)
+        return room.binds, "until an operator" if locked else "until the facts change"
+    return room.binds, measured((room.until_ns - at_ns) / NS_PER_S_FLOAT, "s")
