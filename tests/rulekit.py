@@ -77,6 +77,7 @@ NOT_NEGATIVE: Final = frozenset(
         "spread_bps",
         "symbol_notional",
         "strategy_notional",
+        "cluster_notional",
         "gross_notional",
         "pending_side_notional",
         "position_count",
@@ -168,6 +169,7 @@ def limits(**changes: Any) -> Limits:
         "symbol_exposure_frac_max": 0.3,
         "strategy_exposure_frac_max": 0.6,
         "total_exposure_frac_max": 0.9,
+        "cluster_exposure_frac_max": 0.5,
         "net_exposure_frac_max": 0.6,
         "position_count_max": 10.0,
         "margin_leverage_max": 10.0,
@@ -275,6 +277,7 @@ def facts(**changes: float) -> Facts:
         "regime_p": 0.7,
         "liquidation_price": 80.0,
         "kill_score": 0.5,
+        "cluster_notional": 700.0,
     }
     return Facts(**(given | changes))
 
@@ -347,6 +350,7 @@ def admissible(draw: st.DrawFn) -> Case:
         symbol_notional=draw(parts(0.0)) * (p.symbol_exposure_frac_max * equity - requested),
         symbol_is_open=draw(st.sampled_from((0.0, 1.0))) if count >= 1.0 else 0.0,
         strategy_notional=draw(parts(0.0)) * (p.strategy_exposure_frac_max * equity - requested),
+        cluster_notional=draw(parts(0.0)) * (p.cluster_exposure_frac_max * equity - requested),
         gross_notional=draw(parts(0.0)) * (p.total_exposure_frac_max * equity - requested),
         net_notional=side * draw(parts(-1.0, 0.5)) * (p.net_exposure_frac_max * equity - requested),
         pending_side_notional=draw(parts(0.0, 0.4)) * (p.net_exposure_frac_max * equity - requested),

@@ -195,6 +195,13 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         NOT_NEGATIVE,
         at_most("micro", lambda f, p: p.strategy_exposure_frac_max * f.equity - f.requested_notional),
     ),
+    ("CLUSTER_CAP", "equity"): (
+        at_least("derived", lambda f, p: (f.cluster_notional + f.requested_notional) / p.cluster_exposure_frac_max),
+    ),
+    ("CLUSTER_CAP", "cluster_notional"): (
+        NOT_NEGATIVE,
+        at_most("micro", lambda f, p: p.cluster_exposure_frac_max * f.equity - f.requested_notional),
+    ),
     ("TOTAL_EXPOSURE", "equity"): (
         at_least("derived", lambda f, p: (f.gross_notional + f.requested_notional) / p.total_exposure_frac_max),
     ),

@@ -234,7 +234,7 @@ def a_loss_that_the_venue_does_not_tell(bench: Bench) -> None:
 @bites("order_notional_max", low=500.0, high=5_000.0)
 @bites("order_quantity_max", low=5.0, high=50.0)
 @bites("symbol_exposure_frac_max", "strategy_exposure_frac_max", "total_exposure_frac_max", low=0.01, high=0.9)
-@bites("net_exposure_frac_max", low=0.01, high=0.9)
+@bites("cluster_exposure_frac_max", "net_exposure_frac_max", low=0.01, high=0.9)
 @bites("margin_leverage_max", low=1.0, high=20.0)
 def an_order(bench: Bench) -> None:
     ask(bench)

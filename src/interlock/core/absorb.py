@@ -183,8 +183,9 @@ def _policy_set(state: State, event: PolicySet) -> None:
     complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
         r = state.symbols.edit(index)
-        r.limits = r.chop_limits = r.base_limits = r.trend_limits = -1
+        r.limits = r.chop_limits = r.base_limits = r.trend_limits = r.cluster = -1
         r.policy_complete = complete[0]
+    clusters: dict[str, int] = {}
     for symbol in event.universe:
         r = state.symbols.edit(symbol_row(state, symbol.symbol))
         r.limits = symbol.limits
@@ -193,6 +194,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
         r.policy_complete = min(complete[number] for number in used if number >= 0)
         r.margin_leverage = symbol.margin_leverage
         r.kill_score = score_now(r, state.limits(r))
+        r.cluster = clusters.setdefault(symbol.cluster, len(clusters)) if symbol.cluster else -1
     measure(state)
 
 

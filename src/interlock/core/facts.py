@@ -87,6 +87,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     regime_p: Annotated[float, "frac"] = nan
     liquidation_price: Annotated[float, "money"] = nan
     kill_score: Annotated[float, "frac"] = nan
+    cluster_notional: Annotated[float, "money"] = nan
 
 
 def _units() -> dict[str, Unit]:

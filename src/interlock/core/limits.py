@@ -70,6 +70,7 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.HARVEST,
     Code.PROFIT_LOCK,
     Code.KILL_EXIT,
+    Code.CLUSTER_CAP,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -398,6 +399,7 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     kill_score_share_min: Annotated[
         float, Limit("frac", "lower", (Code.KILL_SCORE,), "of what was asked, that openings keep below critical")
     ] = nan
+    cluster_exposure_frac_max: Annotated[float, Limit("frac", "lower", (Code.CLUSTER_CAP,), "of equity")] = nan
 
 
 def _annotations() -> dict[str, Limit]:

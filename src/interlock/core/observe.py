@@ -13,6 +13,7 @@ from interlock.core.locks import FREE, Binding
 from interlock.core.measure import equity_gap, guard_equity, session_of
 from interlock.core.numbers import larger, share, within
 from interlock.core.state import PermitRow, State, SymbolRow
+from interlock.core.together import cluster_exposure
 from interlock.core.transitions import money
 
 
@@ -214,6 +215,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         regime_p,
         liquidation,
         score,
+        cluster_exposure(state, order.row, own) if limits.cluster_exposure_frac_max >= 0.0 else nan,
     )
 
 

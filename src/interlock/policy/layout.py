@@ -85,6 +85,7 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("rules.TOTAL_EXPOSURE.exposure", "total_exposure_frac_max"),
     _slot("rules.NET_EXPOSURE.exposure", "net_exposure_frac_max"),
     _slot("rules.CONCURRENT_POSITIONS.positions", "position_count_max"),
+    _slot("rules.CLUSTER_CAP.exposure", "cluster_exposure_frac_max"),
     _slot("rules.ORDER_NOTIONAL.notional", "order_notional_max"),
     _slot("rules.ORDER_QUANTITY.quantity", "order_quantity_max"),
     _slot("rules.ORDER_RATE.interval", "order_interval_s"),

@@ -105,6 +105,7 @@ OFF = {
         Code.ORDER_QUANTITY,
         Code.STRATEGY_EXPOSURE,
         Code.CONSEC_LOSS_BREAKER,
+        Code.CLUSTER_CAP,
         Code.KILL_SCORE,
     },
     "layered@1": {
@@ -120,6 +121,7 @@ OFF = {
         Code.GROSS_LEVERAGE,
         Code.TRADE_RISK,
         Code.LIQUIDATION_DISTANCE,
+        Code.CLUSTER_CAP,
         Code.KILL_SCORE,
         *EXIT_RULES,
     },

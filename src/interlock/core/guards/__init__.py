@@ -48,6 +48,7 @@ GUARDS: Final[tuple[Guard, ...]] = (
     exposure.total_exposure,
     exposure.net_exposure,
     exposure.concurrent_positions,
+    exposure.cluster_cap,
     exposure.free_margin,
     order.stop_required,
     order.atr_spike,

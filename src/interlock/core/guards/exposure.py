@@ -63,6 +63,13 @@ def concurrent_positions(f: Facts, p: Limits) -> float:
     return open_if(0.0 <= f.position_count < inf and (fewer or one_of_them))
 
 
+@guard("CLUSTER_CAP", remedy="reduce positions in the symbol's cluster first")
+def cluster_cap(f: Facts, p: Limits) -> float:
+    """Held and reserved notional of the symbol's cluster stays within its share of equity."""
+    line = p.cluster_exposure_frac_max * f.equity
+    return room(line, f.cluster_notional)
+
+
 @guard("FREE_MARGIN", remedy="reduce positions, or use less margin leverage elsewhere")
 def free_margin(f: Facts, p: Limits) -> float:
     """The order's initial margin fits into free margin."""

@@ -336,6 +336,22 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.CONCURRENT_POSITIONS, 0.0))
         allowance = 0.0
+    if active_1 & 8192:
+        line = p.cluster_exposure_frac_max * f_equity
+        allowed = line - f.cluster_notional if f.cluster_notional >= 0.0 and (-inf < line and line < inf) else 0.0
+        if allowed > 0.0 and (
+            allowed >= requested
+            or (-inf < requested and requested <= allowed and (allowed < inf))
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.CLUSTER_CAP, allowed))
+            if allowed < allowance:
+                allowance = allowed
     if active_0 & 131072:
         allowed = (
             f.free_margin * f_margin_leverage
