@@ -21,7 +21,7 @@ from interlock.core.codes import AccountKind, CalendarKind, Code, ExitMode, Perm
 from interlock.core.constants import BASE, CHOP, INTENT_WINDOW, OPERATOR_NS, PERMIT_WINDOW, RING, TREND
 from interlock.core.instrument import Instrument
 from interlock.core.limits import NO_LIMITS, Limits
-from interlock.core.messages import Intent, PermitIssued, PolicySet, SourceRight
+from interlock.core.messages import Intent, OpeningsDeferred, PermitIssued, PolicySet, SourceRight
 
 LOSS_TRIGGERS: Final = (
     Code.DAILY_LOSS,
@@ -525,7 +525,7 @@ class State:
     All tables of one account.
 
     `index` maps symbols to rows, `open_rows` lists, ascending, the rows that are held or reserved: what a decision
-    costs grows with them and not with the universe.
+    costs grows with them and not with the universe. `waiting` holds, by strategy, openings that wait for reductions.
     """
 
     def __init__(self) -> None:
@@ -537,6 +537,7 @@ class State:
         self.intents: Keyed[str, SeenIntent] = Keyed(INTENT_WINDOW)
         self.flows: Keyed[str, bool] = Keyed(INTENT_WINDOW)
         self.open_rows: list[int] = []
+        self.waiting: dict[str, OpeningsDeferred] = {}
         self.instruments: list[Instrument | None] = []
         self.names = Names()
         self.policy: PolicySet | None = None
@@ -553,6 +554,7 @@ class State:
         twin.intents = Keyed(0, self.intents)
         twin.flows = Keyed(0, self.flows)
         twin.open_rows = self.open_rows.copy()
+        twin.waiting = self.waiting.copy()
         twin.instruments = self.instruments
         twin.names = self.names.draft()
         twin.policy = self.policy
