@@ -72,7 +72,7 @@ def test_X6_caps_and_vetoes_hold_in_a_rebalance_as_anywhere() -> None:
     =      rebalance r BTC=0.2 ETH=0.2 SOL=0.1    -> event CLUSTER_CAP SCALE of majors, deny SYMBOL_VETO
            -> permit b 12.4998u, permit e 24.9997u
     =      filled b, filled e
-    =      rebalance q BTC=0.2                    -> deny CLUSTER_CAP
+    =      rebalance q BTC=0.2                    -> no permit
     """)
 
 
