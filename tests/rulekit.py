@@ -78,6 +78,7 @@ NOT_NEGATIVE: Final = frozenset(
         "symbol_notional",
         "strategy_notional",
         "cluster_notional",
+        "correlated_notional",
         "gross_notional",
         "pending_side_notional",
         "position_count",
@@ -170,6 +171,8 @@ def limits(**changes: Any) -> Limits:
         "strategy_exposure_frac_max": 0.6,
         "total_exposure_frac_max": 0.9,
         "cluster_exposure_frac_max": 0.5,
+        "correlation_max": 0.7,
+        "correlation_decay": 0.97,
         "net_exposure_frac_max": 0.6,
         "position_count_max": 10.0,
         "margin_leverage_max": 10.0,
@@ -278,6 +281,8 @@ def facts(**changes: float) -> Facts:
         "liquidation_price": 80.0,
         "kill_score": 0.5,
         "cluster_notional": 700.0,
+        "correlation": 0.4,
+        "correlated_notional": 500.0,
     }
     return Facts(**(given | changes))
 
@@ -351,6 +356,8 @@ def admissible(draw: st.DrawFn) -> Case:
         symbol_is_open=draw(st.sampled_from((0.0, 1.0))) if count >= 1.0 else 0.0,
         strategy_notional=draw(parts(0.0)) * (p.strategy_exposure_frac_max * equity - requested),
         cluster_notional=draw(parts(0.0)) * (p.cluster_exposure_frac_max * equity - requested),
+        correlation=draw(st.floats(-1.0, p.correlation_max)),
+        correlated_notional=draw(parts(0.0)) * equity,
         gross_notional=draw(parts(0.0)) * (p.total_exposure_frac_max * equity - requested),
         net_notional=side * draw(parts(-1.0, 0.5)) * (p.net_exposure_frac_max * equity - requested),
         pending_side_notional=draw(parts(0.0, 0.4)) * (p.net_exposure_frac_max * equity - requested),

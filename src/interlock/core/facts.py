@@ -88,6 +88,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     liquidation_price: Annotated[float, "money"] = nan
     kill_score: Annotated[float, "frac"] = nan
     cluster_notional: Annotated[float, "money"] = nan
+    correlation: Annotated[float, "frac"] = nan
+    correlated_notional: Annotated[float, "money"] = nan
 
 
 def _units() -> dict[str, Unit]:

@@ -13,7 +13,7 @@ from interlock.core.locks import FREE, Binding
 from interlock.core.measure import equity_gap, guard_equity, session_of
 from interlock.core.numbers import larger, share, within
 from interlock.core.state import PermitRow, State, SymbolRow
-from interlock.core.together import cluster_exposure
+from interlock.core.together import cluster_exposure, company
 from interlock.core.transitions import money
 
 
@@ -216,6 +216,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         liquidation,
         score,
         cluster_exposure(state, order.row, own) if limits.cluster_exposure_frac_max >= 0.0 else nan,
+        *(company(state, order.row, side, now_ns, limits, own) if limits.correlation_max >= 0.0 else (nan, nan)),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from copy import copy
 from functools import cache
 from math import nan
-from typing import Final, Generic, Self, TypeVar, get_origin, get_type_hints
+from typing import Final, Generic, NamedTuple, Self, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
@@ -206,6 +206,7 @@ class AccountRow(Row, array_like=True):
     exit_deposed: bool = False
     owner_since_ns: int = 0
     heartbeats_since_ns: int = 0
+    benchmark: int = -1
 
 
 class SymbolRow(Row, array_like=True):
@@ -218,7 +219,8 @@ class SymbolRow(Row, array_like=True):
     instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
     `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability; `kill_score` is that
     of a position opened in this market. Symbols of one `cluster`
-    share its number; -1 is a cluster of its own.
+    share its number; -1 is a cluster of its own. Symbols of one `cluster`
+    share its number; -1 is a cluster of its own. `bars` are when the last ones began and the logarithms of their closes.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
@@ -321,6 +323,7 @@ class SymbolRow(Row, array_like=True):
     stop_rests_ns: int = 0
     kill_score: float = nan
     cluster: int = -1
+    bars: tuple[tuple[int, float], ...] = ()
 
 
 class StrategyRow(Row, array_like=True):
@@ -408,6 +411,16 @@ class SeenIntent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     headline: Code
     permit: int
     reducing: bool
+
+
+class Pair(NamedTuple):
+    """What two symbols' bars came to, for as long as these are their bars."""
+
+    a: tuple[tuple[int, float], ...]
+    b: tuple[tuple[int, float], ...]
+    decay: float
+    rho: float
+    opened_ns: int
 
 
 R = TypeVar("R", bound=Row)
@@ -526,6 +539,7 @@ class State:
 
     `index` maps symbols to rows, `open_rows` lists, ascending, the rows that are held or reserved: what a decision
     costs grows with them and not with the universe. `waiting` holds, by strategy, openings that wait for reductions.
+    `pairs` only spares work: what it holds follows from the rows, and drafts share it.
     """
 
     def __init__(self) -> None:
@@ -538,6 +552,7 @@ class State:
         self.flows: Keyed[str, bool] = Keyed(INTENT_WINDOW)
         self.open_rows: list[int] = []
         self.waiting: dict[str, OpeningsDeferred] = {}
+        self.pairs: dict[tuple[int, int], Pair] = {}
         self.instruments: list[Instrument | None] = []
         self.names = Names()
         self.policy: PolicySet | None = None
@@ -555,6 +570,7 @@ class State:
         twin.flows = Keyed(0, self.flows)
         twin.open_rows = self.open_rows.copy()
         twin.waiting = self.waiting.copy()
+        twin.pairs = self.pairs
         twin.instruments = self.instruments
         twin.names = self.names.draft()
         twin.policy = self.policy

@@ -1,16 +1,30 @@
-"""What moves together with a symbol: the exposure of its cluster, which the policy names."""
+"""
+What moves together with a symbol: its cluster, which the policy names, and what its returns are correlated with.
 
+Both are looked up among the open symbols alone. A correlation follows from the closes of bars that both symbols have;
+it is computed when it is first asked for and remembered until one of the two has another bar.
+"""
+
+from itertools import pairwise
 from math import nan
 
-from interlock.core.constants import MICROS
-from interlock.core.numbers import share
-from interlock.core.state import PermitRow, State, SymbolRow
+from interlock.core.constants import CORRELATION_RETURNS_MIN, MICROS, NS_PER_S_FLOAT
+from interlock.core.correlation import correlation
+from interlock.core.limits import Limits
+from interlock.core.measure import is_position
+from interlock.core.numbers import clip, share
+from interlock.core.state import Pair, PermitRow, State, SymbolRow
 
 
 def exposure(r: SymbolRow) -> float:
     """What is held and reserved in one symbol, in account currency; NaN while the position is in doubt."""
     held = nan if r.known != 1.0 else abs(r.position) * r.unit_notional if r.position != 0 else 0.0
     return held + (r.pending_buy_reserved + r.pending_sell_reserved) / MICROS
+
+
+def mine(own: PermitRow | None) -> float:
+    """What a resting order reserves, in account currency: it does not count against itself."""
+    return 0.0 if own is None else share(own.reserved, own.pending, own.steps) / MICROS
 
 
 def cluster_exposure(state: State, row: int, own: PermitRow | None) -> float:
@@ -25,4 +39,60 @@ def cluster_exposure(state: State, row: int, own: PermitRow | None) -> float:
         r = state.symbols[index]
         if index == row or (cluster >= 0 and r.cluster == cluster):
             total += exposure(r)
-    return total if own is None else total - share(own.reserved, own.pending, own.steps) / MICROS
+    return total - mine(own)
+
+
+def company(state: State, row: int, side: int, now_ns: int, limits: Limits, own: PermitRow | None) -> tuple[float, float]:
+    """
+    How closely an order moves with what is open, and what is held and reserved in that company and in the symbol.
+
+    The first is the largest correlation with another open symbol or the benchmark, which counts as bought, signed by
+    both sides: -1 where there is nothing else. The second, in account currency, takes in those beyond the policy's limit.
+    """
+    closest = -1.0
+    total = exposure(state.symbols[row]) - mine(own)
+    for index in state.open_rows:
+        r = state.symbols[index]
+        if index == row or not is_position(r):
+            continue
+        rho = known_correlation(state, row, index, now_ns, limits)
+        close = 1.0 if rho != rho else max(rho * side * each for each in _sides(r))
+        closest = max(closest, close)
+        if not close <= limits.correlation_max:
+            total += exposure(r)
+    benchmark = state.account.benchmark
+    if benchmark not in (-1, row):
+        rho = known_correlation(state, row, benchmark, now_ns, limits)
+        closest = max(closest, 1.0 if rho != rho else rho * side)
+    return closest, total
+
+
+def _sides(r: SymbolRow) -> list[int]:
+    """The sides on which the symbol is held or reserved; both while its position is in doubt."""
+    bought = r.position > 0 or r.pending_buy > 0 or r.known != 1.0
+    sold = r.position < 0 or r.pending_sell > 0 or r.known != 1.0
+    return [1] * bought + [-1] * sold
+
+
+def known_correlation(state: State, row: int, other: int, now_ns: int, limits: Limits) -> float:
+    """The correlation of two symbols; NaN unless they have enough bars in common and the last of those is fresh."""
+    one, two = sorted((row, other))
+    rho, opened_ns = correlation_of(state, one, two, limits.correlation_decay)
+    return rho if now_ns - opened_ns <= limits.correlation_age_s_max * NS_PER_S_FLOAT else nan
+
+
+def correlation_of(state: State, one: int, two: int, decay: float) -> tuple[float, int]:
+    """The correlation of two symbols' returns between the bars that both have, and when the last of those began."""
+    a, b = state.symbols[one].bars, state.symbols[two].bars
+    known = state.pairs.get((one, two))
+    if known is not None and known.a is a and known.b is b and known.decay == decay:
+        return known.rho, known.opened_ns
+    closes = dict(b)
+    common = [(opened_ns, close, closes[opened_ns]) for opened_ns, close in a if opened_ns in closes]
+    returns = [(x - x0, y - y0) for (_, x0, y0), (_, x, y) in pairwise(common)]
+    rho, opened_ns = nan, 0
+    if len(returns) >= CORRELATION_RETURNS_MIN:
+        rho = correlation([x for x, _ in returns], [y for _, y in returns], len(returns), decay)
+        rho, opened_ns = clip(rho, -1.0, 1.0), common[-1][0]
+    state.pairs[one, two] = Pair(a, b, decay, rho, opened_ns)
+    return rho, opened_ns

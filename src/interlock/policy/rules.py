@@ -49,6 +49,7 @@ _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
     ("rules.SYMBOL_EXPOSURE.exposure", "rules.STRATEGY_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("rules.NET_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("rules.CLUSTER_CAP.exposure", "rules.TOTAL_EXPOSURE.exposure"),
+    ("rules.CORRELATION_VETO.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("exits.retry_first", "exits.retry_max"),
     ("rules.TRADE_RISK.chop", "rules.TRADE_RISK.base", "rules.TRADE_RISK.trend"),
     (

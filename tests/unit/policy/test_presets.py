@@ -106,6 +106,7 @@ OFF = {
         Code.STRATEGY_EXPOSURE,
         Code.CONSEC_LOSS_BREAKER,
         Code.CLUSTER_CAP,
+        Code.CORRELATION_VETO,
         Code.KILL_SCORE,
     },
     "layered@1": {
@@ -122,6 +123,7 @@ OFF = {
         Code.TRADE_RISK,
         Code.LIQUIDATION_DISTANCE,
         Code.CLUSTER_CAP,
+        Code.CORRELATION_VETO,
         Code.KILL_SCORE,
         *EXIT_RULES,
     },

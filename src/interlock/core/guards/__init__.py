@@ -49,6 +49,7 @@ GUARDS: Final[tuple[Guard, ...]] = (
     exposure.net_exposure,
     exposure.concurrent_positions,
     exposure.cluster_cap,
+    exposure.correlation_veto,
     exposure.free_margin,
     order.stop_required,
     order.atr_spike,
