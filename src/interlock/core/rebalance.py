@@ -28,6 +28,7 @@ ROOM: Final = frozenset(
         Code.NET_EXPOSURE,
         Code.CONCURRENT_POSITIONS,
         Code.CLUSTER_CAP,
+        Code.CORRELATION_VETO,
         Code.FREE_MARGIN,
         Code.GROSS_LEVERAGE,
         Code.LOSS_HEADROOM,
@@ -136,7 +137,8 @@ def _decide_scaled(agenda: Agenda, wish: Wish, factor: float) -> Decision | None
     if factor < 1.0:
         intent = msgspec.structs.replace(intent, quantity=intent.quantity * factor)
         instrument = agenda.state.instruments[wish.row]
-        if instrument is None or not instrument.steps_down(intent.quantity):
+        assert instrument is not None
+        if not instrument.steps_down(intent.quantity):
             note = "scaled with its cluster it is less than one step of the venue"
             deny(agenda, intent, Code.BELOW_MIN_NOTIONAL, reducing=False, note=note)
             return None
