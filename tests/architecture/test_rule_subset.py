@@ -21,7 +21,6 @@ FUSED = CORE / "guards" / "fused.py"
 
 RULES = [path for path in modules(CORE / "guards") if path.name != "__init__.py" and path != FUSED]
 RULES += [CORE / "numbers.py", CORE / "regime.py", CORE / "transitions.py", PACKAGE / "market" / "kernel.py"]
-RULES += [CORE / "correlation.py"]
 RULES += [CORE / "exits" / "kernel.py", CORE / "exits" / "rules.py"]
 
 BUILTINS = {"abs", "int", "float", "range"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from interlock.batch.compile import compiled
 from interlock.core.constants import CLOSES, RETURNS
-from interlock.market import correlation, kernel
+from interlock.market import kernel
 from market_series import walks
 
 
@@ -46,7 +46,7 @@ def test_the_series_is_left_as_it_was(logs: list[float]) -> None:
 @given(walks(RETURNS), walks(RETURNS), st.integers(0, RETURNS), st.sampled_from((0.94, 0.97)))
 @settings(max_examples=40)
 def test_a_correlation_and_its_twin(x: list[float], y: list[float], count: int, decay: float) -> None:
-    interpreted, twin = both(correlation, x, y, count, decay)
+    interpreted, twin = both(kernel.correlation, x, y, count, decay)
     assert bits((interpreted,)) == bits((twin,))
 
 

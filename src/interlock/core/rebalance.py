@@ -6,6 +6,7 @@ scaled by one factor where they do not all fit. A reduction that has not filled 
 want of room waits, and is decided again once the reductions under way are filled.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,7 +78,7 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     waits = state.waiting.get(rebalance.strategy)
     if waits is not None and waits.rebalance.id == rebalance.id:
         return
-    waiting = tuple(wish.instruction for wish in wishes if wish.turns or wish in short)
+    waiting = tuple(wish.instruction for wish in wishes if wish.turns or wish.row in short)
     under_way = tuple(p.id for p in _reductions(state, rebalance.strategy)) if waiting else ()
     if under_way or waits is not None:
         agenda.emit(OpeningsDeferred(msgspec.structs.replace(rebalance, instructions=waiting), under_way))
@@ -120,14 +121,14 @@ def _reductions(state: State, strategy: str) -> list[PermitRow]:
 # ---------------------------------------------------------------- openings
 
 
-def _decide_openings(agenda: Agenda, wishes: list[Wish], partial: Partial) -> list[Wish]:
-    """The openings are answered in order; returns those that got less than they wanted for want of room alone."""
+def _decide_openings(agenda: Agenda, wishes: list[Wish], partial: Partial) -> set[int]:
+    """The openings are answered in order; returns the rows of those that got less than they wanted for want of room."""
     factors = _factors(agenda, wishes) if partial is Partial.SCALE else {}
-    short = []
+    short = set()
     for wish in wishes:
         factor = factors.get(agenda.state.symbols[wish.row].cluster, 1.0)
         if _lacks_room(_decide_scaled(agenda, wish, factor), scaled=factor < 1.0):
-            short.append(wish)
+            short.add(wish.row)
     return short
 
 
@@ -197,9 +198,9 @@ def _cluster_name(state: State, row: int) -> str:
 def _wishes(agenda: Agenda, rebalance: Rebalance) -> list[Wish]:
     """What there is to do; instructions that cannot be carried out are denied at once."""
     wishes = []
-    symbols = [instruction.symbol for instruction in rebalance.instructions]
+    counts = Counter(instruction.symbol for instruction in rebalance.instructions)
     for instruction in rebalance.instructions:
-        twice = instruction.action is not Action.CLOSE and symbols.count(instruction.symbol) > 1
+        twice = instruction.action is not Action.CLOSE and counts[instruction.symbol] > 1
         wish = (
             _refuse(
                 rebalance, instruction, f"symbol {instruction.symbol!r} stands there more than once: only a CLOSE counts"

@@ -423,6 +423,15 @@ class Pair(NamedTuple):
     opened_ns: int
 
 
+class Weighed(NamedTuple):
+    """One symbol's bars, and the returns between them as a correlation weighs them."""
+
+    bars: tuple[tuple[int, float], ...]
+    decay: float
+    opened_ns: tuple[int, ...]
+    returns: tuple[float, ...]
+
+
 R = TypeVar("R", bound=Row)
 
 
@@ -539,7 +548,7 @@ class State:
 
     `index` maps symbols to rows, `open_rows` lists, ascending, the rows that are held or reserved: what a decision
     costs grows with them and not with the universe. `waiting` holds, by strategy, openings that wait for reductions.
-    `pairs` only spares work: what it holds follows from the rows, and drafts share it.
+    `pairs` and `weighed` only spare work: what they hold follows from the rows, and drafts share it.
     """
 
     def __init__(self) -> None:
@@ -553,6 +562,7 @@ class State:
         self.open_rows: list[int] = []
         self.waiting: dict[str, OpeningsDeferred] = {}
         self.pairs: dict[tuple[int, int], Pair] = {}
+        self.weighed: dict[int, Weighed] = {}
         self.instruments: list[Instrument | None] = []
         self.names = Names()
         self.policy: PolicySet | None = None
@@ -571,6 +581,7 @@ class State:
         twin.open_rows = self.open_rows.copy()
         twin.waiting = self.waiting.copy()
         twin.pairs = self.pairs
+        twin.weighed = self.weighed
         twin.instruments = self.instruments
         twin.names = self.names.draft()
         twin.policy = self.policy

@@ -5,15 +5,16 @@ Both are looked up among the open symbols alone. A correlation follows from the 
 it is computed when it is first asked for and remembered until one of the two has another bar.
 """
 
+from functools import cache
 from itertools import pairwise
-from math import nan
+from math import nan, sqrt
+from operator import mul
 
 from interlock.core.constants import CORRELATION_RETURNS_MIN, MICROS, NS_PER_S_FLOAT
-from interlock.core.correlation import correlation
 from interlock.core.limits import Limits
 from interlock.core.measure import is_position
 from interlock.core.numbers import clip, share
-from interlock.core.state import Pair, PermitRow, State, SymbolRow
+from interlock.core.state import Pair, PermitRow, State, SymbolRow, Weighed
 
 
 def exposure(r: SymbolRow) -> float:
@@ -87,12 +88,43 @@ def correlation_of(state: State, one: int, two: int, decay: float) -> tuple[floa
     known = state.pairs.get((one, two))
     if known is not None and known.a is a and known.b is b and known.decay == decay:
         return known.rho, known.opened_ns
-    closes = dict(b)
-    common = [(opened_ns, close, closes[opened_ns]) for opened_ns, close in a if opened_ns in closes]
-    returns = [(x - x0, y - y0) for (_, x0, y0), (_, x, y) in pairwise(common)]
+    x, y = _weighed(state, one, decay), _weighed(state, two, decay)
+    if x.opened_ns != y.opened_ns:
+        common = {*x.opened_ns} & {*y.opened_ns}
+        x = weigh(tuple(bar for bar in a if bar[0] in common), decay)
+        y = weigh(tuple(bar for bar in b if bar[0] in common), decay)
     rho, opened_ns = nan, 0
-    if len(returns) >= CORRELATION_RETURNS_MIN:
-        rho = correlation([x for x, _ in returns], [y for _, y in returns], len(returns), decay)
-        rho, opened_ns = clip(rho, -1.0, 1.0), common[-1][0]
+    if len(x.returns) >= CORRELATION_RETURNS_MIN and len(y.returns) == len(x.returns):
+        rho, opened_ns = clip(sum(map(mul, x.returns, y.returns)), -1.0, 1.0), x.opened_ns[-1]
     state.pairs[one, two] = Pair(a, b, decay, rho, opened_ns)
     return rho, opened_ns
+
+
+def _weighed(state: State, row: int, decay: float) -> Weighed:
+    """The symbol's bars, weighed once for as long as they are its bars."""
+    bars = state.symbols[row].bars
+    known = state.weighed.get(row)
+    if known is None or known.bars is not bars or known.decay != decay:
+        known = state.weighed[row] = weigh(bars, decay)
+    return known
+
+
+def weigh(bars: tuple[tuple[int, float], ...], decay: float) -> Weighed:
+    """
+    The returns between bars, weighed so that the sum of the products of two series is their correlation.
+
+    That is the exponentially weighted one around zero, which starts from the products of the first returns; a series
+    that does not move has no returns.
+    """
+    moves = [close - before for (_, before), (_, close) in pairwise(bars)]
+    moves = [*map(mul, moves, _weights(len(moves), decay))]
+    length = sqrt(sum(map(mul, moves, moves)))
+    returns = tuple(move / length for move in moves) if length > 0.0 else ()
+    return Weighed(bars, decay, tuple(opened_ns for opened_ns, _ in bars), returns)
+
+
+@cache
+def _weights(count: int, decay: float) -> tuple[float, ...]:
+    """The square roots of what so many products of returns count, oldest first."""
+    fresh = sqrt(1.0 - decay)
+    return tuple(sqrt(decay ** (count - 1 - i)) * (fresh if i else 1.0) for i in range(count))

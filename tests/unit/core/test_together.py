@@ -12,7 +12,8 @@ from interlock.core.constants import NS_PER_S
 from interlock.core.facts import Facts
 from interlock.core.messages import BarClosed
 from interlock.core.snapshot import decode, encode
-from interlock.core.together import correlation_of
+from interlock.core.together import correlation_of, weigh
+from interlock.market import correlation
 from interlock.testing import Bench, make_policy, open_bench
 from lawkit import decision, hold, permits
 
@@ -193,8 +194,20 @@ def test_it_is_the_weighted_correlation_of_the_common_returns(seed: int, count: 
     bench = bench_of()
     told(bench, "BTC", list(x))
     told(bench, "ETH", list(y))
-    x, y = x[-128:], y[-128:]
-    weights = (1.0 - decay) * decay ** np.arange(len(x))[::-1]
-    weights[0] /= 1.0 - decay
-    expected = (weights * x * y).sum() / np.sqrt((weights * x * x).sum() * (weights * y * y).sum())
+    expected = correlation(list(x[-128:]), list(y[-128:]), min(count, 128), decay)
     assert correlation_of(bench.engine.state, 0, 1, decay)[0] == pytest.approx(expected, abs=1e-9)
+    weights = (1.0 - decay) * decay ** np.arange(min(count, 128))[::-1]
+    weights[0] /= 1.0 - decay
+    xx, yy, xy = ((weights * each[-128:]).sum() for each in (x * x, y * y, x * y))
+    assert expected == pytest.approx(xy / np.sqrt(xx * yy), abs=1e-9)
+
+
+def test_the_worked_vector() -> None:
+    x = weigh(closes(0.01, -0.02, 0.015, 0.005, -0.01), 0.94)
+    y = weigh(closes(0.008, -0.015, 0.02, -0.002, -0.012), 0.94)
+    assert sum(a * b for a, b in zip(x.returns, y.returns, strict=True)) == pytest.approx(0.9658908535, abs=5e-11)
+
+
+def closes(*returns: float) -> tuple[tuple[int, float], ...]:
+    """Bars between which these are the returns."""
+    return tuple((number, sum(returns[:number])) for number in range(len(returns) + 1))
