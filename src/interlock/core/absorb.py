@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from interlock.core.cash import cash_flow, equity_marked, on_equity
 from interlock.core.codes import CalendarKind, Code, Scope
-from interlock.core.constants import BASE, CHOP, EPOCH_BITS, OPERATOR_NS, TREND, TRUST_READS_S
-from interlock.core.exits.kernel import opening_score, regime_flip, sigma_spike, trend_drop
 from interlock.core.constants import BASE, CHOP, CORRELATION_RETURNS, EPOCH_BITS, OPERATOR_NS, TREND, TRUST_READS_S
+from interlock.core.exits.kernel import opening_score, regime_flip, sigma_spike, trend_drop
 from interlock.core.fills import executed, orders_reported, spent
 from interlock.core.instrument import Instrument
 from interlock.core.limits import LIMIT_FIELDS, Limits, is_on

@@ -218,9 +218,8 @@ class SymbolRow(Row, array_like=True):
     venue refused or lost the position's stop since one last rested there; the next is due at `stop_next_ns`, a close
     instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
     `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability; `kill_score` is that
-    of a position opened in this market. Symbols of one `cluster`
-    share its number; -1 is a cluster of its own. Symbols of one `cluster`
-    share its number; -1 is a cluster of its own. `bars` are when the last ones began and the logarithms of their closes.
+    of a position opened in this market. Symbols of one `cluster` share its number; -1 is a cluster of its own. `bars` are
+    when the last ones began and the logarithms of their closes.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
