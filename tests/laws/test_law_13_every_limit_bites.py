@@ -18,6 +18,7 @@ from exit_bites import exit_bites
 from interlock.core.codes import Action, Code, KillMode, PermitState, Scope
 from interlock.core.limits import BITS, LIMIT_FIELDS
 from interlock.core.messages import (
+    BarClosed,
     CancelOrders,
     ClockChecked,
     Decision,
@@ -236,10 +237,42 @@ def a_loss_that_the_venue_does_not_tell(bench: Bench) -> None:
 @bites("order_notional_max", low=500.0, high=5_000.0)
 @bites("order_quantity_max", low=5.0, high=50.0)
 @bites("symbol_exposure_frac_max", "strategy_exposure_frac_max", "total_exposure_frac_max", low=0.01, high=0.9)
-@bites("net_exposure_frac_max", low=0.01, high=0.9)
+@bites("cluster_exposure_frac_max", "net_exposure_frac_max", low=0.01, high=0.9)
 @bites("margin_leverage_max", low=1.0, high=20.0)
 def an_order(bench: Bench) -> None:
     ask(bench)
+
+
+def compared(bench: Bench, length_s: float = 60.0) -> None:
+    """Bars of one length in which ETH goes with BTC at first, and then against it; and BTC is held."""
+    level = {"BTC": 1.0, "ETH": 1.0}
+    start_ns = bench.clock.wall_ns - 41 * int(length_s) * 10**9
+    for number in range(40):
+        step = 0.01 if number % 3 else -0.02
+        level["BTC"] *= 1.0 + step
+        level["ETH"] *= 1.0 + (step if number < 36 else -step)
+        for symbol, close in level.items():
+            opened_ns = start_ns + number * int(length_s) * 10**9
+            bench.send(BarClosed(symbol, opened_ns, length_s, close, close, close, close))
+    hold(bench, "BTC", 1, 1.0)
+
+
+COMPARED: Final = {
+    "correlation_max": 0.6,
+    "correlated_exposure_frac_max": 0.0,
+    "correlation_decay": 0.97,
+    "correlation_age_s_max": 1e6,
+}
+
+
+@bites("correlation_max", low=0.1, high=0.999, **COMPARED)
+@bites("correlation_decay", low=0.5, high=0.99, **COMPARED)
+@bites("correlation_bar_s", low=60.0, high=100.0, **{**COMPARED, "correlation_max": 0.9})
+@bites("correlation_age_s_max", low=10.0, high=1_000.0, **{**COMPARED, "correlation_max": 0.9})
+@bites("correlated_exposure_frac_max", low=0.01, high=0.5, **{**COMPARED, "correlation_max": 0.1})
+def an_order_in_company(bench: Bench) -> None:
+    compared(bench)
+    ask(bench, "ETH")
 
 
 @bites("collar_frac_max", low=0.005, high=0.05)

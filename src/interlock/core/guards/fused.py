@@ -350,6 +350,50 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.CONCURRENT_POSITIONS, 0.0))
         allowance = 0.0
+    if active_1 & 262144:
+        line = p.cluster_exposure_frac_max * f_equity
+        allowed = line - f.cluster_notional if f.cluster_notional >= 0.0 and (-inf < line and line < inf) else 0.0
+        if allowed > 0.0 and (
+            allowed >= requested
+            or (-inf < requested and requested <= allowed and (allowed < inf))
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.CLUSTER_CAP, allowed))
+            if allowed < allowance:
+                allowance = allowed
+    if active_1 & 524288:
+        line = p.correlated_exposure_frac_max * f_equity
+        known = (
+            (-1.0 <= f.correlation and f.correlation <= 1.0)
+            and (0.0 <= f.correlated_notional and f.correlated_notional < inf)
+            and (0.0 < f_equity and f_equity < inf)
+        )
+        given = p.correlation_max >= 0.0 and line >= 0.0
+        allowed = (
+            inf
+            if known and given and (f.correlation <= p.correlation_max)
+            else line - f.correlated_notional
+            if known and given
+            else 0.0
+        )
+        if allowed > 0.0 and (
+            allowed >= requested
+            or (-inf < requested and requested <= allowed and (allowed < inf))
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.CORRELATION_VETO, allowed))
+            if allowed < allowance:
+                allowance = allowed
     if active_0 & 131072:
         allowed = (
             f.free_margin * f_margin_leverage
