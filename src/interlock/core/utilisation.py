@@ -179,7 +179,6 @@ OF_SYMBOL: Final = OF_ORDER | {
     "rate_age_s",
     "spread_bps",
     "symbol_notional",
-    "symbol_is_open",
     "atr",
     "market_state_age_s",
     "regime",
@@ -191,7 +190,7 @@ OF_SYMBOL: Final = OF_ORDER | {
     "correlation",
     "correlated_notional",
 }
-"""Facts that differ between symbols."""
+"""Facts that differ between symbols, but for whether one is open: a further position would be in another."""
 
 
 def _has_use(name: str) -> bool:
@@ -281,8 +280,8 @@ def _guard_stands(guard: Guard, places: list[_Place], binding_count: int, state:
     said = _told(guard, worst, allowance, state.account.currency) if objecting else _Said()
     room = _room(guard, worst) if measure == "condition" and not objecting else None
     bound = inf if _is_proportional(guard) and not objecting else allowance
-    telling = bool(objecting) or use.share > 0.0 or bound < inf or room is not None
-    where = {*guard.reads} if telling and len(distinct) > 1 else set()
+    differs = bool(objecting) or use.share > 0.0 or room is not None or _differ(guard, distinct)
+    where = {*guard.reads} if differs and len(distinct) > 1 else set()
     return Standing(
         guard.code,
         "guard",
@@ -311,6 +310,11 @@ def _guard_stands(guard: Guard, places: list[_Place], binding_count: int, state:
 class _Said(NamedTuple):
     unknown: tuple[str, ...] = ()
     why: str = ""
+
+
+def _differ(guard: Guard, places: Iterable[_Place]) -> bool:
+    """Whether the guard allows more in one place than in another."""
+    return len({_allowance(guard, place) for place in places}) > 1
 
 
 def _told(guard: Guard, place: _Place, allowance: float, currency: str) -> _Said:
