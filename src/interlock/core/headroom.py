@@ -124,8 +124,8 @@ def _edge_near(passes: Passes, at: float, least: float) -> float:
     here = passes(at)
     reach = FIRST_REACH * max(abs(at), 1.0)
     while reach <= 2.0 * MAX_CASH:
-        for there in (at - reach, at + reach):
-            if there >= least and passes(there) != here:
+        for there in (max(at - reach, least), at + reach):
+            if passes(there) != here:
                 return _edge(passes, at, there) if here else _edge(passes, there, at)
         reach *= 2.0
     return nan

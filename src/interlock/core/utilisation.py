@@ -196,8 +196,6 @@ OF_SYMBOL: Final = OF_ORDER | {
 def _has_use(name: str) -> bool:
     """Whether something can use up this limit: it is no window, no lock's length, no buffer."""
     limit = LIMIT_FIELDS[name]
-    if limit.unit == "flag":
-        return False
     return limit.tighter == "lower" or (limit.tighter == "higher" and limit.unit == "frac" and name.endswith("_min"))
 
 
