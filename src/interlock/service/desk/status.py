@@ -27,6 +27,7 @@ from interlock.core.state import (
     StrategyRow,
     SymbolRow,
 )
+from interlock.core.together import exposure
 from interlock.core.transitions import in_force, money
 from interlock.service.api import (
     DecisionStatus,
@@ -167,14 +168,9 @@ def _symbol_uses(state: State, limits: Limits) -> Iterator[tuple[str, float, flo
     held = [index for index in state.open_rows if is_position(state.symbols[index])]
     for index in held:
         r = state.symbols[index]
-        yield state.names.symbols[index], _symbol_use(r), state.limits(r).symbol_exposure_frac_max
+        yield state.names.symbols[index], exposure(r), state.limits(r).symbol_exposure_frac_max
     if not held:
         yield "", 0.0, limits.symbol_exposure_frac_max
-
-
-def _symbol_use(r: SymbolRow) -> float:
-    held = abs(r.position) * r.unit_notional if r.known == 1.0 and r.position else 0.0 if r.known == 1.0 else nan
-    return held + (r.pending_buy_reserved + r.pending_sell_reserved) / MICROS
 
 
 # ---------------------------------------------------------------- positions
