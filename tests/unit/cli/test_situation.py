@@ -42,7 +42,9 @@ def describe(folder: Path, *, account: str = "", strategies: str = RECORD, held:
     (folder / "policy.toml").write_text(POLICY)
     (folder / "calendar.csv").write_text(CALENDAR)
     top = top or 'calendar = "calendar.csv"\n'
-    text = f'policy = "policy.toml"\nat = 2026-11-20T12:00:00Z\n{top}[account]\ncurrency = "USDT"\nequity = 10000\n{account}\n'
+    text = (
+        f'policy = "policy.toml"\nat = 2026-11-20T12:00:00Z\n{top}[account]\ncurrency = "USDT"\nequity = 10000\n{account}\n'
+    )
     (folder / "state.toml").write_text(f"{text}[symbols.A]\n{SYMBOL}[symbols.B]\n{SYMBOL}{held}\n{strategies}")
     return folder / "state.toml"
 
