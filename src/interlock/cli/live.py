@@ -17,7 +17,7 @@ from interlock.core.codes import AccountKind, Code, TradingState
 from interlock.core.constants import NS_PER_S_FLOAT
 from interlock.core.stops import STOP_NAME
 from interlock.core.wording import money, share
-from interlock.service.api import DecisionStatus, FloorStatus, LimitStatus, PositionStatus, Status
+from interlock.service.api import DecisionStatus, FloorStatus, LimitStatus, PositionStatus, RecordStatus, Status
 
 COLOURS: Final = {TradingState.ACTIVE: "green", TradingState.REDUCING: "yellow", TradingState.HALTED: "red"}
 BAR_WIDTH: Final = 20
@@ -51,7 +51,8 @@ def page(status: Status, currency: str, width: int, note: str = "") -> Renderabl
     parts += [Text(f"Exits: {owner_text(status.exits)}", style="bold yellow" if status.exits.succeeded else "dim")]
     parts += [_locks(status)] if status.locks else []
     parts += [*_windows(status)]
-    parts += [_records(status)] if status.records else []
+    traded = [each for each in status.records if each.wins or each.losses]
+    parts += [_records(traded)] if traded else []
     parts += [_decisions(status.decisions, wide=wide)]
     if note:
         parts.append(Text(note, style="dim"))
@@ -211,9 +212,12 @@ def _windows(status: Status) -> Iterator[RenderableType]:
     if len(status.windows) > WINDOWS_SHOWN:
         yield Text(f"{len(status.windows) - WINDOWS_SHOWN} more within a day: `interlock calendar show`", style="dim")
     left_s = (status.windows_until_ns - status.at_ns) / NS_PER_S_FLOAT
-    if status.windows_until_ns and left_s < ENDING_S:
-        ends = f"ends in {_in(left_s)}" if left_s > 0.0 else "has ended"
-        yield Text(f"! the calendar file {ends}: then nothing opens until it is continued", style="bold yellow")
+    if not status.windows_until_ns:
+        yield Text("! nothing is known of windows, so nothing opens: is there a calendar file?", style="bold red")
+    elif left_s <= 0.0:
+        yield Text("! the calendar file has ended: nothing opens until it is continued", style="bold red")
+    elif left_s < ENDING_S:
+        yield Text(f"! the calendar file ends in {_in(left_s)}: then nothing opens", style="bold yellow")
 
 
 def _in(ahead_s: float) -> str:
@@ -223,10 +227,10 @@ def _in(ahead_s: float) -> str:
     return f"{ahead_s / 60.0:.0f} min" if ahead_s < 2.0 * 3_600.0 else f"{ahead_s / 3_600.0:.0f} h"
 
 
-def _records(status: Status) -> Table:
+def _records(records: Iterable[RecordStatus]) -> Table:
     columns = (("Won", "right"), ("Lost", "right"), ("Gains", "right"), ("Losses", "right"), ("Deserves", "right"))
     table = _table("Records", ("Strategy", ""), *columns)
-    for each in status.records:
+    for each in records:
         deserves = "no edge" if each.edgeless else f"{each.deserved_frac:.1%}" if each.enough else "too few trades"
         money_told = (money(each.won), money(each.lost))
         table.add_row(

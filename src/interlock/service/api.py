@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from interlock.core.codes import AccountKind, Code, KillMode, Scope, TradingState
+from interlock.core.constants import OPERATOR_NS
 from interlock.core.exits.views import ExitOwner, ExitView
 from interlock.core.messages import Decision, PermitIssued
 
@@ -186,8 +187,8 @@ class Status(msgspec.Struct, frozen=True):
     exits: ExitOwner = ExitOwner()
     windows: tuple[WindowStatus, ...] = ()
     """Those of the calendar file that are open or begin within a day."""
-    windows_until_ns: int = 0
-    """How far the calendar file is known for every symbol; 0 where no rule needs it."""
+    windows_until_ns: int = OPERATOR_NS
+    """How far the calendar file is known for every symbol: 0 is not at all, OPERATOR_NS where no rule needs it."""
     records: tuple[RecordStatus, ...] = ()
     """Where a rule reads them."""
 

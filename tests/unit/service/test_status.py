@@ -9,6 +9,7 @@ from rich.console import Console
 
 from interlock.cli.live import page
 from interlock.core.codes import Code
+from interlock.core.constants import OPERATOR_NS
 from interlock.core.limits import BITS
 from interlock.core.messages import BlackoutSet, PolicySet
 from interlock.core.together import cluster_exposure
@@ -71,7 +72,7 @@ def test_a_window_that_is_over_or_that_no_rule_reads_is_not_told() -> None:
     made = without("NEWS_WINDOW", "SESSION_FLAT")
     made.tell_windows("BTC", opening=[(HOUR, 2 * HOUR)], flat=[(3 * HOUR, 4 * HOUR)], closing=[(-2 * HOUR, -HOUR)])
     status = told(made)
-    assert (status.windows, status.windows_until_ns) == ((), 0)
+    assert (status.windows, status.windows_until_ns) == ((), OPERATOR_NS)
     assert "Windows" not in shown(status)
 
 
@@ -107,6 +108,8 @@ def test_a_calendar_file_that_ends_soon_is_told_before_it_does() -> None:
     assert "! the calendar file ends in 20 h" in shown(told(made))
     made.send(BlackoutSet("BTC", (), (), (), now_ns))
     assert "! the calendar file has ended" in shown(told(made))
+    made.send(BlackoutSet("BTC", ()))
+    assert "! nothing is known of windows, so nothing opens" in shown(told(made), 80)
 
 
 # ---------------------------------------------------------------- spent risk, clusters, records
@@ -169,3 +172,4 @@ def test_a_record_is_told_with_what_it_deserves() -> None:
 
 def test_records_that_no_rule_reads_are_not_told() -> None:
     assert told(without("KELLY_CAP", "KELLY_ZERO")).records == ()
+    assert "Records" not in shown(told(bench_under()))

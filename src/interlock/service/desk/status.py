@@ -238,9 +238,9 @@ def _windows(state: State, at_ns: int, limits: Limits) -> Iterator[WindowStatus]
 
 def _windows_until_ns(state: State, limits: Limits) -> int:
     if state.policy is None or not any(is_on(limits, code) for code in (Code.NEWS_WINDOW, Code.SESSION_FLAT)):
-        return 0
+        return OPERATOR_NS
     rows = (state.names.symbol_index.get(each.symbol, -1) for each in state.policy.universe)
-    return min((state.symbols[index].windows_until_ns for index in rows if index >= 0), default=0)
+    return min((state.symbols[index].windows_until_ns for index in rows if index >= 0), default=OPERATOR_NS)
 
 
 def _records(state: State, limits: Limits) -> Iterator[RecordStatus]:
