@@ -15,6 +15,7 @@ A trigger is told by the measure that fires it, as a share of the value at which
 
 from collections.abc import Iterable, Iterator
 from math import inf, isnan, nan
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -25,10 +26,10 @@ from interlock.core.envelope import least_steps, present, with_stop
 from interlock.core.explain import Headroom, Reading, facts_read, headroom_of, is_cap, limits_read, objection_of
 from interlock.core.facts import Facts
 from interlock.core.firing import Firing, firings
-from interlock.core.guard import Guard, ask
+from interlock.core.guard import Guard
 from interlock.core.guards import GUARDS
 from interlock.core.headroom import admits, limit_use
-from interlock.core.legs import STOP_REQUIRED_BIT, order_of
+from interlock.core.legs import STOP_REQUIRED_BIT, ask_guards, order_of
 from interlock.core.limits import BITS, LIMIT_FIELDS, Limits, Unit, is_on
 from interlock.core.messages import BUY, SELL, Intent
 from interlock.core.observe import observe
@@ -203,7 +204,7 @@ def _has_use(name: str) -> bool:
 
 
 class _Place(NamedTuple):
-    """The smallest order of one strategy, in one symbol, on one side."""
+    """The smallest order of one strategy, in one symbol, on one side, and what the guards that bound it allow."""
 
     strategy: str
     symbol: str
@@ -212,15 +213,20 @@ class _Place(NamedTuple):
     limits: Limits
     active: int
     requested: float
+    allowed: dict[Code, float]
 
-    def is_on(self, guard: Guard) -> bool:
-        return guard.structural or self.active & BITS[guard.code] != 0
+    def allowance(self, guard: Guard) -> float:
+        """What the guard allows here, infinite where it has no objection to any size."""
+        return self.allowed.get(guard.code, inf)
+
+    def admits(self, guard: Guard) -> bool:
+        """Whether the guard has no objection to the smallest order."""
+        return self.allowance(guard) == inf or admits(guard, self.facts, self.limits, self.requested)
 
     def binding(self) -> Code | None:
         """The guard that allows least here; None where none has a bound."""
-        asked = [guard for guard in GUARDS if self.is_on(guard) and not _is_proportional(guard)]
-        answers = [(allowed, guard.code) for guard in asked if (allowed := _allowance(guard, self)) < inf]
-        return min(answers, key=lambda answer: answer[0])[1] if answers else None
+        amounts = {code: allowed for code, allowed in self.allowed.items() if code not in _PROPORTIONAL}
+        return min(amounts, key=amounts.__getitem__) if amounts else None
 
 
 def _is_defined(state: State, symbol: str) -> bool:
@@ -252,7 +258,8 @@ def _place(agenda: Agenda, wish: Intent, index: int, stop_frac: float) -> _Place
     facts = observe(state, agenda.at_ns, agenda.trusted, order_of(agenda, wish, index, limits, 0.0), limits, None)
     active = limits.active | (STOP_REQUIRED_BIT if state.account.kind == "live" else 0)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
-    return _Place(wish.strategy, wish.symbol, wish.side, facts, limits, active, requested)
+    allowed = dict(ask_guards(state.account, facts, limits, inf)[1])
+    return _Place(wish.strategy, wish.symbol, wish.side, facts, limits, active, requested, allowed)
 
 
 # ---------------------------------------------------------------- guards
@@ -266,18 +273,19 @@ class _Use(NamedTuple):
 
 def _guard_stands(guard: Guard, places: list[_Place], binding_count: int, state: State) -> Standing:
     measure = measure_of(guard)
-    asked = [place for place in places if place.is_on(guard)]
+    active = {each for each in {place.active for place in places} if guard.structural or each & BITS[guard.code]}
+    asked = [place for place in places if place.active in active]
     if not asked:
         off = bool(places) or not is_on(state.account_limits(), guard.code)
         return Standing(guard.code, "guard", measure, "off" if off else "unasked", place_count=len(places))
     distinct = {_seen(guard, place): place for place in reversed(asked)}.values()
-    objecting = [place for place in distinct if not _passes(guard, place)]
-    count = sum(not _passes(guard, place) for place in asked) if objecting else 0
+    objecting = [place for place in distinct if not place.admits(guard)]
+    count = sum(not place.admits(guard) for place in asked) if objecting else 0
     worst, use = _worst(guard, objecting or [*distinct], measure)
-    allowance = _allowance(guard, worst)
+    allowance = worst.allowance(guard)
     said = _told(guard, worst, allowance, state.account.currency) if objecting else _Said()
     room = _room(guard, worst) if measure == "condition" and not objecting else None
-    bound = inf if _is_proportional(guard) and not objecting else allowance
+    bound = inf if guard.code in _PROPORTIONAL and not objecting else allowance
     differs = bool(objecting) or use.share > 0.0 or room is not None or _differ(guard, distinct)
     where = {*guard.reads} if differs and len(distinct) > 1 else set()
     return Standing(
@@ -312,7 +320,7 @@ class _Said(NamedTuple):
 
 def _differ(guard: Guard, places: Iterable[_Place]) -> bool:
     """Whether the guard allows more in one place than in another."""
-    return len({_allowance(guard, place) for place in places}) > 1
+    return len({place.allowance(guard) for place in places}) > 1
 
 
 def _told(guard: Guard, place: _Place, allowance: float, currency: str) -> _Said:
@@ -320,21 +328,25 @@ def _told(guard: Guard, place: _Place, allowance: float, currency: str) -> _Said
     return _Said(unknown, objection_of(guard, place.facts, place.limits, place.requested, allowance, currency))
 
 
-def _passes(guard: Guard, place: _Place) -> bool:
-    return admits(guard, place.facts, place.limits, place.requested)
-
-
-def _seen(guard: Guard, place: _Place) -> tuple[float, ...]:
+def _seen(guard: Guard, place: _Place) -> tuple[object, ...]:
     """All that the guard's answer can depend on in this place: equal for places that need to be asked but once."""
-    own = tuple(getattr(place.facts, name) for name in guard.reads)
-    return (id(place.limits), place.requested if is_cap(guard) else 0.0, *own)
+    return id(place.limits), place.requested if guard.code in _CAPS else 0.0, _READ[guard.code](place.facts)
+
+
+_CAPS: Final = {guard.code for guard in GUARDS if is_cap(guard)}
+_READ: Final = {guard.code: attrgetter(*guard.reads) for guard in GUARDS}
+
+_PROPORTIONAL: Final = {
+    guard.code for guard in GUARDS if "requested_notional" in guard.reads and measure_of(guard) == "share"
+}
+"""Guards whose allowance grows with what is asked for, so that a tiny order says nothing of it."""
 
 
 def _worst(guard: Guard, places: list[_Place], measure: Measure) -> tuple[_Place, _Use]:
     """The place where most of a limit is used, and that use; the one that allows least where no limit is used up."""
     if measure == "condition":
         return min(places, key=lambda place: _nearness(guard, place)), _Use()
-    found, use = min(places, key=lambda place: _allowance(guard, place)), _Use()
+    found, use = min(places, key=lambda place: place.allowance(guard)), _Use()
     if measure == "order":
         return found, use
     for place in places:
@@ -346,10 +358,6 @@ def _worst(guard: Guard, places: list[_Place], measure: Measure) -> tuple[_Place
             if share > use.share or (isnan(use.share) and not isnan(share)):
                 found, use = place, _Use(name, used, share)
     return found, use
-
-
-def _allowance(guard: Guard, place: _Place) -> float:
-    return ask(((guard.code, guard.function),), place.facts, place.limits, place.requested)[0]
 
 
 def _further(facts: Facts) -> Facts:
@@ -364,21 +372,16 @@ def _uses_less(guard: Guard, facts: Facts, limits: Limits, name: str, share: flo
     return admits(guard, facts, msgspec.structs.replace(limits, **{name: stricter}), 0.0)
 
 
-def _is_proportional(guard: Guard) -> bool:
-    """Whether what the guard allows grows with what is asked for, so that a tiny order says nothing of it."""
-    return "requested_notional" in guard.reads and measure_of(guard) == "share"
-
-
 def _room(guard: Guard, place: _Place) -> Headroom | None:
     """How far a condition is from changing; an amount says so itself."""
     if is_cap(guard):
         return None
-    return headroom_of(guard, place.facts, place.limits, place.requested, _allowance(guard, place))
+    return headroom_of(guard, place.facts, place.limits, place.requested, place.allowance(guard))
 
 
 def _nearness(guard: Guard, place: _Place) -> float:
     room = _room(guard, place)
-    return _allowance(guard, place) if room is None else room.distance
+    return place.allowance(guard) if room is None else room.distance
 
 
 # ---------------------------------------------------------------- triggers
