@@ -42,7 +42,7 @@ def guards(
     as_json: JsonOption = False,
 ) -> None:
     """
-    List every guard and trigger: what it proves, its limits and their values, whether a policy may switch it off.
+    List every rule: what it proves or what fires it, its limits and their values, whether a policy may switch it off.
 
     With --home, --ledger or --state: how far each is used now, by that gateway, at that ledger's end, in that described
     account. Each guard is asked for the smallest order of every strategy, symbol and side, and the place is told where
@@ -133,6 +133,7 @@ def _show_rules(console: Console, rules: tuple[Rule, ...], shown: list[str]) -> 
     for kind, title, when in (
         ("guard", "Guards: an opening order leaves only if all of them admit it", "Admits when"),
         ("trigger", "Triggers: what is proven broken locks", "Fires when"),
+        ("exit", "The way out: rules about a position that is held", "Fires when"),
     ):
         table = Table(title=title, title_justify="left", title_style="bold", padding=(0, 1), pad_edge=False, box=None)
         table.add_column("Code", no_wrap=True)
