@@ -54,7 +54,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> str:
 def state_file(folder: Path, *changes: tuple[str, str]) -> str:
     """The example's state with some of its text changed."""
     text = Path(STATE).read_text()
-    for old, new in (('"policy.toml"', f'"{POLICY}"'), *changes):
+    calendar = ('"calendar.csv"', f'"{ROOT / "examples" / "calendar.csv"}"')
+    for old, new in (('"policy.toml"', f'"{POLICY}"'), calendar, *changes):
         assert old in text
         text = text.replace(old, new)
     (folder / "state.toml").write_text(text)
