@@ -66,10 +66,7 @@ def test_a_preset_tells_each_number_with_its_reason() -> None:
     table = {row["path"]: row for row in describe_preset("balanced") or ()}
     assert table["rules.DAILY_LOSS.loss"]["written"] == "2.5 %"
     assert str(table["rules.DAILY_LOSS.loss"]["why"]).startswith("five ordinary losers of 0.5 %")
-    assert (
-        table["rules.NEWS_WINDOW"]["why"]
-        == "it denies all openings without a calendar file; switch it on once you have yours"
-    )
+    assert str(table["rules.NEWS_WINDOW"]["why"]).startswith("it denies all openings without a calendar file")
     assert {row["from"] for row in table.values()} == {"balanced@1"}
     assert not any(path.startswith("preset") for path in map(str, table))
 

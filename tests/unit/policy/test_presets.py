@@ -3,7 +3,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from pytest import approx
 
 import exitkit
 from interlock.core.absorb import is_complete
@@ -232,31 +231,31 @@ def test_symbols_with_equal_numbers_share_them() -> None:
 
 def test_the_losses_of_balanced_stand_in_their_order() -> None:
     p = limits_of("balanced@1")
-    assert p.day_loss_frac_max == approx(5 * p.base_risk_frac_max)
-    assert p.week_loss_frac_max == approx(2 * p.day_loss_frac_max)
+    assert p.day_loss_frac_max == pytest.approx(5 * p.base_risk_frac_max)
+    assert p.week_loss_frac_max == pytest.approx(2 * p.day_loss_frac_max)
     assert p.week_loss_frac_max + p.day_loss_frac_max < p.drawdown_frac_max < p.emergency_drawdown_frac_max
-    assert 1 - (1 - p.drawdown_frac_max) ** 2 == approx(0.154, abs=0.001)
+    assert 1 - (1 - p.drawdown_frac_max) ** 2 == pytest.approx(0.154, abs=0.001)
     assert p.emergency_drawdown_frac_max < p.total_drawdown_frac_max < 0.154
-    assert p.total_drawdown_frac_max < 1 - p.equity_floor_frac_min == approx(0.2)
-    assert p.warn_frac_min * p.day_loss_frac_max + p.trend_risk_frac_max == approx(p.day_loss_frac_max)
-    assert (p.warn_frac_min - p.warn_rearm_frac_max) * p.day_loss_frac_max == approx(p.quota_slice_frac)
-    assert p.consec_loss_count_max * p.base_risk_frac_max == approx(p.day_loss_frac_max - p.base_risk_frac_max)
-    assert p.consec_loss_breaker_count_max * p.base_risk_frac_max == approx(p.week_loss_frac_max)
+    assert p.total_drawdown_frac_max < 1 - p.equity_floor_frac_min == pytest.approx(0.2)
+    assert p.warn_frac_min * p.day_loss_frac_max + p.trend_risk_frac_max == pytest.approx(p.day_loss_frac_max)
+    assert (p.warn_frac_min - p.warn_rearm_frac_max) * p.day_loss_frac_max == pytest.approx(p.quota_slice_frac)
+    assert p.consec_loss_count_max * p.base_risk_frac_max == pytest.approx(p.day_loss_frac_max - p.base_risk_frac_max)
+    assert p.consec_loss_breaker_count_max * p.base_risk_frac_max == pytest.approx(p.week_loss_frac_max)
 
 
 def test_the_risks_of_balanced_are_whole_slices() -> None:
     p = limits_of("balanced@1")
     risks = (p.chop_risk_frac_max, p.base_risk_frac_max, p.trend_risk_frac_max)
-    assert [risk / p.quota_slice_frac for risk in risks] == approx([1, 2, 3])
-    assert p.quota_order_slice_count_max == approx(p.trend_risk_frac_max / p.quota_slice_frac)
+    assert [risk / p.quota_slice_frac for risk in risks] == pytest.approx([1, 2, 3])
+    assert p.quota_order_slice_count_max == pytest.approx(p.trend_risk_frac_max / p.quota_slice_frac)
     assert (p.headroom_buffer_frac, p.kelly_probe_frac) == (p.quota_slice_frac, p.quota_slice_frac)
-    assert (p.day_loss_frac_max - p.headroom_buffer_frac) / p.quota_slice_frac == approx(9)
+    assert (p.day_loss_frac_max - p.headroom_buffer_frac) / p.quota_slice_frac == pytest.approx(9)
     assert p.position_count_max < 9 < p.quota_day_entry_count_max < p.quota_day_slice_count_max
     assert p.quota_day_slice_count_max * p.quota_slice_frac > p.day_loss_frac_max
     assert p.quota_campaign_slice_count_max == 20 * p.quota_day_slice_count_max == 60 * 2 * 2
     assert p.runaway_count_max * p.quota_order_slice_count_max == p.quota_day_slice_count_max
     assert p.kelly_trade_count_min * p.kelly_probe_frac < p.drawdown_frac_max
-    assert p.kelly_multiplier * 0.05 == approx(p.base_risk_frac_max)
+    assert p.kelly_multiplier * 0.05 == pytest.approx(p.base_risk_frac_max)
     assert p.kelly_prior_count == p.kelly_trade_count_min
 
 
@@ -266,7 +265,7 @@ def test_the_exposures_of_balanced_leave_each_other_room() -> None:
     assert 0.1 * p.symbol_exposure_frac_max < p.drawdown_frac_max
     assert p.strategy_exposure_frac_max == 2 * p.symbol_exposure_frac_max
     assert p.total_exposure_frac_max == p.gross_leverage_max == 2 * p.strategy_exposure_frac_max
-    assert 0.05 * p.net_exposure_frac_max == approx(p.emergency_drawdown_frac_max)
+    assert 0.05 * p.net_exposure_frac_max == pytest.approx(p.emergency_drawdown_frac_max)
     assert p.symbol_exposure_frac_max < p.cluster_exposure_frac_max < p.strategy_exposure_frac_max
     assert (
         p.cluster_exposure_frac_max < p.correlated_exposure_frac_max < p.net_exposure_frac_max < p.total_exposure_frac_max
@@ -278,16 +277,16 @@ def test_the_exposures_of_balanced_leave_each_other_room() -> None:
         (p.base_leverage_max, p.base_risk_frac_max, 0.0085),
         (p.trend_leverage_max, p.trend_risk_frac_max, 0.006),
     ):
-        assert leverage * (stop + p.cost_frac) == approx(risk)
+        assert leverage * (stop + p.cost_frac) == pytest.approx(risk)
 
 
 def test_stops_under_balanced_are_reached_before_liquidation() -> None:
     p = limits_of("balanced@1")
     liquidated, widest = 1 / p.margin_leverage_max - 0.005, 1.8 * p.atr_frac_max
-    assert liquidated == approx(0.095)
+    assert liquidated == pytest.approx(0.095)
     assert widest < p.margin_loss_frac_max / p.margin_leverage_max < liquidated
     assert widest + p.liquidation_buffer_frac < liquidated
-    assert p.total_exposure_frac_max / p.margin_leverage_max == approx(0.3)
+    assert p.total_exposure_frac_max / p.margin_leverage_max == pytest.approx(0.3)
 
 
 def test_the_times_of_balanced_agree() -> None:
@@ -304,7 +303,7 @@ def test_the_times_of_balanced_agree() -> None:
     assert p.order_failure_count_max == p.quota_day_entry_count_max / 2
     assert p.reconciled_age_s_max == p.equity_age_s_max / 2 == p.api_error_window_s
     assert p.close_patience_s == CLOSE_PATIENCE_S_MAX
-    assert p.trend_score_min - p.chop_score_max == approx(5 * SCORE_WIDTH)
+    assert p.trend_score_min - p.chop_score_max == pytest.approx(5 * SCORE_WIDTH)
 
 
 def test_the_way_out_of_balanced_needs_two_that_agree() -> None:
@@ -314,6 +313,6 @@ def test_the_way_out_of_balanced_needs_two_that_agree() -> None:
     flip, trend, age = p.flip_weight, p.trend_weight * p.trend_cap, p.age_weight
     assert max(flip, trend, age) < enough < min(flip + trend, flip + age, trend + age)
     assert p.sigma_weight * 0.80 < enough < p.sigma_weight * 0.82
-    assert 1.8 * p.lock_r_min - p.trail_atr == approx(0.7)
+    assert 1.8 * p.lock_r_min - p.trail_atr == pytest.approx(0.7)
     assert p.cost_frac < p.lock_frac
-    assert p.spread_bps_max == p.exit_cost_bps == approx(p.cost_frac * 1e4)
+    assert p.spread_bps_max == p.exit_cost_bps == pytest.approx(p.cost_frac * 1e4)
