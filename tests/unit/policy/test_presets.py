@@ -252,7 +252,7 @@ def test_the_risks_of_balanced_are_whole_slices() -> None:
     assert (p.day_loss_frac_max - p.headroom_buffer_frac) / p.quota_slice_frac == pytest.approx(9)
     assert p.position_count_max < 9 < p.quota_day_entry_count_max < p.quota_day_slice_count_max
     assert p.quota_day_slice_count_max * p.quota_slice_frac > p.day_loss_frac_max
-    assert p.quota_campaign_slice_count_max == 20 * p.quota_day_slice_count_max == 60 * 2 * 2
+    assert p.quota_campaign_slice_count_max == 90 * p.quota_day_slice_count_max
     assert p.runaway_count_max * p.quota_order_slice_count_max == p.quota_day_slice_count_max
     assert p.kelly_trade_count_min * p.kelly_probe_frac < p.drawdown_frac_max
     assert p.kelly_multiplier * 0.05 == pytest.approx(p.base_risk_frac_max)
