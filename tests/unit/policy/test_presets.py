@@ -1,3 +1,4 @@
+from itertools import combinations
 from math import inf, isnan, log
 from pathlib import Path
 
@@ -307,12 +308,11 @@ def test_the_times_of_balanced_agree() -> None:
 
 
 def test_the_way_out_of_balanced_needs_two_that_agree() -> None:
-    """The kill score closes for one component only if that is volatility, and for any two that are in full."""
+    """No component of the kill score closes alone, and any two do that are in full."""
     p = limits_of("balanced@1")
     enough = log(p.kill_exit_score_min / (1 - p.kill_exit_score_min))
-    flip, trend, age = p.flip_weight, p.trend_weight * p.trend_cap, p.age_weight
-    assert max(flip, trend, age) < enough < min(flip + trend, flip + age, trend + age)
-    assert p.sigma_weight * 0.80 < enough < p.sigma_weight * 0.82
+    parts = [p.flip_weight, p.sigma_weight * p.sigma_cap, p.trend_weight * p.trend_cap, p.age_weight]
+    assert max(parts) < enough < min(map(sum, combinations(parts, 2)))
     assert 1.8 * p.lock_r_min - p.trail_atr == pytest.approx(0.7)
     assert p.cost_frac < p.lock_frac
     assert p.spread_bps_max == p.exit_cost_bps == pytest.approx(p.cost_frac * 1e4)
