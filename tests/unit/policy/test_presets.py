@@ -265,12 +265,12 @@ def test_the_exposures_of_balanced_leave_each_other_room() -> None:
     p = limits_of("balanced@1")
     assert 0.1 * p.symbol_exposure_frac_max < p.drawdown_frac_max
     assert p.strategy_exposure_frac_max == 2 * p.symbol_exposure_frac_max
-    assert p.total_exposure_frac_max == p.gross_leverage_max == 2 * p.strategy_exposure_frac_max
+    assert p.total_exposure_frac_max == p.gross_leverage_max < 2 * p.strategy_exposure_frac_max
+    assert p.equity_gap_frac_max == pytest.approx(0.01 * p.gross_leverage_max)
     assert 0.05 * p.net_exposure_frac_max == pytest.approx(p.emergency_drawdown_frac_max)
-    assert p.symbol_exposure_frac_max < p.cluster_exposure_frac_max < p.strategy_exposure_frac_max
-    assert (
-        p.cluster_exposure_frac_max < p.correlated_exposure_frac_max < p.net_exposure_frac_max < p.total_exposure_frac_max
-    )
+    assert p.symbol_exposure_frac_max < p.cluster_exposure_frac_max < p.correlated_exposure_frac_max
+    assert p.correlated_exposure_frac_max == pytest.approx(0.6 * p.total_exposure_frac_max)
+    assert p.net_exposure_frac_max == pytest.approx(0.8 * p.total_exposure_frac_max)
     assert p.base_leverage_max < p.symbol_exposure_frac_max < p.trend_leverage_max
     for leverage, risk, stop in (
         (p.chop_leverage_unsure_max, p.chop_risk_frac_max, 0.011),
@@ -287,7 +287,7 @@ def test_stops_under_balanced_are_reached_before_liquidation() -> None:
     assert liquidated == pytest.approx(0.095)
     assert widest < p.margin_loss_frac_max / p.margin_leverage_max < liquidated
     assert widest + p.liquidation_buffer_frac < liquidated
-    assert p.total_exposure_frac_max / p.margin_leverage_max == pytest.approx(0.3)
+    assert p.total_exposure_frac_max / p.margin_leverage_max == pytest.approx(0.25)
 
 
 def test_the_times_of_balanced_agree() -> None:
