@@ -6,7 +6,7 @@ What needs a record of trades, bars of several symbols or clusters is here; the 
 
 from math import exp
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -18,11 +18,11 @@ from interlock.policy.load import preset_texts, read_preset
 from interlock.testing import Bench, make_policy, open_bench
 from lawkit import decision, permits
 
-SYMBOLS = ("A", "B", "C", "D", "E", "F")
-BAR_S = 4 * 3600
-CLOSE = 0.001
+SYMBOLS: Final = ("A", "B", "C", "D", "E", "F")
+BAR_S: Final = 4 * 3600
+CLOSE: Final = 0.001
 """A stop so near that exposure binds and not the risk at the stop."""
-FAR = 0.0235
+FAR: Final = 0.0235
 """A stop at which 2.5 % are lost, costs included."""
 
 
@@ -52,7 +52,7 @@ def asked(bench: Bench, symbol: str, side: int = 1, stop: float = CLOSE, notiona
     return decision(bench.send(bench.intent(symbol, side, notional=notional, **price, **who)))
 
 
-def binds(bench: Bench, symbol: str, side: int = 1, stop: float = CLOSE, **who: Any) -> tuple[float, set[Code]]:
+def binds(bench: Bench, symbol: str, side: int = 1, stop: float = CLOSE, **who: Any) -> tuple[Any, set[Code]]:
     """The largest order that may open, and every rule that says so."""
     objections = asked(bench, symbol, side, stop, **who).objections
     least = min(each.allowance for each in objections)
@@ -92,7 +92,7 @@ def bars(bench: Bench, **returns: list[float]) -> None:
             bench.send(BarClosed(symbol, opened_ns, float(BAR_S), close, close, close, close))
 
 
-RIVAL = {"source": "rival", "strategy": "mean"}
+RIVAL: Final[dict[str, Any]] = {"source": "rival", "strategy": "mean"}
 
 
 def test_a_symbol_is_bounded_by_its_regime_and_at_most_by_its_share() -> None:

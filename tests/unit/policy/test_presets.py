@@ -249,9 +249,9 @@ def test_the_risks_of_balanced_are_whole_slices() -> None:
     risks = (p.chop_risk_frac_max, p.base_risk_frac_max, p.trend_risk_frac_max)
     assert [risk / p.quota_slice_frac for risk in risks] == pytest.approx([1, 2, 3])
     assert p.quota_order_slice_count_max == pytest.approx(p.trend_risk_frac_max / p.quota_slice_frac)
-    assert (p.headroom_buffer_frac, p.kelly_probe_frac) == (p.quota_slice_frac, p.quota_slice_frac)
-    assert (p.day_loss_frac_max - p.headroom_buffer_frac) / p.quota_slice_frac == pytest.approx(9)
-    assert p.position_count_max < 9 < p.quota_day_entry_count_max < p.quota_day_slice_count_max
+    assert p.kelly_probe_frac == p.quota_slice_frac
+    assert (p.day_loss_frac_max - p.headroom_buffer_frac) / p.quota_slice_frac == pytest.approx(10)
+    assert p.position_count_max < 10 == p.quota_day_entry_count_max < p.quota_day_slice_count_max
     assert p.quota_day_slice_count_max * p.quota_slice_frac > p.day_loss_frac_max
     assert p.quota_campaign_slice_count_max == 90 * p.quota_day_slice_count_max
     assert p.runaway_count_max * p.quota_order_slice_count_max == p.quota_day_slice_count_max
