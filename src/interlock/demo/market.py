@@ -19,7 +19,7 @@ from heapq import merge
 from itertools import groupby
 from math import floor, log10
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from interlock.adapters.bars import SECOND_NS, Bars
 from interlock.core.instrument import Instrument
@@ -126,8 +126,7 @@ def _half_spreads(bars: Bars, spread_bps: float | None) -> "array[float]":
     return array("d", (close * spread_bps / BPS / 2.0 for close in bars.close))
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """One bar interval: the symbols that have a bar in it, each with its bar's number."""
 
     open_ns: int

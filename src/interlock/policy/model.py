@@ -54,9 +54,13 @@ KILL_MODES: Final = ("reduce_only", "flatten")
 
 
 class Table(BaseModel):
-    """A table of the file: unknown keys are refused, text is never taken for a number."""
+    """
+    A table of the file: unknown keys are refused, text is never taken for a number.
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+    Its validator is built when the first file is read: most processes read none.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True, defer_build=True)
 
 
 class RuleTable(Table):
