@@ -26,7 +26,7 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
-from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS, State, SymbolRow
+from interlock.core.state import ACCOUNT_LOCK_SLOTS, ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS, State, SymbolRow
 from interlock.core.transitions import confirmed, in_force, is_fresh, lock_end, money, recent, within
 
 ENGINE: Final = "engine"
@@ -143,7 +143,7 @@ def _after_drawdown(agenda: Agenda, code: Code, limits: Limits) -> None:
         return
     a = agenda.state.account
     others = (Code.DRAWDOWN, Code.EMERGENCY_FLATTEN)
-    slots = [ACCOUNT_LOCKS.index(each) for each in others if each != code]
+    slots = [ACCOUNT_LOCK_SLOTS[each] for each in others if each != code]
     equity = plausible_equity(agenda.state)
     if not equity > 0.0:
         return
@@ -168,9 +168,11 @@ def _losses(agenda: Agenda, limits: Limits) -> None:
             continue
         _, floor = floor_of(state, code, limits)
         own = a.own_proven == 1.0 and is_broken(code, a.own_equity, floor)
+        tripped = a.tripped >> slot & 1
+        if not (own or tripped):
+            continue
         venue = venue_told and is_broken(code, a.venue_equity, floor)
         alone = reconciled and confirmed(a, slot, limits.confirm_mark_count_min, limits.confirm_s_min, agenda.at_ns)
-        tripped = a.tripped >> slot & 1
         if not tripped and own and ((venue and plausible) or alone):
             action = RiskAction.FLATTEN if code in FLATTENING else RiskAction.VETO
             _event(agenda, code, action, a.own_equity, floor)
@@ -225,7 +227,7 @@ def _streaks(agenda: Agenda, limits: Limits) -> None:
 
 
 def _locked(agenda: Agenda, code: Code) -> bool:
-    until = agenda.state.account.lock_until[ACCOUNT_LOCKS.index(code)]
+    until = agenda.state.account.lock_until[ACCOUNT_LOCK_SLOTS[code]]
     return in_force(until, agenda.at_ns, agenda.trusted)
 
 

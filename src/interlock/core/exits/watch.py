@@ -32,11 +32,11 @@ from interlock.core.limits import BITS, EXIT_RULES, Limits, is_on
 from interlock.core.measure import blackout_of, market_fresh
 from interlock.core.messages import Alert, BarClosed, ExitProposed, Input, MarketBatch, MarketState, RiskEvent
 from interlock.core.numbers import share
-from interlock.core.state import RUNGS, VOLUNTARY, State, SymbolRow
+from interlock.core.state import RUNG_BITS, VOLUNTARY, State, SymbolRow
 from interlock.core.transitions import is_fresh, money
 
 EXIT_BITS: Final = sum(BITS[code] for code in EXIT_RULES)
-STARTERS: Final = 1 << RUNGS.index(Rung.TAKE_PROFIT) | 1 << RUNGS.index(Rung.LOCK)
+STARTERS: Final = RUNG_BITS[Rung.TAKE_PROFIT] | RUNG_BITS[Rung.LOCK]
 """Rungs after which the stop trails."""
 
 LADDER_RUNGS: Final = {
@@ -146,7 +146,7 @@ class _Look(NamedTuple):
         if self.forbidden and rung in VOLUNTARY:
             return False
         fired = self.row.rungs if self.acting else self.row.advised
-        return is_on(self.p, code) and not fired >> RUNGS.index(rung) & 1
+        return is_on(self.p, code) and not fired & RUNG_BITS[rung]
 
 
 def _look(look: _Look) -> None:
