@@ -242,10 +242,11 @@ def _pursue_goals(agenda: Agenda, since_ns: int) -> None:
 
 def _repeat_freeze(agenda: Agenda, since_ns: int) -> None:
     """While exits are frozen and something is held, somebody is told so again and again."""
-    a = agenda.state.account
-    frozen = a.lock_severity[ACCOUNT_LOCK_SLOTS[Code.KILL_SWITCH]] == TradingState.HALTED
-    held = any(agenda.state.symbols[index].position != 0 for index in agenda.state.open_rows)
-    if frozen and held and agenda.at_ns // FREEZE_ALERT_NS > since_ns // FREEZE_ALERT_NS:
+    state = agenda.state
+    if state.account.lock_severity[ACCOUNT_LOCK_SLOTS[Code.KILL_SWITCH]] != TradingState.HALTED:
+        return
+    held = any(state.symbols[index].position != 0 for index in state.open_rows)
+    if held and agenda.at_ns // FREEZE_ALERT_NS > since_ns // FREEZE_ALERT_NS:
         agenda.emit(Alert(Code.TRADING_HALTED, "exits are off, and positions are open: reset the kill switch or close"))
 
 

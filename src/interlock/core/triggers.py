@@ -14,7 +14,7 @@ from interlock.core.cash import plausible_equity
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
-from interlock.core.limits import Limits, is_on
+from interlock.core.limits import Limits, is_on, those_on
 from interlock.core.measure import guard_equity, session_of
 from interlock.core.messages import (
     Alert,
@@ -163,9 +163,7 @@ def _losses(agenda: Agenda, limits: Limits) -> None:
     explained = a.unknown_permits == 0 and a.unexplained == 0 and a.reconciled_at_ns >= a.last_fill_ns
     reconciled = explained and is_fresh(agenda.at_ns, a.reconciled_at_ns, limits.reconciled_age_s_max)
     fired: list[Code] = []
-    for slot, code in enumerate(LOSS_TRIGGERS):
-        if not is_on(limits, code):
-            continue
+    for slot, code in those_on(limits.active, LOSS_TRIGGERS):
         _, floor = floor_of(state, code, limits)
         own = a.own_proven == 1.0 and is_broken(code, a.own_equity, floor)
         tripped = a.tripped >> slot & 1
@@ -369,9 +367,7 @@ def _warnings(agenda: Agenda, limits: Limits) -> None:
     if not is_on(limits, Code.WARN):
         return
     a = agenda.state.account
-    for slot, code in enumerate(ACCOUNT_WARNINGS):
-        if not is_on(limits, code):
-            continue
+    for slot, code in those_on(limits.active, ACCOUNT_WARNINGS):
         used = USE[code](agenda.state, limits)
         warned = a.warned >> slot & 1
         if not warned and used >= limits.warn_frac_min:

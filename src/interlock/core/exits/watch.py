@@ -71,7 +71,7 @@ def watch(agenda: Agenda, event: Input) -> None:
         held = held_of(state, index, p, agenda.at_ns)
         if held is not None:
             extremes = type(event) is MarketBatch and r.lived == 1.0
-            _look(_Look(agenda, index, p, held, extremes, acting, forbidden))
+            _look(_Look(agenda, index, state.symbols.edit(index), p, held, extremes, acting, forbidden))
 
 
 def _concerned(state: State, event: Input) -> list[int]:
@@ -125,21 +125,19 @@ class _Look(NamedTuple):
     """
     One position at one instant. With `extremes` the interval's high and low count, else the mark alone.
 
+    `row` is the draft's own copy, so that what is proposed shows in it.
+
     While closing is `forbidden` by the firm, what can wait is not asked: it is judged afresh when the interval ends.
     """
 
     agenda: Agenda
     symbol: int
+    row: SymbolRow
     p: Limits
     held: Held
     extremes: bool
     acting: bool
     forbidden: bool
-
-    @property
-    def row(self) -> SymbolRow:
-        """The row as it now is: a proposal may have changed it."""
-        return self.agenda.state.symbols[self.symbol]
 
     def due(self, code: Code, rung: Rung) -> bool:
         """Whether the rule is on, its rung has not fired yet, and it need not wait."""
