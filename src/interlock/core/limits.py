@@ -423,7 +423,7 @@ def is_on(limits: Limits, code: Code) -> bool:
     return bit is None or limits.active & bit != 0
 
 
-@lru_cache(maxsize=1024)
+@lru_cache
 def those_on(active: int, codes: tuple[Code, ...]) -> tuple[tuple[int, Code], ...]:
     """Which of these rules are on with those bits of `Limits.active`, each with its place among them."""
     return tuple((place, code) for place, code in enumerate(codes) if code not in BITS or active & BITS[code])

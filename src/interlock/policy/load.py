@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from interlock.core.errors import PolicyInvalid
-from interlock.policy.model import Leaves, Raw, read_leaves
+from interlock.policy.leaf import Leaves, Raw
 from interlock.policy.overlay import overlay
 from interlock.policy.policy import Policy, unusable
 from interlock.policy.problems import Path, Problem
@@ -71,7 +71,7 @@ def read_preset(text: str) -> Leaves:
         PolicyInvalid: something in it cannot be read.
     """
     raw = _parse(text)
-    leaves, problems, _ = read_leaves(raw) if isinstance(raw, dict) else ({}, [raw], set())
+    leaves, problems, _ = _leaves(raw) if isinstance(raw, dict) else ({}, [raw], set())
     if problems:
         raise PolicyInvalid(tuple(map(str, problems)))
     return leaves
@@ -82,7 +82,7 @@ def _read(source: FilePath | str, presets: Mapping[str, str]) -> Policy | tuple[
     raw = _parse(text) if isinstance(text, str) else text
     if isinstance(raw, Problem):
         return (raw,)
-    file, problems, broken = read_leaves(raw)
+    file, problems, broken = _leaves(raw)
     problems += _envelope(file)
     base, lost = _base(file, presets)
     leaves = overlay(base, _body(file))
@@ -97,6 +97,13 @@ def _read(source: FilePath | str, presets: Mapping[str, str]) -> Policy | tuple[
     named, stated = (file.get((key,)) for key in ("extends", "digest"))
     origin = named or file.get(("expanded_from",))
     return Policy(leaves, origin.text if origin else "", stated.text if stated else "")
+
+
+def _leaves(raw: Raw) -> tuple[Leaves, list[Problem], set[Path]]:
+    """All leaves of a parsed file, what is wrong with others, and where those stand."""
+    from interlock.policy.model import read_leaves  # noqa: PLC0415 (pydantic is for those who read a file, and slow to load)
+
+    return read_leaves(raw)
 
 
 def _base(file: Leaves, presets: Mapping[str, str]) -> tuple[Leaves, Problem | None]:
