@@ -182,6 +182,8 @@ def _expire(agenda: Agenda) -> None:
 
 def _pass_time(agenda: Agenda, since_ns: int) -> None:
     """What ends or begins between then and now voids what was allowed under it; so does time that goes back."""
+    if agenda.at_ns == since_ns:
+        return
     state = agenda.state
     a = state.account
     if agenda.at_ns < since_ns:

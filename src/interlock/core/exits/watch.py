@@ -39,6 +39,8 @@ EXIT_BITS: Final = sum(BITS[code] for code in EXIT_RULES)
 STARTERS: Final = RUNG_BITS[Rung.TAKE_PROFIT] | RUNG_BITS[Rung.LOCK]
 """Rungs after which the stop trails."""
 
+_OF_ONE_SYMBOL: Final = (BarClosed, MarketState)
+
 LADDER_RUNGS: Final = {
     CloseAction.PARTIAL_25: Rung.PARTIAL_25,
     CloseAction.PARTIAL_50: Rung.PARTIAL_50,
@@ -77,12 +79,12 @@ def watch(agenda: Agenda, event: Input) -> None:
 def _concerned(state: State, event: Input) -> list[int]:
     """The open rows that the input can have changed something for: one symbol's prices change nothing for another."""
     if isinstance(event, MarketBatch):
-        told = {state.names.symbol_index.get(quote.symbol, -1) for quote in event.quotes}
-    elif isinstance(event, BarClosed | MarketState):
-        told = {state.names.symbol_index.get(event.symbol, -1)}
+        told = {quote.symbol for quote in event.quotes}
+    elif isinstance(event, _OF_ONE_SYMBOL):
+        told = {event.symbol}
     else:
         return state.open_rows.copy()
-    return [index for index in state.open_rows if index in told]
+    return [index for index in state.open_rows if state.names.symbols[index] in told]
 
 
 # ---------------------------------------------------------------- what is known
