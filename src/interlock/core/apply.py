@@ -39,7 +39,7 @@ from interlock.core.messages import (
 from interlock.core.permit import RESTING
 from interlock.core.positions import close_row, open_row
 from interlock.core.state import (
-    ACCOUNT_LOCKS,
+    ACCOUNT_LOCK_SLOTS,
     ACCOUNT_WARNINGS,
     LOSS_TRIGGERS,
     RUNGS,
@@ -221,7 +221,7 @@ def _fence_raised(state: State, output: FenceRaised) -> None:
 
 def _lock_changed(state: State, output: LockChanged) -> None:
     if output.scope == Scope.ACCOUNT:
-        slot = ACCOUNT_LOCKS.index(output.code)
+        slot = ACCOUNT_LOCK_SLOTS[output.code]
         _put(state.account, slot, output)
         if output.until_ns:
             reset_counter(state.account, output.code)
@@ -361,7 +361,7 @@ def schedule(state: State) -> None:
             wake = min(wake, r.exit_next_ns)
     for p in state.permits.alive():
         wake = min(wake, _permit_wake(state, p))
-    if a.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)] == TradingState.HALTED:
+    if a.lock_severity[ACCOUNT_LOCK_SLOTS[Code.KILL_SWITCH]] == TradingState.HALTED:
         wake = min(wake, (a.now_ns // FREEZE_ALERT_NS + 1) * FREEZE_ALERT_NS)
     a.wake_ns = wake
 

@@ -44,6 +44,7 @@ ACCOUNT_LOCKS: Final = (
     Code.KILL_SWITCH,
     Code.OPERATOR_LOCK,
 )
+ACCOUNT_LOCK_SLOTS: Final = {code: slot for slot, code in enumerate(ACCOUNT_LOCKS)}
 STRATEGY_LOCKS: Final = (Code.RUNAWAY, Code.KILL_SWITCH, Code.OPERATOR_LOCK, Code.KELLY_ZERO)
 """Append only: a row of an older snapshot has fewer slots."""
 
@@ -78,6 +79,8 @@ ACCOUNT_WARNINGS: Final = (
 
 RUNGS: Final = tuple(Rung)
 """Rungs that a position remembers; each has a bit in `SymbolRow.rungs`. Append only."""
+
+RUNG_BITS: Final = {rung: 1 << number for number, rung in enumerate(RUNGS)}
 
 VOLUNTARY: Final = frozenset(
     {Rung.TARGET, Rung.TAKE_PROFIT, Rung.TIME, Rung.REGIME, Rung.PARTIAL_25, Rung.PARTIAL_50, Rung.PARTIAL_75}

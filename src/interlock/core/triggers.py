@@ -14,7 +14,7 @@ from interlock.core.cash import plausible_equity
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
-from interlock.core.limits import Limits, is_on
+from interlock.core.limits import Limits, is_on, those_on
 from interlock.core.measure import flat_due, flat_window, guard_equity, session_of, window_at
 from interlock.core.messages import (
     Alert,
@@ -26,7 +26,15 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
-from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS, AccountRow, State, SymbolRow
+from interlock.core.state import (
+    ACCOUNT_LOCK_SLOTS,
+    ACCOUNT_LOCKS,
+    ACCOUNT_WARNINGS,
+    LOSS_TRIGGERS,
+    AccountRow,
+    State,
+    SymbolRow,
+)
 from interlock.core.transitions import confirmed, in_force, is_fresh, lock_end, money, recent, within
 
 ENGINE: Final = "engine"
@@ -145,7 +153,7 @@ def _after_drawdown(agenda: Agenda, code: Code, limits: Limits) -> None:
         return
     a = agenda.state.account
     others = (Code.DRAWDOWN, Code.EMERGENCY_FLATTEN)
-    slots = [ACCOUNT_LOCKS.index(each) for each in others if each != code]
+    slots = [ACCOUNT_LOCK_SLOTS[each] for each in others if each != code]
     equity = plausible_equity(agenda.state)
     if not equity > 0.0:
         return
@@ -165,14 +173,14 @@ def _losses(agenda: Agenda, limits: Limits) -> None:
     explained = a.unknown_permits == 0 and a.unexplained == 0 and a.reconciled_at_ns >= a.last_fill_ns
     reconciled = explained and is_fresh(agenda.at_ns, a.reconciled_at_ns, limits.reconciled_age_s_max)
     fired: list[Code] = []
-    for slot, code in enumerate(LOSS_TRIGGERS):
-        if not is_on(limits, code):
-            continue
+    for slot, code in those_on(limits.active, LOSS_TRIGGERS):
         _, floor = floor_of(state, code, limits)
         own = a.own_proven == 1.0 and is_broken(code, a.own_equity, floor)
+        tripped = a.tripped >> slot & 1
+        if not (own or tripped):
+            continue
         venue = venue_told and is_broken(code, a.venue_equity, floor)
         alone = reconciled and confirmed(a, slot, limits.confirm_mark_count_min, limits.confirm_s_min, agenda.at_ns)
-        tripped = a.tripped >> slot & 1
         if not tripped and own and ((venue and plausible) or alone):
             action = RiskAction.FLATTEN if code in FLATTENING else RiskAction.VETO
             _event(agenda, code, action, a.own_equity, floor)
@@ -235,7 +243,7 @@ def _streaks(agenda: Agenda, limits: Limits) -> None:
 
 
 def _locked(agenda: Agenda, code: Code) -> bool:
-    until = agenda.state.account.lock_until[ACCOUNT_LOCKS.index(code)]
+    until = agenda.state.account.lock_until[ACCOUNT_LOCK_SLOTS[code]]
     return in_force(until, agenda.at_ns, agenda.trusted)
 
 
@@ -442,9 +450,7 @@ def _warnings(agenda: Agenda, limits: Limits) -> None:
     if not is_on(limits, Code.WARN):
         return
     a = agenda.state.account
-    for slot, code in enumerate(ACCOUNT_WARNINGS):
-        if not is_on(limits, code):
-            continue
+    for slot, code in those_on(limits.active, ACCOUNT_WARNINGS):
         used = USE[code](agenda.state, limits)
         warned = a.warned >> slot & 1
         if not warned and used >= limits.warn_frac_min:

@@ -15,8 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from interlock.core.errors import PolicyInvalid
-from interlock.policy.leaf import Leaf
-from interlock.policy.model import Leaves, Raw, read_leaves
+from interlock.policy.leaf import Leaf, Leaves, Raw
 from interlock.policy.overlay import is_switch, overlay
 from interlock.policy.policy import Policy, unusable
 from interlock.policy.problems import Path, Problem
@@ -80,7 +79,7 @@ def read_preset(text: str) -> Leaves:
         PolicyInvalid: something in it cannot be read, or has no reason.
     """
     raw = _parse(text)
-    leaves, problems, _ = read_leaves(raw) if isinstance(raw, dict) else ({}, [raw], set())
+    leaves, problems, _ = _leaves(raw) if isinstance(raw, dict) else ({}, [raw], set())
     common = leaves.get(("preset", "why"))
     bare = [path for path, leaf in leaves.items() if path[0] != "preset" and not (leaf.why or is_switch(path))]
     if common is None:
@@ -95,7 +94,7 @@ def _read(source: FilePath | str, presets: Mapping[str, str]) -> Policy | tuple[
     raw = _parse(text) if isinstance(text, str) else text
     if isinstance(raw, Problem):
         return (raw,)
-    file, problems, broken = read_leaves(raw)
+    file, problems, broken = _leaves(raw)
     problems += _envelope(file)
     base, lost = _base(file, presets)
     leaves = overlay(base, _body(file))
@@ -115,6 +114,13 @@ def _read(source: FilePath | str, presets: Mapping[str, str]) -> Policy | tuple[
 def _unreasoned(path: Path, leaf: Leaf) -> Problem:
     expected = f'{{ value = "{leaf.written}", why = "..." }}'
     return Problem(path, f'"{leaf.written}" without a reason', expected, "say why, or say it for all in preset.why")
+
+
+def _leaves(raw: Raw) -> tuple[Leaves, list[Problem], set[Path]]:
+    """All leaves of a parsed file, what is wrong with others, and where those stand."""
+    from interlock.policy.model import read_leaves  # noqa: PLC0415 (pydantic is for those who read a file, and slow to load)
+
+    return read_leaves(raw)
 
 
 def _base(file: Leaves, presets: Mapping[str, str]) -> tuple[Leaves, Problem | None]:

@@ -5,7 +5,7 @@ The upper leaf replaces the lower one at the same path. "off: why" replaces all 
 replaces its "off: why", and a sizing table replaces a whole one.
 """
 
-from interlock.policy.model import Leaves
+from interlock.policy.leaf import Leaves
 from interlock.policy.problems import Path
 
 
