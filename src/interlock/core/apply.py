@@ -94,8 +94,7 @@ def apply(state: State, wall_ns: int, mono_ns: int, event: Input, outputs: tuple
     if type(event) is Intent:
         _remember(state, event, outputs)
         return
-    if type(event) is Rebalance:
-        _remember_openings(state, outputs)
+    _remember_openings(state, outputs, of_all=type(event) is Rebalance)
     schedule(state)
 
 
@@ -125,15 +124,23 @@ def _remember(state: State, intent: Intent, outputs: tuple[Output, ...]) -> None
             return
 
 
-def _remember_openings(state: State, outputs: tuple[Output, ...]) -> None:
-    """The openings of a rebalance that were permitted stand for their names, so that told again they leave once."""
+def _remember_openings(state: State, outputs: tuple[Output, ...], *, of_all: bool) -> None:
+    """
+    The openings of a rebalance that were permitted stand for their names, so that told again they leave once.
+
+    `of_all` is whether the step decided a rebalance; otherwise those are meant that had waited for its reductions.
+    """
+    named: set[str] = set()
     for output in outputs:
-        if type(output) is Decision and output.granted_steps and not output.reducing and not output.repeats:
-            name = Intent(output.intent_id, output.source, output.strategy, output.symbol, output.side)
-            seen = SeenIntent(
-                name, output.id, output.granted_steps, output.allowance, output.headline, output.permit, False
-            )
-            state.intents.add(name.id, seen)
+        if type(output) is OpeningsDeferred and not output.reductions:
+            named |= {f"{output.rebalance.id}/{each.symbol}" for each in output.rebalance.instructions}
+        elif type(output) is Decision and output.granted_steps and not output.reducing and not output.repeats:
+            if of_all or output.intent_id in named:
+                name = Intent(output.intent_id, output.source, output.strategy, output.symbol, output.side)
+                seen = SeenIntent(
+                    name, output.id, output.granted_steps, output.allowance, output.headline, output.permit, False
+                )
+                state.intents.add(name.id, seen)
 
 
 # ---------------------------------------------------------------- permits

@@ -65,7 +65,7 @@ class Refusal:
 
 def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     """
-    Every instruction is answered, and what does not fit yet waits in place of what waited before.
+    Whatever there is to do is answered, and what does not fit yet waits in place of what waited before.
 
     The same rebalance told again closes what is left to close; an opening that was permitted stands.
     """
@@ -77,26 +77,41 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     openings = [wish for wish in wishes if not wish.reducing and not _stands(agenda, wish.intent)]
     short = _decide_openings(agenda, openings, rebalance.partial)
     waits = state.waiting.get(rebalance.strategy)
-    if waits is not None and waits.rebalance.id == rebalance.id:
-        return
-    waiting = tuple(wish.instruction for wish in wishes if wish.turns or wish.row in short)
+    kept = _waiting_of(waits, rebalance.id)
+    waiting = tuple(
+        wish.instruction
+        for wish in wishes
+        if wish.turns or wish.row in short or (not wish.reducing and wish.instruction.symbol in kept)
+    )
     under_way = tuple(p.id for p in _reductions(state, rebalance.strategy)) if waiting else ()
     if under_way or waits is not None:
-        agenda.emit(OpeningsDeferred(msgspec.structs.replace(rebalance, instructions=waiting), under_way))
+        rest = msgspec.structs.replace(rebalance, instructions=waiting)
+        agenda.emit(OpeningsDeferred(rest, under_way, state.account.fence))
+
+
+def _waiting_of(waits: OpeningsDeferred | None, rebalance: str) -> frozenset[str]:
+    """Symbols of that very rebalance which wait already: told again it drops none of them."""
+    same = waits is not None and waits.rebalance.id == rebalance
+    return frozenset(each.symbol for each in waits.rebalance.instructions) if waits is not None and same else frozenset()
 
 
 def settle(agenda: Agenda) -> None:
-    """What waited for reductions is decided once all are filled; where one ended otherwise, nothing was freed."""
+    """
+    What waited for reductions is decided once all are filled.
+
+    Where one ended otherwise nothing was freed, and a raised fence voids what waits as it voids what was permitted: then
+    nothing is decided again unless the rebalance is told again.
+    """
     state = agenda.state
     for waits in tuple(state.waiting.values()):
         permits = [state.permits.get(number) for number in waits.reductions]
-        filled = [p is not None and p.ended and p.filled == p.steps for p in permits]
-        if all(filled):
+        lost = any(p is None or (p.ended and p.filled < p.steps) for p in permits)
+        if lost or waits.fence != state.account.fence:
+            agenda.emit(OpeningsDeferred(waits.rebalance, ()))
+        elif all(p is not None and p.ended for p in permits):
             agenda.emit(OpeningsDeferred(waits.rebalance, ()))
             wishes = [wish for wish in _wishes(agenda, waits.rebalance) if not wish.reducing]
             _decide_openings(agenda, wishes, waits.rebalance.partial)
-        elif any(p is None or (p.ended and not done) for p, done in zip(permits, filled, strict=True)):
-            agenda.emit(OpeningsDeferred(waits.rebalance, ()))
 
 
 def _stands(agenda: Agenda, intent: Intent) -> bool:
@@ -233,6 +248,9 @@ def wish_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> W
     r = state.symbols[index]
     held = instrument.quantity(abs(r.position))
     if instruction.action is Action.CLOSE:
+        if r.position == 0 and r.known != 1.0:
+            note = "the position is not known, so there is no quantity to close: close it by hand"
+            return _refuse(rebalance, instruction, note, Code.NOTHING_TO_REDUCE)
         side = -1 if r.position > 0 else 1
         return Wish(instruction, _intent(rebalance, instruction, side, held, True), index, True) if r.position else None
     weight = instruction.target_weight
