@@ -134,13 +134,15 @@ def _remember_openings(state: State, outputs: tuple[Output, ...], *, of_all: boo
     for output in outputs:
         if type(output) is OpeningsDeferred and not output.reductions:
             named |= {f"{output.rebalance.id}/{each.symbol}" for each in output.rebalance.instructions}
-        elif type(output) is Decision and output.granted_steps and not output.reducing and not output.repeats:
-            if of_all or output.intent_id in named:
-                name = Intent(output.intent_id, output.source, output.strategy, output.symbol, output.side)
-                seen = SeenIntent(
-                    name, output.id, output.granted_steps, output.allowance, output.headline, output.permit, False
-                )
-                state.intents.add(name.id, seen)
+        elif type(output) is Decision and (of_all or output.intent_id in named):
+            _remember_opening(state, output)
+
+
+def _remember_opening(state: State, output: Decision) -> None:
+    if output.granted_steps and not output.reducing and not output.repeats:
+        name = Intent(output.intent_id, output.source, output.strategy, output.symbol, output.side)
+        seen = SeenIntent(name, output.id, output.granted_steps, output.allowance, output.headline, output.permit, False)
+        state.intents.add(name.id, seen)
 
 
 # ---------------------------------------------------------------- permits

@@ -14,12 +14,13 @@ import msgspec
 
 from interlock.core.agenda import Agenda
 from interlock.core.codes import Action, Code, Partial, RiskAction
+from interlock.core.instrument import Instrument
 from interlock.core.legs import closing_steps, decide_intent, decide_opening, deny, order_of, standing, tell_again
 from interlock.core.locks import FREE
 from interlock.core.messages import Decision, Instruction, Intent, OpeningsDeferred, Rebalance, RiskEvent
 from interlock.core.observe import equity_now
 from interlock.core.record import deserved_steps
-from interlock.core.state import PermitRow, State, is_stop
+from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.core.together import cluster_exposure
 
 ROOM: Final = frozenset(
@@ -246,13 +247,8 @@ def wish_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> W
     if instrument is None:
         return _refuse(rebalance, instruction, f"symbol {instruction.symbol!r} is not known")
     r = state.symbols[index]
-    held = instrument.quantity(abs(r.position))
     if instruction.action is Action.CLOSE:
-        if r.position == 0 and r.known != 1.0:
-            note = "the position is not known, so there is no quantity to close: close it by hand"
-            return _refuse(rebalance, instruction, note, Code.NOTHING_TO_REDUCE)
-        side = -1 if r.position > 0 else 1
-        return Wish(instruction, _intent(rebalance, instruction, side, held, True), index, True) if r.position else None
+        return _close_of(rebalance, instruction, index, r, instrument)
     weight = instruction.target_weight
     if not -1.0 <= weight <= 1.0 or (weight == 0.0 and instruction.action is Action.OPEN):
         return _refuse(rebalance, instruction, f"target_weight must be in [-1, 1] and not 0 to open, found {weight!r}")
@@ -276,6 +272,18 @@ def wish_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> W
         return None
     intent = _intent(rebalance, instruction, side, instrument.quantity(reduction), True)
     return Wish(instruction, intent, index, True, turns)
+
+
+def _close_of(
+    rebalance: Rebalance, instruction: Instruction, index: int, r: SymbolRow, instrument: Instrument
+) -> Wish | Refusal | None:
+    """The close of all that is held; None where that is nothing."""
+    if r.position == 0 and r.known != 1.0:
+        note = "the position is not known, so there is no quantity to close: close it by hand"
+        return _refuse(rebalance, instruction, note, Code.NOTHING_TO_REDUCE)
+    side = -1 if r.position > 0 else 1
+    held = instrument.quantity(abs(r.position))
+    return Wish(instruction, _intent(rebalance, instruction, side, held, True), index, True) if r.position else None
 
 
 def _refuse(rebalance: Rebalance, instruction: Instruction, note: str, code: Code = Code.MALFORMED) -> Refusal:
