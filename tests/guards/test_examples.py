@@ -254,3 +254,9 @@ def test_only_what_is_above_the_nearest_active_floor_is_at_stake() -> None:
     nothing = aware.under(active=0)
     assert allows(nothing, "KELLY_CAP") == pytest.approx(12_500.0)
     assert allows(nothing.knowing(day_open_equity=nan), "KELLY_CAP") == pytest.approx(12_500.0)
+
+
+def test_no_edge_under_the_floor_is_no_edge() -> None:
+    order = case().knowing(equity=9_000.0, day_open_equity=10_000.0, stop_frac=0.019, **record(50, 50, 0.1)).under(**KELLY)
+    under = order.under(kelly_above_floor=1.0, day_loss_frac_max=0.05, kelly_probe_frac=0.0001, equity_floor_frac_min=0.1)
+    assert allows(under, "KELLY_CAP") * 0.02 == pytest.approx(0.9)
