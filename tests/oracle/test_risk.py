@@ -175,7 +175,7 @@ class History:
         for code, notional in allowed.items():
             assert (code in objected) == (f.requested_notional > max(notional, 0.0)), (code, notional)
             if code in objected:
-                assert max(objected[code], 0.0) == pytest.approx(max(notional, 0.0), abs=1e-3)
+                assert max(objected[code], 0.0) == pytest.approx(max(notional, 0.0), rel=1e-4, abs=1e-3)
 
     def _fill(self) -> None:
         order = self.some(reducing=self.random.random() < 0.5)

@@ -143,7 +143,7 @@ def _decide_openings(agenda: Agenda, wishes: list[Wish], partial: Partial) -> se
     factors = _factors(agenda, wishes) if partial is Partial.SCALE else {}
     short = set()
     for wish in wishes:
-        factor = factors.get(agenda.state.symbols[wish.row].cluster, 1.0)
+        factor = factors.get(wish.row, 1.0)
         if _lacks_room(_decide_scaled(agenda, wish, factor), scaled=factor < 1.0):
             short.add(wish.row)
     return short
@@ -173,17 +173,17 @@ def _lacks_room(decision: Decision | None, *, scaled: bool) -> bool:
 
 def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
     """
-    By which factor the openings of each cluster are scaled to fit its cap together; clusters that fit are not named.
+    By which factor the opening of each row is scaled so that those of its cluster fit its cap together; others are not named.
 
     The event of each says what the openings come to at the worst price they may get, and for how much there is room:
-    the factor is the second over the first. A vetoed symbol does not take part.
+    the factor is the second over the first. A vetoed symbol does not take part and is not scaled: it is to say why.
     """
     state = agenda.state
     line = state.account_limits().cluster_exposure_frac_max * equity_now(state, agenda.at_ns)
     if not line > 0.0:
         return {}
     wanted: dict[int, float] = {}
-    rows: dict[int, int] = {}
+    rows: dict[int, list[int]] = {}
     for wish in wishes:
         r = state.symbols[wish.row]
         if r.cluster < 0 or r.goal:
@@ -191,13 +191,14 @@ def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
         order = order_of(agenda, wish.intent, wish.row, state.limits(r), 0.0)
         if order.symbol_lock is FREE:
             wanted[r.cluster] = wanted.get(r.cluster, 0.0) + order.steps * order.unit_notional
-            rows[r.cluster] = wish.row
-    factors = {}
+            rows.setdefault(r.cluster, []).append(wish.row)
+    factors: dict[int, float] = {}
     for cluster, notional in wanted.items():
-        room = line - cluster_exposure(state, rows[cluster], None)
+        first = rows[cluster][0]
+        room = line - cluster_exposure(state, first, None)
         if notional > room > 0.0:
-            factors[cluster] = room / notional
-            name = _cluster_name(state, rows[cluster])
+            factors |= dict.fromkeys(rows[cluster], room / notional)
+            name = _cluster_name(state, first)
             agenda.emit(RiskEvent(agenda.at_ns, Code.CLUSTER_CAP, "", RiskAction.SCALE, notional, room, name))
     return factors
 
