@@ -173,7 +173,7 @@ def _lacks_room(decision: Decision | None, *, scaled: bool) -> bool:
 
 def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
     """
-    By which factor the opening of each row is scaled so that those of its cluster fit its cap together; others are not named.
+    By which factor the opening of each row is scaled, so that its cluster's fit their cap together; others are not named.
 
     The event of each says what the openings come to at the worst price they may get, and for how much there is room:
     the factor is the second over the first. A vetoed symbol does not take part and is not scaled: it is to say why.
