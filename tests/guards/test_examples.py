@@ -4,11 +4,14 @@ from math import nan
 
 import pytest
 
+from interlock.core.codes import Code
 from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.guards import GUARDS
 from interlock.core.limits import DAILY_LOSS_BIT
 from interlock.core.numbers import kelly_frac
 from interlock.core.transitions import slices_of
+from interlock.testing import make_policy, open_bench
+from lawkit import decision, hold
 from rulekit import ALL_ON, Case, case
 
 GUARD_OF = {str(guard.code): guard for guard in GUARDS}
@@ -74,6 +77,18 @@ def test_an_eleventh_symbol_is_denied_and_more_of_an_open_one_is_not() -> None:
     full = case().knowing(position_count=10.0).under(position_count_max=10.0)
     assert full.knowing(symbol_is_open=0.0).allowance(GUARD_OF["CONCURRENT_POSITIONS"]) == 0.0
     assert full.knowing(symbol_is_open=1.0).admitted(GUARD_OF["CONCURRENT_POSITIONS"])
+
+
+def test_with_nine_positions_and_a_pending_tenth_an_eleventh_symbol_is_denied_and_closes_are_not() -> None:
+    symbols = [f"S{number}" for number in range(11)]
+    policy = make_policy("layered@1", symbols=symbols, changes={"rules.CONCURRENT_POSITIONS.positions": 10})
+    bench = open_bench(policy=policy, prices=dict.fromkeys(symbols, 10.0))
+    for symbol in symbols[:9]:
+        hold(bench, symbol, 1, 1.0)
+    assert decision(bench.send(bench.intent(symbols[9], 1, quantity=1.0))).allowed
+    assert decision(bench.send(bench.intent(symbols[10], 1, quantity=1.0))).headline is Code.CONCURRENT_POSITIONS
+    assert decision(bench.send(bench.intent(symbols[9], 1, quantity=1.0))).allowed
+    assert all(decision(bench.send(bench.intent(each, -1, quantity=1.0, reduce_only=True))).allowed for each in symbols[:9])
 
 
 def test_a_burst_is_as_long_as_the_policy_says_whatever_its_interval() -> None:
