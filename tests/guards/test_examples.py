@@ -81,7 +81,7 @@ def test_an_eleventh_symbol_is_denied_and_more_of_an_open_one_is_not() -> None:
 
 def test_with_nine_positions_and_a_pending_tenth_an_eleventh_symbol_is_denied_and_closes_are_not() -> None:
     symbols = [f"S{number}" for number in range(11)]
-    policy = make_policy("layered@1", symbols=symbols, changes={"rules.CONCURRENT_POSITIONS.positions": 10})
+    policy = make_policy("layered@1", symbols=symbols, changes={"rules.ORDER_RATE": {"interval": "0.1 s", "burst": 30}})
     bench = open_bench(policy=policy, prices=dict.fromkeys(symbols, 10.0))
     for symbol in symbols[:9]:
         hold(bench, symbol, 1, 1.0)
