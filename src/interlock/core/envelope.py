@@ -14,7 +14,8 @@ import msgspec
 
 from interlock.core.agenda import Agenda
 from interlock.core.apply import apply
-from interlock.core.codes import CalendarKind, Code
+from interlock.core.authority import may_close
+from interlock.core.codes import CalendarKind, Code, PermitState
 from interlock.core.constants import MAX_STEPS, MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.decide import decide
 from interlock.core.instrument import Instrument
@@ -23,7 +24,9 @@ from interlock.core.limits import Limits
 from interlock.core.locks import Binding
 from interlock.core.measure import flat_due, flat_window, session_of, window_at
 from interlock.core.messages import BUY, SELL, Intent, Tick
+from interlock.core.rebalance import ROOM
 from interlock.core.state import State, SymbolRow
+from interlock.core.together import correlation_of
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -114,6 +117,8 @@ def _room(agenda: Agenda, wish: Intent, stop_frac: float) -> Room:
         return Room(wish.strategy, wish.symbol, wish.side, 0.0, 0.0, 0, Code.MALFORMED, OPERATOR_NS)
     r = state.symbols[index]
     if r.position * wish.side < 0:
+        if not may_close(state, wish.source, wish.strategy, r, agenda.at_ns):
+            return Room(wish.strategy, wish.symbol, wish.side, 0.0, 0.0, 0, Code.NOT_EXIT_OWNER, OPERATOR_NS)
         closes = instrument.quantity(abs(r.position))
         return Room(wish.strategy, wish.symbol, wish.side, 0.0, 0.0, 0, Code.ALLOWED, OPERATOR_NS, nan, closes)
     return _Search(agenda, with_stop(wish, r.mark, stop_frac), index, instrument).room()
@@ -200,13 +205,31 @@ class _Search:
         ):
             if age_s < inf and at_ns < OPERATOR_NS:
                 yield at_ns + int(age_s * NS_PER_S_FLOAT) + 1
+        yield from self._company_edges()
+
+    def _company_edges(self) -> Iterator[int]:
+        """When what the symbol is correlated with is no longer known, one by one."""
+        state, p = self._agenda.state, self._limits
+        if not 0.0 <= p.correlation_age_s_max < inf:
+            return
+        for other in {*state.open_rows, state.account.benchmark} - {self._index, -1}:
+            one, two = sorted((self._index, other))
+            yield (
+                correlation_of(state, one, two, p.correlation_decay)[1] + int(p.correlation_age_s_max * NS_PER_S_FLOAT) + 1
+            )
 
     def _end(self, code: Code, lock: Binding) -> int:
-        """When what forbids every opening is over by itself."""
+        """When what forbids every opening may be over by itself; an order that nobody uses in time gives its room back."""
         if lock[1]:
             return lock[2] + 1 if lock[2] < OPERATOR_NS else OPERATOR_NS
         found = _ENDS.get(code)
-        return found(self._agenda, self._index, self._limits) if found is not None else OPERATOR_NS
+        end_ns = found(self._agenda, self._index, self._limits) if found is not None else OPERATOR_NS
+        unused = (p for p in self._agenda.state.permits.alive() if not p.reduce_only and p.state == PermitState.ISSUED)
+        return min((p.expires_ns + 1 for p in unused), default=end_ns) if code in _RESERVED else end_ns
+
+
+_RESERVED: Final = ROOM | {Code.DAILY_RISK_QUOTA, Code.SYMBOL_OWNED}
+"""What an order that is not used in time gives back."""
 
 
 def _row(agenda: Agenda, index: int) -> SymbolRow:
@@ -250,4 +273,5 @@ _ENDS: Final[dict[Code, Callable[[Agenda, int, Limits], int]]] = {
     Code.ORDER_RATE: _rate_end,
     Code.DAILY_LOSS: _period_end(CalendarKind.DAY),
     Code.WEEKLY_LOSS: _period_end(CalendarKind.WEEK),
+    Code.DAILY_RISK_QUOTA: _period_end(CalendarKind.DAY),
 }

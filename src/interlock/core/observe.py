@@ -165,7 +165,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         r.policy_complete,
         r.tradable if r.limits >= 0 else 0.0,
         order.may_open,
-        1.0 if r.owner == -1 or r.owner == order.strategy else 0.0,
+        1.0 if r.owner == order.strategy or (r.owner == -1 and position == 0) else 0.0,
         1.0 if not a.mode_told and a.kind is not AccountKind.LIVE else live_ready(state, order.row),
         0.0 if free else order.halted,
         0.0 if free else order.reducing,

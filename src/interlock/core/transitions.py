@@ -401,16 +401,18 @@ def recount(s: StrategyRow, window_count: float) -> None:
         count = int(window_count)
     s.recent_wins = 0
     s.recent_losses = 0
-    s.recent_won = 0.0
-    s.recent_lost = 0.0
+    won = 0
+    lost = 0
     for back in range(count):
         pnl = s.outcomes[(s.outcome_count - 1 - back) % OUTCOMES]
         if pnl > 0:
             s.recent_wins += 1
-            s.recent_won += money(pnl)
+            won += pnl
         else:
             s.recent_losses += 1
-            s.recent_lost -= money(pnl)
+            lost -= pnl
+    s.recent_won = money(won)
+    s.recent_lost = money(lost)
 
 
 # ---------------------------------------------------------------- stops

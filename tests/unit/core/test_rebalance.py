@@ -76,3 +76,18 @@ def test_reductions_leave_before_openings_whatever_their_order() -> None:
     assert leaving == [True, False, False]
     ids = [each.id for each in step.outputs if isinstance(each, Decision | PermitIssued)]
     assert all(one < other for one, other in pairwise(ids))
+
+
+def test_a_close_of_a_position_in_doubt_that_has_no_quantity_says_why() -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    hold(bench, "BTC", 1, 5.0)
+    step = bench.send(rebalance(bench, "r", BTC=0.0))
+    (permit,) = [each for each in step.outputs if isinstance(each, PermitIssued)]
+    bench.fill(permit.id)
+    bench.book.place("BTC", 70_000, 100.0)
+    bench.refresh()
+    assert bench.engine.state.symbols[0].known != 1.0
+    close = Rebalance("q", "bot", "trend", (Instruction("BTC", Action.CLOSE),), Partial.SCALE, bench.clock.wall_ns)
+    (answer,) = [each for each in bench.send(close).outputs if isinstance(each, Decision)]
+    assert (answer.headline, answer.granted_steps) == (Code.NOTHING_TO_REDUCE, 0)
+    assert "not known" in answer.note

@@ -47,7 +47,7 @@ def kelly_cap(f: Facts, p: Limits) -> float:
     count = f.strategy_win_count + f.strategy_loss_count
     full = kelly_frac(f.strategy_win_count, f.strategy_loss_count, f.strategy_won, f.strategy_lost, p.kelly_prior_count)
     probe = p.kelly_probe_frac * f.equity
-    deserved = larger(p.kelly_multiplier * full * stake, probe)
+    deserved = larger(p.kelly_multiplier * larger(full, 0.0) * stake, probe)
     proven = count >= p.kelly_trade_count_min and f.strategy_win_count > 0.0 and f.strategy_loss_count > 0.0
     risk = deserved if proven else probe
     lost_frac = f.stop_frac + p.cost_frac

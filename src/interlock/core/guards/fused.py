@@ -583,10 +583,10 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         )
         probe = p.kelly_probe_frac * f_equity
         deserved = (
-            p_kelly_multiplier * full * stake
-            if p_kelly_multiplier * full * stake >= probe
+            p_kelly_multiplier * (full if full >= 0.0 else 0.0 if 0.0 > full else nan) * stake
+            if p_kelly_multiplier * (full if full >= 0.0 else 0.0 if 0.0 > full else nan) * stake >= probe
             else probe
-            if probe > p_kelly_multiplier * full * stake
+            if probe > p_kelly_multiplier * (full if full >= 0.0 else 0.0 if 0.0 > full else nan) * stake
             else nan
         )
         lost_frac = f_stop_frac + p_cost_frac
