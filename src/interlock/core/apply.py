@@ -18,7 +18,7 @@ from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_N
 from interlock.core.fills import end_permit, strategy_of, unsettled_quota
 from interlock.core.floors import day_open_equity
 from interlock.core.locks import reset_counter
-from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, window_at
+from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, take_sides, window_at
 from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
@@ -189,7 +189,8 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
             on_exit_sent(r, a.now_ns, limits.flatten_retry_s_min, limits.flatten_retry_s_max, p.id)
         return
     a.position_count += not is_position(r)
-    reserve(a, strategy_of(state, p), r, p)
+    reserve(a, strategy_of(state, p), state.clusters.edit(r.cluster), r, p)
+    take_sides(state, index)
     if r.owner == -1:
         r.owner = p.strategy
         r.opener = p.source

@@ -13,7 +13,7 @@ from interlock.core.locks import FREE, Binding
 from interlock.core.measure import equity_gap, flat_window, guard_equity, session_of, window_at
 from interlock.core.numbers import larger, share, within
 from interlock.core.state import PermitRow, State, SymbolRow
-from interlock.core.together import cluster_exposure, company
+from interlock.core.together import together
 from interlock.core.transitions import money
 
 
@@ -123,7 +123,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     here = r.pending_buy_reserved + r.pending_sell_reserved
     total = a.pending_buy_reserved + a.pending_sell_reserved
     same_side = a.pending_buy_reserved if side > 0 else a.pending_sell_reserved
-    margin, risk = a.pending_margin, a.pending_risk
+    margin, risk, mine = a.pending_margin, a.pending_risk, 0
     entries, day_slices, campaign_slices = a.day_entries, a.day_slices, a.campaign_slices
     if own is not None:
         mine = share(own.reserved, own.pending, own.steps)
@@ -141,6 +141,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         held_here = abs(position) * r.unit_notional if position != 0 else 0.0
         held, cost = (abs(position), abs(r.cost) / MICROS) if position * side > 0 else (0, 0.0)
         liquidation = instrument.liquidation_price(side, price, order.margin_leverage, steps, held, cost)
+    symbol_notional = held_here + here / MICROS
     symbol_is_open = 1.0 if position != 0 or here > 0 or r.known != 1.0 else 0.0
     count = a.position_count - (own is not None and symbol_is_open == 0.0)
     rate_age = 0.0
@@ -208,7 +209,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         inf if a.book_at_ns == 0 else book_age,
         rate_age,
         (ask - bid) / (0.5 * (bid + ask)) * 1e4 if bid > 0.0 else nan,
-        held_here + here / MICROS,
+        symbol_notional,
         symbol_is_open,
         strategy_held + strategy_reserved / MICROS,
         a.held_notional + total / MICROS,
@@ -232,8 +233,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         lost,
         news,
         flat_ahead_s,
-        cluster_exposure(state, order.row, own) if limits.cluster_exposure_frac_max >= 0.0 else nan,
-        *(company(state, order.row, side, now_ns, limits, own) if limits.correlation_max >= 0.0 else (nan, nan)),
+        *together(state, order.row, side, symbol_notional, mine, now_ns, limits),
     )
 
 

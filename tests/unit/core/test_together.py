@@ -1,5 +1,6 @@
 """What moves together with a symbol, from the bars that the engine was told."""
 
+from math import dist
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_alone_nothing_moves_with_it() -> None:
 def test_a_rule_that_is_off_computes_nothing() -> None:
     bench = open_bench(policy=make_policy("layered@1"))
     told(bench, "BTC", STEPS)
-    assert bench.engine.state.symbols[0].bars == ()
+    assert bench.engine.state.symbols[0].bar_ns == ()
     facts = asked(bench)
     assert facts.correlation != facts.correlation
     assert facts.correlated_notional != facts.correlated_notional
@@ -158,19 +159,20 @@ def test_bars_are_kept_as_long_as_symbols_are_compared_by_them() -> None:
     bench = bench_of()
     told(bench, "BTC", STEPS * 5)
     row = bench.engine.state.symbols[0]
-    assert len(row.bars) == 129
-    again = row.bars[-1]
-    bench.send(BarClosed("BTC", again[0], float(BAR_S), 9.0, 9.0, 9.0, 9.0))
-    bench.send(BarClosed("BTC", again[0] + 1, float(BAR_S), 0.0, 0.0, 0.0, 0.0))
-    bench.send(BarClosed("BTC", again[0] + 1, 60.0, 9.0, 9.0, 9.0, 9.0))
-    assert row.bars[-1] == again
-    assert decode(encode(bench.engine.state)).symbols[0].bars == row.bars
+    assert len(row.bar_ns) == len(row.bar_logs) == 129
+    again, close = row.bar_ns[-1], row.bar_logs[-1]
+    bench.send(BarClosed("BTC", again, float(BAR_S), 9.0, 9.0, 9.0, 9.0))
+    bench.send(BarClosed("BTC", again + 1, float(BAR_S), 0.0, 0.0, 0.0, 0.0))
+    bench.send(BarClosed("BTC", again + 1, 60.0, 9.0, 9.0, 9.0, 9.0))
+    assert (row.bar_ns[-1], row.bar_logs[-1]) == (again, close)
+    stored = decode(encode(bench.engine.state)).symbols[0]
+    assert (stored.bar_ns, stored.bar_logs) == (row.bar_ns, row.bar_logs)
     policy = make_policy("layered@1", changes={"rules.CORRELATION_VETO": RULE}, at_ns=bench.clock.wall_ns)
     bench.send(policy.compile(bench.clock.wall_ns))
-    assert bench.engine.state.symbols[0].bars == row.bars != ()
+    assert bench.engine.state.symbols[0].bar_ns == row.bar_ns != ()
     other = make_policy("layered@1", changes={"rules.CORRELATION_VETO": {**RULE, "bar": "4 h"}}, at_ns=bench.clock.wall_ns)
     bench.send(other.compile(bench.clock.wall_ns))
-    assert bench.engine.state.symbols[0].bars == ()
+    assert bench.engine.state.symbols[0].bar_ns == ()
 
 
 def test_a_new_bar_is_seen_at_once() -> None:
@@ -205,9 +207,10 @@ def test_it_is_the_weighted_correlation_of_the_common_returns(seed: int, count: 
 def test_the_worked_vector() -> None:
     x = weigh(closes(0.01, -0.02, 0.015, 0.005, -0.01), 0.94)
     y = weigh(closes(0.008, -0.015, 0.02, -0.002, -0.012), 0.94)
-    assert sum(a * b for a, b in zip(x.returns, y.returns, strict=True)) == pytest.approx(0.9658908535, abs=5e-11)
+    assert sum(a * b for a, b in zip(x, y, strict=True)) == pytest.approx(0.9658908535, abs=5e-11)
+    assert 1.0 - 0.5 * dist(x, y) ** 2 == pytest.approx(0.9658908535, abs=5e-11)
 
 
-def closes(*returns: float) -> tuple[tuple[int, float], ...]:
-    """Bars between which these are the returns."""
-    return tuple((number, sum(returns[:number])) for number in range(len(returns) + 1))
+def closes(*returns: float) -> tuple[float, ...]:
+    """Logarithms of closes between which these are the returns."""
+    return tuple(sum(returns[:number]) for number in range(len(returns) + 1))
