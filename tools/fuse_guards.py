@@ -131,11 +131,12 @@ def statements(guard: Guard, floors: dict[str, ast.expr]) -> list[str]:
     assert isinstance(last, ast.Return) and last.value is not None
     assert all(isinstance(each, ast.Assign) for each in before), f"{guard.code}: a guard returns once, at its end"
     lines = [ast.unparse(each) for each in before]
-    on = "" if guard.structural else f"{asked_bit(SWITCHABLE.index(guard.code))} and "
+    on = "" if guard.structural else asked_bit(SWITCHABLE.index(guard.code))
     value = last.value
     veto = [f"    found.append((Code.{guard.code}, 0.0))", "    allowance = 0.0"]
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "open_if":
-        return [*lines, f"if {on}not ({ast.unparse(value.args[0])}):", *veto]
+        off = f" and {on}" if on else ""
+        return [*lines, f"if not ({ast.unparse(value.args[0])}){off}:", *veto]
     inside = [
         *lines,
         f"allowed = {ast.unparse(value)}",
@@ -151,7 +152,7 @@ def statements(guard: Guard, floors: dict[str, ast.expr]) -> list[str]:
     ]
     if not on:
         return inside
-    return [f"if {on[:-5]}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))]
+    return [f"if {on}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))]
 
 
 def used_once(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -62,15 +62,16 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not f.in_universe == 1.0:
         found.append((Code.POLICY_UNIVERSE_FILTER, 0.0))
         allowance = 0.0
-    if active_0 & 1 and (
+    if (
         not (
             (0.0 < f_margin_leverage and f_margin_leverage <= p.margin_leverage_max)
             and f_margin_leverage <= f.bracket_leverage
         )
+        and active_0 & 1
     ):
         found.append((Code.POLICY_MISSING_LEVERAGE, 0.0))
         allowance = 0.0
-    if active_0 & 2 and (not (0.0 < f_requested_notional and f_requested_notional < inf)):
+    if not (0.0 < f_requested_notional and f_requested_notional < inf) and active_0 & 2:
         found.append((Code.POLICY_MISSING_SIZE, 0.0))
         allowance = 0.0
     if not f.source_may_open == 1.0:
@@ -91,13 +92,13 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not f.symbol_vetoed == 0.0:
         found.append((Code.SYMBOL_VETO, 0.0))
         allowance = 0.0
-    if active_0 & 4 and (not f.session_open == 1.0):
+    if not f.session_open == 1.0 and active_0 & 4:
         found.append((Code.SESSION_CLOSED, 0.0))
         allowance = 0.0
-    if active_1 & 65536 and (not f.news_window == 0.0):
+    if not f.news_window == 0.0 and active_1 & 65536:
         found.append((Code.NEWS_WINDOW, 0.0))
         allowance = 0.0
-    if active_1 & 131072 and (not f.flat_ahead_s > p.flat_lead_s):
+    if not f.flat_ahead_s > p.flat_lead_s and active_1 & 131072:
         found.append((Code.SESSION_FLAT, 0.0))
         allowance = 0.0
     if not (-p.clock_step_s_max <= f.intent_age_s and f.intent_age_s <= p.intent_age_s_max):
@@ -133,60 +134,66 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.POSITION_UNRECONCILED, 0.0))
         allowance = 0.0
-    if active_0 & 8 and (
+    if (
         not (-p.controller_age_s_max <= f.controller_age_s and f.controller_age_s <= p.controller_age_s_max)
+        and active_0 & 8
     ):
         found.append((Code.CONTROLLER_DEAD, 0.0))
         allowance = 0.0
     if not f.clock_trusted == 1.0:
         found.append((Code.CLOCK_UNTRUSTED, 0.0))
         allowance = 0.0
-    if active_0 & 16 and (
+    if (
         not (
             -inf < day_open_equity_floor
             and day_open_equity_floor <= f_equity
             and (f_equity < inf)
             or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (day_open_equity_floor * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 16
     ):
         found.append((Code.DAILY_LOSS, 0.0))
         allowance = 0.0
-    if active_0 & 32 and (
+    if (
         not (
             -inf < week_open_equity_floor
             and week_open_equity_floor <= f_equity
             and (f_equity < inf)
             or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (week_open_equity_floor * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 32
     ):
         found.append((Code.WEEKLY_LOSS, 0.0))
         allowance = 0.0
-    if active_0 & 64 and (
+    if (
         not (
             -inf < drawdown_ref_floor
             and drawdown_ref_floor <= f_equity
             and (f_equity < inf)
             or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (drawdown_ref_floor * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 64
     ):
         found.append((Code.DRAWDOWN, 0.0))
         allowance = 0.0
-    if active_0 & 128 and (
+    if (
         not (
             -inf < equity_peak_floor
             and equity_peak_floor <= f_equity
             and (f_equity < inf)
             or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (equity_peak_floor * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 128
     ):
         found.append((Code.TOTAL_DRAWDOWN, 0.0))
         allowance = 0.0
-    if active_0 & 256 and (
+    if (
         not (
             f_initial_balance > 0.0
             and (f_equity * MONEY_SCALE + 0.5) // 1.0
             > (f_initial_balance * p.equity_floor_frac_min * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 256
     ):
         found.append((Code.EQUITY_GUARD, 0.0))
         allowance = 0.0
@@ -219,7 +226,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.LOSS_HEADROOM, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_0 & 1024 and (not (0.0 <= f.spread_bps and f.spread_bps <= p.spread_bps_max)):
+    if not (0.0 <= f.spread_bps and f.spread_bps <= p.spread_bps_max) and active_0 & 1024:
         found.append((Code.SPREAD_SPIKE, 0.0))
         allowance = 0.0
     if not (f_worst_price > 0.0 and f_mark > 0.0 and (abs(f_worst_price - f_mark) <= p.collar_frac_max * f_mark)):
@@ -259,12 +266,13 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.ORDER_QUANTITY, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_0 & 4096 and (
+    if (
         not (
             -inf < f.order_ahead_s <= p.order_interval_s * (p.order_burst_count_max - 1.0) < inf
             or (p.order_interval_s * (p.order_burst_count_max - 1.0) * MONEY_SCALE + 0.5) // 1.0
             >= (f.order_ahead_s * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 4096
     ):
         found.append((Code.ORDER_RATE, 0.0))
         allowance = 0.0
@@ -338,7 +346,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.NET_EXPOSURE, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_0 & 65536 and (
+    if (
         not (
             (0.0 <= f.position_count and f.position_count < inf)
             and (
@@ -347,6 +355,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 or (f.symbol_is_open == 1.0 and p.position_count_max > 0.0)
             )
         )
+        and active_0 & 65536
     ):
         found.append((Code.CONCURRENT_POSITIONS, 0.0))
         allowance = 0.0
@@ -413,7 +422,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.FREE_MARGIN, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_0 & 262144 and (
+    if (
         not (
             f_side * f_side == 1.0
             and (0.0 < f_stop_price and f_stop_price < inf)
@@ -421,15 +430,17 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             and (f_side * (f_mark - f_stop_price) > 0.0)
             and (f_side * (f.target_price - f_worst_price) > 0.0)
         )
+        and active_0 & 262144
     ):
         found.append((Code.STOP_REQUIRED, 0.0))
         allowance = 0.0
-    if active_0 & 268435456 and (
+    if (
         not (
             (0.0 < f.atr and f.atr <= p.atr_frac_max * f_mark)
             and f_mark < inf
             and (-p.market_state_age_s_max <= f.market_state_age_s and f.market_state_age_s <= p.market_state_age_s_max)
         )
+        and active_0 & 268435456
     ):
         found.append((Code.ATR_SPIKE, 0.0))
         allowance = 0.0
@@ -505,7 +516,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.TRADE_RISK, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_1 & 2 and (
+    if (
         not (
             f_side * f_side == 1.0
             and (0.0 < f_stop_price and f_stop_price < inf)
@@ -513,6 +524,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             and (f.liquidation_price >= 0.0)
             and (f_side * (f_stop_price - f.liquidation_price) >= p.liquidation_buffer_frac * f_worst_price)
         )
+        and active_1 & 2
     ):
         found.append((Code.LIQUIDATION_DISTANCE, 0.0))
         allowance = 0.0
