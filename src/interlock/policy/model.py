@@ -105,7 +105,7 @@ _Generator = _table("Generator", {"name": leaf(name), "inputs": dict[str, leaf(n
 
 _PresetHead = _table(
     "PresetHead",
-    {key: leaf(name) for key in ("name", "version", "title", "source", "read_on", "evidence", "expires_after")},
+    {key: leaf(name) for key in ("name", "version", "title", "source", "read_on", "evidence", "expires_after", "why")},
 )
 
 PolicyFile = _table(
