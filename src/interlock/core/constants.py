@@ -56,7 +56,7 @@ CORRELATION_RETURNS: Final = 128
 CORRELATION_RETURNS_MIN: Final = 30
 """A correlation of fewer returns is not known."""
 
-WEIGHED_SPARE: Final = 64
+WEIGHED_SPARE: Final = 512
 """Symbols that are not open and whose weighed returns are kept all the same."""
 
 GRIDS: Final = 16

@@ -13,7 +13,7 @@ from interlock.core.locks import FREE, Binding
 from interlock.core.measure import equity_gap, flat_window, guard_equity, session_of, window_at
 from interlock.core.numbers import larger, share, within
 from interlock.core.state import PermitRow, State, SymbolRow
-from interlock.core.together import together
+from interlock.core.together import company
 from interlock.core.transitions import money
 
 
@@ -233,7 +233,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         lost,
         news,
         flat_ahead_s,
-        *together(state, order.row, side, symbol_notional, mine, now_ns, limits),
+        *company(state, order.row, side, now_ns, limits, symbol_notional, mine),
     )
 
 

@@ -34,63 +34,50 @@ def cluster_exposure(state: State, cluster: int, mine: int) -> float:
     return c.held_notional + (c.pending_reserved - mine) / MICROS
 
 
-def together(
-    state: State, row: int, side: int, here: float, mine: int, now_ns: int, limits: Limits
+def company(
+    state: State, row: int, side: int, now_ns: int, limits: Limits, here: float, mine: int
 ) -> tuple[float, float, float]:
     """
     What there is in the symbol's cluster, how closely an order moves with what is open, and what there is in that company.
 
-    Exposures are held and reserved, in account currency, those of the symbol itself `here` included and what a resting
-    order reserves, `mine` (micros), not. NaN is what no rule that is on reads.
+    The second is the largest correlation with another open symbol or the benchmark, which counts as bought, signed by both
+    sides: -1 where there is nothing else, 1 where one is not known. The others, in account currency, are what is held and
+    reserved, in the symbol itself so much as `here`, without the `mine` (micros) of a resting order that is judged again;
+    the company are those with which it moves beyond the policy's limit. NaN is what no rule that is on reads.
     """
     cluster = closest = total = nan
     if limits.cluster_exposure_frac_max >= 0.0:
         number = state.symbols[row].cluster
         cluster = cluster_exposure(state, number, mine) if number >= 0 else here
     if limits.correlation_max >= 0.0:
-        _, _, closest, beyond = company(state, row, side, now_ns, limits)
+        known = state.company.get((row, side))
+        age_ns = limits.correlation_age_s_max * NS_PER_S_FLOAT
+        if known is None or now_ns < known[0] or now_ns - known[1] > age_ns:
+            known = state.company[row, side] = _compare(state, row, side, now_ns, age_ns, limits)
+        _, _, closest, beyond = known
         total = here
         for index in beyond:
             total += exposure(state.symbols[index])
     return cluster, closest, total
 
 
-def company(state: State, row: int, side: int, now_ns: int, limits: Limits) -> Company:
-    """
-    How closely an order moves with what is open, and the rows with which it does beyond the policy's limit.
-
-    The first is the largest correlation with another open symbol or the benchmark, which counts as bought, signed by both
-    sides: -1 where there is nothing else. One that is not known counts as 1.
-    """
-    known = state.company.get((row, side))
-    if known is None or now_ns < known.since_ns or now_ns - known.oldest_ns > _age_ns(limits):
-        known = state.company[row, side] = _company(state, row, side, now_ns, limits)
-    return known
-
-
-def _age_ns(limits: Limits) -> float:
-    return limits.correlation_age_s_max * NS_PER_S_FLOAT
-
-
-def _company(state: State, row: int, side: int, now_ns: int, limits: Limits) -> Company:
-    decay, age_ns, benchmark = limits.correlation_decay, _age_ns(limits), state.account.benchmark
+def _compare(state: State, row: int, side: int, now_ns: int, age_ns: float, limits: Limits) -> Company:
+    decay, most, benchmark = limits.correlation_decay, limits.correlation_max, state.account.benchmark
     mine = _weighed(state, row, decay)
     closest, beyond, oldest_ns = -1.0, [], OPERATOR_NS
-    others = state.sides if benchmark in (-1, row) else {benchmark: 0, **state.sides}
-    for index, sides in others.items():
+    for index, sides in (state.sides if benchmark in (-1, row) else {benchmark: 0, **state.sides}).items():
         if index == row:
             continue
         rho, opened_ns = _correlation(mine, _weighed(state, index, decay))
         bought = sold = 1.0
-        if now_ns - opened_ns <= age_ns and rho == rho:
+        if rho == rho and now_ns - opened_ns <= age_ns:
             bought, sold = rho * side, -rho * side
-            oldest_ns = min(oldest_ns, opened_ns)
-        if index == benchmark:
-            closest = max(closest, bought)
-        close = max(bought if sides & BOUGHT else -1.0, sold if sides & SOLD else -1.0)
-        closest = max(closest, close)
-        if sides and not close <= limits.correlation_max:
+            if opened_ns < oldest_ns:
+                oldest_ns = opened_ns
+        close = bought if sides == BOUGHT else sold if sides == SOLD else max(bought, sold) if sides else -1.0
+        if sides and not close <= most:
             beyond.append(index)
+        closest = max(closest, close, bought if index == benchmark else close)
     return Company(now_ns, oldest_ns, closest, tuple(sorted(beyond)))
 
 
