@@ -35,13 +35,10 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_kill_score = f.kill_score
     p_kill_score_share_min = p.kill_score_share_min
     p_mark_age_s_max = p.mark_age_s_max
-    f_day_slice_count = f.day_slice_count
-    f_strategy_won = f.strategy_won
-    f_strategy_win_count = f.strategy_win_count
-    p_kelly_multiplier = p.kelly_multiplier
     f_stop_price = f.stop_price
     f_regime = f.regime
-    f_campaign_slice_count = f.campaign_slice_count
+    f_strategy_win_count = f.strategy_win_count
+    f_strategy_won = f.strategy_won
     f_strategy_loss_count = f.strategy_loss_count
     day_open_equity_floor = f_day_open_equity * (1.0 - p.day_loss_frac_max) if f_day_open_equity > 0.0 else nan
     week_open_equity_floor = f.week_open_equity * (1.0 - p.week_loss_frac_max) if f.week_open_equity > 0.0 else nan
@@ -529,29 +526,25 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         found.append((Code.LIQUIDATION_DISTANCE, 0.0))
         allowance = 0.0
     if active_1 & 8192:
+        day = p.quota_day_slice_count_max - f.day_slice_count
+        campaign = p.quota_campaign_slice_count_max - f.campaign_slice_count
         today = (
             p.quota_order_slice_count_max
-            if p.quota_order_slice_count_max <= p.quota_day_slice_count_max - f_day_slice_count
-            else p.quota_day_slice_count_max - f_day_slice_count
-            if p.quota_day_slice_count_max - f_day_slice_count < p.quota_order_slice_count_max
+            if p.quota_order_slice_count_max <= day
+            else day
+            if day < p.quota_order_slice_count_max
             else nan
         )
         lost_frac = f_stop_frac + p_cost_frac
         allowed = (
-            (
-                today
-                if today <= p.quota_campaign_slice_count_max - f_campaign_slice_count
-                else p.quota_campaign_slice_count_max - f_campaign_slice_count
-                if p.quota_campaign_slice_count_max - f_campaign_slice_count < today
-                else nan
-            )
+            (today if today <= campaign else campaign if campaign < today else nan)
             // 1.0
             * p.quota_slice_frac
             * f_day_open_equity
             / lost_frac
             if (
-                (0.0 <= f_day_slice_count and f_day_slice_count < inf)
-                and (0.0 <= f_campaign_slice_count and f_campaign_slice_count < inf)
+                (0.0 <= f.day_slice_count and f.day_slice_count < inf)
+                and (0.0 <= f.campaign_slice_count and f.campaign_slice_count < inf)
                 and (f.day_entry_count >= 0.0)
             )
             and f.day_entry_count + 1.0 <= p.quota_day_entry_count_max
@@ -586,21 +579,19 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         stake = (
             f_equity - (floor if floor >= 0.0 else 0.0 if 0.0 > floor else nan) if p.kelly_above_floor > 0.0 else f_equity
         )
-        full = (
-            f_strategy_win_count
-            / (f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count)
-            * ((f_strategy_won - f.strategy_lost) / f_strategy_won)
-            if f_strategy_won > 0.0 and f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count > 0.0
-            else nan
-        )
         probe = p.kelly_probe_frac * f_equity
-        deserved = (
-            p_kelly_multiplier * full * stake
-            if p_kelly_multiplier * full * stake >= probe
-            else probe
-            if probe > p_kelly_multiplier * full * stake
-            else nan
+        earned = (
+            p.kelly_multiplier
+            * (
+                f_strategy_win_count
+                / (f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count)
+                * ((f_strategy_won - f.strategy_lost) / f_strategy_won)
+                if f_strategy_won > 0.0 and f_strategy_win_count + f_strategy_loss_count + p.kelly_prior_count > 0.0
+                else nan
+            )
+            * stake
         )
+        deserved = earned if earned >= probe else probe if probe > earned else nan
         lost_frac = f_stop_frac + p_cost_frac
         allowed = (
             (
@@ -611,7 +602,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 else probe
             )
             / lost_frac
-            if (p.kelly_trade_count_min >= 0.0 and p_kelly_multiplier + p.kelly_prior_count >= 0.0)
+            if (p.kelly_trade_count_min >= 0.0 and p.kelly_multiplier + p.kelly_prior_count >= 0.0)
             and (
                 (0.0 <= f_strategy_win_count and f_strategy_win_count < inf)
                 and (0.0 <= f_strategy_loss_count and f_strategy_loss_count < inf)
