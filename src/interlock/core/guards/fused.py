@@ -17,16 +17,16 @@ Found = list[tuple[Code, float]]
 def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) -> float:
     """The smallest allowance of the active guards, in account currency; those that object are added to `found`."""
     allowance = inf
-    active_0 = active >> 0 & 1073741823
-    active_1 = active >> 30 & 1073741823
+    active_0 = active & 1073741823
+    active_1 = active >> 30
     f_equity = f.equity
     f_day_open_equity = f.day_open_equity
+    f_initial_balance = f.initial_balance
     f_stop_frac = f.stop_frac
     p_cost_frac = p.cost_frac
     f_gross_notional = f.gross_notional
     f_side = f.side
     f_symbol_notional = f.symbol_notional
-    f_initial_balance = f.initial_balance
     f_worst_price = f.worst_price
     f_mark = f.mark
     f_requested_notional = f.requested_notional
@@ -44,6 +44,21 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     week_open_equity_floor = f.week_open_equity * (1.0 - p.week_loss_frac_max) if f.week_open_equity > 0.0 else nan
     drawdown_ref_floor = f.drawdown_ref * (1.0 - p.drawdown_frac_max) if f.drawdown_ref > 0.0 else nan
     equity_peak_floor = f.equity_peak * (1.0 - p.total_drawdown_frac_max) if f.equity_peak > 0.0 else nan
+    nearest_day = day_open_equity_floor if active_0 & 16 else -inf
+    nearest_week = week_open_equity_floor if active_0 & 32 else -inf
+    nearest_recent = drawdown_ref_floor if active_0 & 64 else -inf
+    nearest_total = equity_peak_floor if active_0 & 128 else -inf
+    nearest_floor = f_initial_balance * p.equity_floor_frac_min if active_0 & 256 else -inf
+    nearest_floor = nearest_floor if nearest_floor >= nearest_day else nearest_day if nearest_day > nearest_floor else nan
+    nearest_floor = (
+        nearest_floor if nearest_floor >= nearest_week else nearest_week if nearest_week > nearest_floor else nan
+    )
+    nearest_floor = (
+        nearest_floor if nearest_floor >= nearest_recent else nearest_recent if nearest_recent > nearest_floor else nan
+    )
+    nearest_floor = (
+        nearest_floor if nearest_floor >= nearest_total else nearest_total if nearest_total > nearest_floor else nan
+    )
     if not f.policy_loaded == 1.0:
         found.append((Code.POLICY_MISSING, 0.0))
         allowance = 0.0
@@ -195,18 +210,9 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
         found.append((Code.EQUITY_GUARD, 0.0))
         allowance = 0.0
     if active_0 & 512:
-        day = day_open_equity_floor if active_0 & 16 else -inf
-        week = week_open_equity_floor if active_0 & 32 else -inf
-        recent = drawdown_ref_floor if active_0 & 64 else -inf
-        total = equity_peak_floor if active_0 & 128 else -inf
-        floor = f_initial_balance * p.equity_floor_frac_min if active_0 & 256 else -inf
-        floor = floor if floor >= day else day if day > floor else nan
-        floor = floor if floor >= week else week if week > floor else nan
-        floor = floor if floor >= recent else recent if recent > floor else nan
-        floor = floor if floor >= total else total if total > floor else nan
         lost_frac = f_stop_frac + p_cost_frac
         allowed = (
-            (f_equity - floor - p.headroom_buffer_frac * f_initial_balance - f.risk_at_stops) / lost_frac
+            (f_equity - nearest_floor - p.headroom_buffer_frac * f_initial_balance - f.risk_at_stops) / lost_frac
             if f_stop_frac > 0.0 and lost_frac > 0.0 and (f.risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
             else 0.0
         )
@@ -567,17 +573,10 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if allowed < allowance:
                 allowance = allowed
     if active_1 & 16384:
-        day = day_open_equity_floor if active_0 & 16 else -inf
-        week = week_open_equity_floor if active_0 & 32 else -inf
-        recent = drawdown_ref_floor if active_0 & 64 else -inf
-        total = equity_peak_floor if active_0 & 128 else -inf
-        floor = f_initial_balance * p.equity_floor_frac_min if active_0 & 256 else -inf
-        floor = floor if floor >= day else day if day > floor else nan
-        floor = floor if floor >= week else week if week > floor else nan
-        floor = floor if floor >= recent else recent if recent > floor else nan
-        floor = floor if floor >= total else total if total > floor else nan
         stake = (
-            f_equity - (floor if floor >= 0.0 else 0.0 if 0.0 > floor else nan) if p.kelly_above_floor > 0.0 else f_equity
+            f_equity - (nearest_floor if nearest_floor >= 0.0 else 0.0 if 0.0 > nearest_floor else nan)
+            if p.kelly_above_floor > 0.0
+            else f_equity
         )
         probe = p.kelly_probe_frac * f_equity
         earned = (
