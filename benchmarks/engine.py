@@ -19,12 +19,12 @@ from typing import Any
 
 from benchmarks.measure import Measure
 from interlock.core.absorb import absorb
-from interlock.core.codes import AccountKind, CalendarKind
+from interlock.core.codes import AccountKind, CalendarKind, Code
 from interlock.core.constants import CORRELATION_RETURNS
 from interlock.core.decide import decide
 from interlock.core.engine import Engine
 from interlock.core.instrument import Instrument
-from interlock.core.limits import BITS, EXIT_RULES, LIMIT_FIELDS, SWITCHABLE, Limits
+from interlock.core.limits import BITS, EXIT_RULES, LIMIT_FIELDS, SWITCHABLE, Limits, is_on
 from interlock.core.messages import (
     AccountOpened,
     Adopted,
@@ -187,7 +187,8 @@ def engine_with(symbols: int, positions: int, limits: Limits | None = None, clus
         engine.step(BlackoutSet(name, (), windows, windows, at + 400 * DAY_NS), at)
     engine.step(ClockChecked(), at)
     engine.step(MarketBatch(tuple(Quote(name, 100.0, 100.01, 100.005, at) for name in names)), at)
-    tell_bars(engine, names[:COMPARED])
+    if is_on(engine.state.account_limits(), Code.CORRELATION_VETO):
+        tell_bars(engine, names[:COMPARED])
     for name in names:
         engine.step(MarketState(name, at, atr=1.0, sigma=0.01, trend_strength=0.2, score=0.7), at)
     held = tuple(PositionAt(name, 10_000, 100.0) for name in names[:positions])
@@ -217,7 +218,7 @@ def tell_bars(engine: Engine, names: list[str]) -> None:
             tell_bar(engine, name, number - CORRELATION_RETURNS - 1, 100.0 * exp(chance.gauss(0.0, 0.01)))
 
 
-def tell_bar(engine: Engine, name: str, number: int, close: float) -> None:
+def tell_bar(engine: Engine, name: str, number: float, close: float) -> None:
     """The symbol's bar of that number before (< 0) or after START_NS is over; nothing is decided because of it."""
     length_s = engine.state.account_limits().correlation_bar_s
     opened_ns = START_NS + int(number * length_s * S)
