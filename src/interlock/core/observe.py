@@ -160,7 +160,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         regime, regime_p = stand_in(limits)
     news, flat_ahead_s = windows_now(r, now_ns) if limits.active & WINDOW_BITS else (nan, nan)
     cluster_notional, correlation, correlated_notional = company(
-        state, order.row, side, now_ns, limits, symbol_notional, mine
+        state, order.row, r, side, now_ns, limits, symbol_notional, mine
     )
     return Facts(
         a.policy_loaded,

@@ -178,7 +178,7 @@ def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
             rows[r.cluster] = wish.row
     factors = {}
     for cluster, notional in wanted.items():
-        room = line - cluster_exposure(state, cluster, 0)
+        room = line - cluster_exposure(state.clusters[cluster])
         if notional > room > 0.0:
             factors[cluster] = room / notional
             name = _cluster_name(state, rows[cluster])

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from copy import copy
 from functools import cache
 from math import nan
-from typing import Final, Generic, NamedTuple, Self, TypeVar, get_origin, get_type_hints
+from typing import Final, Generic, Self, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
@@ -451,7 +451,7 @@ class SeenIntent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reducing: bool
 
 
-class Company(NamedTuple):
+class Company(msgspec.Struct, frozen=True, gc=False):
     """
     How closely orders on one side of a symbol move with what is open, and the rows with which they do beyond the limit.
 
@@ -464,7 +464,7 @@ class Company(NamedTuple):
     beyond: tuple[int, ...]
 
 
-class Weighed(NamedTuple):
+class Weighed(msgspec.Struct, frozen=True, gc=False):
     """One symbol's bars, and the returns between them as a correlation weighs them; `among` other bars, too."""
 
     bar_ns: tuple[int, ...]

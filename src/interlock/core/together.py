@@ -14,8 +14,8 @@ from operator import mul, sub, truediv
 from interlock.core.constants import CORRELATION_RETURNS_MIN, GRIDS, MICROS, NS_PER_S_FLOAT, OPERATOR_NS, WEIGHED_SPARE
 from interlock.core.limits import Limits
 from interlock.core.measure import BOUGHT, SOLD
-from interlock.core.numbers import clip
-from interlock.core.state import Company, State, SymbolRow, Weighed
+from interlock.core.numbers import larger
+from interlock.core.state import ClusterRow, Company, State, SymbolRow, Weighed
 
 
 def exposure(r: SymbolRow) -> float:
@@ -24,18 +24,13 @@ def exposure(r: SymbolRow) -> float:
     return held + (r.pending_buy_reserved + r.pending_sell_reserved) / MICROS
 
 
-def cluster_exposure(state: State, cluster: int, mine: int) -> float:
-    """
-    What is held and reserved in the cluster but for `mine` (micros), in account currency.
-
-    NaN while one of its positions is in doubt.
-    """
-    c = state.clusters[cluster]
-    return c.held_notional + (c.pending_reserved - mine) / MICROS
+def cluster_exposure(c: ClusterRow) -> float:
+    """What is held and reserved in a cluster, in account currency; NaN while one of its positions is in doubt."""
+    return c.held_notional + c.pending_reserved / MICROS
 
 
 def company(
-    state: State, row: int, side: int, now_ns: int, limits: Limits, here: float, mine: int
+    state: State, row: int, r: SymbolRow, side: int, now_ns: int, limits: Limits, here: float, mine: int
 ) -> tuple[float, float, float]:
     """
     What there is in the symbol's cluster, how closely an order moves with what is open, and what there is in that company.
@@ -47,16 +42,17 @@ def company(
     """
     cluster = closest = total = nan
     if limits.cluster_exposure_frac_max >= 0.0:
-        number = state.symbols[row].cluster
-        cluster = cluster_exposure(state, number, mine) if number >= 0 else here
+        cluster = here
+        if r.cluster >= 0:
+            c = state.clusters[r.cluster]
+            cluster = c.held_notional + (c.pending_reserved - mine) / MICROS
     if limits.correlation_max >= 0.0:
         known = state.company.get((row, side))
         age_ns = limits.correlation_age_s_max * NS_PER_S_FLOAT
-        if known is None or now_ns < known[0] or now_ns - known[1] > age_ns:
+        if known is None or now_ns < known.since_ns or now_ns - known.oldest_ns > age_ns:
             known = state.company[row, side] = _compare(state, row, side, now_ns, age_ns, limits)
-        _, _, closest, beyond = known
-        total = here
-        for index in beyond:
+        closest, total = known.closest, here
+        for index in known.beyond:
             total += exposure(state.symbols[index])
     return cluster, closest, total
 
@@ -65,10 +61,14 @@ def _compare(state: State, row: int, side: int, now_ns: int, age_ns: float, limi
     decay, most, benchmark = limits.correlation_decay, limits.correlation_max, state.account.benchmark
     mine = _weighed(state, row, decay)
     closest, beyond, oldest_ns = -1.0, [], OPERATOR_NS
+    symbols, weighed = state.symbols, state.weighed
     for index, sides in (state.sides if benchmark in (-1, row) else {benchmark: 0, **state.sides}).items():
         if index == row:
             continue
-        rho, opened_ns = _correlation(mine, _weighed(state, index, decay))
+        other = weighed.get(index)
+        if other is None or other.bar_logs is not symbols[index].bar_logs or other.decay != decay:
+            other = _weighed(state, index, decay)
+        rho, opened_ns = _correlation(mine, other)
         bought = sold = 1.0
         if rho == rho and now_ns - opened_ns <= age_ns:
             bought, sold = rho * side, -rho * side
@@ -95,7 +95,7 @@ def _correlation(a: Weighed, b: Weighed) -> tuple[float, int]:
     if not (x and y) or len(bar_ns) <= CORRELATION_RETURNS_MIN:
         return nan, 0
     apart = dist(x, y)
-    return clip(1.0 - 0.5 * apart * apart, -1.0, 1.0), bar_ns[-1]
+    return larger(1.0 - 0.5 * apart * apart, -1.0), bar_ns[-1]
 
 
 def _weighed(state: State, row: int, decay: float) -> Weighed:
