@@ -230,13 +230,17 @@ def intents(symbol: str) -> Iterator[Intent]:
         yield Intent(f"i{number}", "bot", "trend", symbol, 1, quantity=0.2, stop_price=90.0, created_at_ns=START_NS)
 
 
-def times_s(act: Callable[[], object], count: int, before: Callable[[], object] = lambda: None) -> list[float]:
+def times_s(
+    act: Callable[[], object],
+    count: int,
+    before: Callable[[], object] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
     """
-    Seconds of each call, sorted, `before` not counted.
+    Seconds of each call by that clock, sorted, `before` not counted.
 
     The collector rests, as it does in a service that froze its start-up objects.
     """
-    clock = time.perf_counter
     taken = []
     gc.collect()
     gc.freeze()
