@@ -116,6 +116,8 @@ def _among(w: Weighed, bar_ns: tuple[int, ...]) -> tuple[float, ...]:
         return w.returns
     found = w.among.get(bar_ns)
     if found is None:
+        if len(w.among) >= GRIDS:
+            w.among.clear()
         wanted = frozenset(bar_ns)
         logs = tuple(log for at_ns, log in zip(w.bar_ns, w.bar_logs, strict=True) if at_ns in wanted)
         found = w.among[bar_ns] = weigh(logs, w.decay)

@@ -250,6 +250,18 @@ def test_bars_that_one_lacks_are_left_out_each_time_it_is_asked() -> None:
     assert len(state.weighed[0].among) == 1
 
 
+def test_as_many_sequences_of_bars_as_are_common_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "GRIDS", 1)
+    bench = bench_of()
+    told(bench, "BTC", STEPS)
+    told(bench, "ETH", STEPS, skip=frozenset({3}))
+    told(bench, "SOL", STEPS, skip=frozenset({9}))
+    state = bench.engine.state
+    for other in (1, 2, 1):
+        assert correlation_of(state, 0, other, 0.97)[0] == pytest.approx(1.0)
+        assert len(state.weighed[0].among) == 1
+
+
 def test_a_restart_compares_and_sums_as_before() -> None:
     bench = bench_of(universe__BTC__cluster="one", universe__ETH__cluster="one", rules__CLUSTER_CAP={"exposure": "90 %"})
     told(bench, "BTC", STEPS)
