@@ -53,7 +53,7 @@ from interlock.core.state import (
     SymbolRow,
     Table,
 )
-from interlock.core.together import one_of
+from interlock.core.together import on_compared_bar, one_of
 from interlock.core.transitions import (
     begin_campaign,
     is_ahead,
@@ -386,7 +386,7 @@ def _compare_by(state: State, index: int, event: BarClosed) -> None:
         r = state.symbols.edit(index)
         r.bar_ns = one_of((*r.bar_ns[-CORRELATION_RETURNS:], event.opened_ns))
         r.bar_logs = (*r.bar_logs[-CORRELATION_RETURNS:], log(event.close))
-        state.company = {}
+        on_compared_bar(state, index)
 
 
 # ---------------------------------------------------------------- equity

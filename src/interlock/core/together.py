@@ -6,6 +6,7 @@ the closes of bars that both symbols have: it is computed from their returns whe
 for orders in a symbol is remembered until a position comes or goes or a bar ends. So nothing is kept for pairs.
 """
 
+from bisect import bisect_left
 from functools import cache, lru_cache
 from itertools import repeat
 from math import dist, hypot, nan, sqrt
@@ -91,8 +92,11 @@ def _correlation(a: Weighed, b: Weighed) -> tuple[float, int]:
     bar_ns, x, y = a.bar_ns, a.returns, b.returns
     if bar_ns is not b.bar_ns:
         bar_ns = _common(bar_ns, b.bar_ns)
+    if len(bar_ns) <= CORRELATION_RETURNS_MIN:
+        return nan, 0
+    if bar_ns is not a.bar_ns or bar_ns is not b.bar_ns:
         x, y = _among(a, bar_ns), _among(b, bar_ns)
-    if not (x and y) or len(bar_ns) <= CORRELATION_RETURNS_MIN:
+    if not (x and y):
         return nan, 0
     apart = dist(x, y)
     return larger(1.0 - 0.5 * apart * apart, -1.0), bar_ns[-1]
@@ -110,6 +114,17 @@ def _weighed(state: State, row: int, decay: float) -> Weighed:
     return known
 
 
+def on_compared_bar(state: State, row: int) -> None:
+    """
+    What was found by older bars is forgotten.
+
+    Returns that are kept are weighed at once: orders come in numbers right after bars end, and should not wait for it.
+    """
+    state.company = {}
+    if row in state.weighed:
+        _weighed(state, row, state.account_limits().correlation_decay)
+
+
 def _among(w: Weighed, bar_ns: tuple[int, ...]) -> tuple[float, ...]:
     """The symbol's weighed returns between these of its bars alone."""
     if len(bar_ns) == len(w.bar_ns):
@@ -118,8 +133,12 @@ def _among(w: Weighed, bar_ns: tuple[int, ...]) -> tuple[float, ...]:
     if found is None:
         if len(w.among) >= GRIDS:
             w.among.clear()
-        wanted = frozenset(bar_ns)
-        logs = tuple(log for at_ns, log in zip(w.bar_ns, w.bar_logs, strict=True) if at_ns in wanted)
+        first = bisect_left(w.bar_ns, bar_ns[0])
+        span = slice(first, first + len(bar_ns))
+        logs = w.bar_logs[span]
+        if w.bar_ns[span] != bar_ns:
+            wanted = frozenset(bar_ns)
+            logs = tuple(log for at_ns, log in zip(w.bar_ns, w.bar_logs, strict=True) if at_ns in wanted)
         found = w.among[bar_ns] = weigh(logs, w.decay)
     return found
 
