@@ -34,6 +34,7 @@ from interlock.core.messages import (
     PermitIssued,
     Rebased,
 )
+from interlock.core.utilisation import Utilisation, utilisation
 from interlock.service.api import (
     Answer,
     DecisionStatus,
@@ -136,6 +137,9 @@ class SmallDesk:
 
     async def allowed(self, source: str, symbol: str, stop_frac: float) -> Envelope:
         return envelope(self.engine.state, at_s(1), at_s(1), source, symbol=symbol, stop_frac=stop_frac)
+
+    async def utilisation(self, stop_frac: float) -> Utilisation:
+        return utilisation(self.engine.state, at_s(1), at_s(1), stop_frac=stop_frac)
 
     async def rebase(self, by: str, reason: str) -> None:
         self.acts.append(Rebased(by, reason))

@@ -26,7 +26,7 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
-from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS, State, SymbolRow
+from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS, AccountRow, State, SymbolRow
 from interlock.core.transitions import confirmed, in_force, is_fresh, lock_end, money, recent, within
 
 ENGINE: Final = "engine"
@@ -214,12 +214,20 @@ def next_day_ns(state: State) -> int:
 # ---------------------------------------------------------------- streaks and counters
 
 
-def _streaks(agenda: Agenda, limits: Limits) -> None:
-    a = agenda.state.account
-    for code, streak, count_max, length_s in (
+Streak = tuple[Code, int, float, float]
+"""So many losing trades in a row, how many lock, and for how many seconds."""
+
+
+def streaks(a: AccountRow, limits: Limits) -> tuple[Streak, ...]:
+    """Losing trades in a row, since the last lock and since the last win."""
+    return (
         (Code.CONSEC_LOSS, a.loss_streak, limits.consec_loss_count_max, limits.consec_loss_lock_s),
         (Code.CONSEC_LOSS_BREAKER, a.loss_streak_total, limits.consec_loss_breaker_count_max, inf),
-    ):
+    )
+
+
+def _streaks(agenda: Agenda, limits: Limits) -> None:
+    for code, streak, count_max, length_s in streaks(agenda.state.account, limits):
         if is_on(limits, code) and streak >= count_max and not _locked(agenda, code):
             _event(agenda, code, RiskAction.VETO, float(streak), count_max)
             until = lock_end(agenda.at_ns, length_s)
@@ -231,9 +239,13 @@ def _locked(agenda: Agenda, code: Code) -> bool:
     return in_force(until, agenda.at_ns, agenda.trusted)
 
 
-def _breakers(agenda: Agenda, limits: Limits) -> None:
-    a = agenda.state.account
-    for code, times, count, count_max, window_s, what in (
+Breaker = tuple[Code, list[int], int, float, float, str]
+"""A ring of failures, how many have happened in all, how many within how many seconds trip, and what they are."""
+
+
+def breakers(a: AccountRow, limits: Limits) -> tuple[Breaker, ...]:
+    """What is counted towards an open circuit breaker."""
+    return (
         (
             Code.API_ERRORS,
             a.api_error_times,
@@ -258,7 +270,11 @@ def _breakers(agenda: Agenda, limits: Limits) -> None:
             limits.failed_trade_window_s,
             "openings ended with nothing filled",
         ),
-    ):
+    )
+
+
+def _breakers(agenda: Agenda, limits: Limits) -> None:
+    for code, times, count, count_max, window_s, what in breakers(agenda.state.account, limits):
         if not is_on(limits, code) or _locked(agenda, code):
             continue
         if within(times, count, count_max, window_s, agenda.at_ns):
@@ -437,7 +453,9 @@ def _warnings(agenda: Agenda, limits: Limits) -> None:
             _event(agenda, Code.WARN, RiskAction.REARM, used, limits.warn_rearm_frac_max, code)
 
 
-def _loss_use(code: Code) -> Callable[[State, Limits], float]:
+def loss_use(code: Code) -> Callable[[State, Limits], float]:
+    """How the share of a loss rule's limit that is lost follows from the state."""
+
     def use(state: State, limits: Limits) -> float:
         """The share of the allowed loss that is lost; NaN while unknown."""
         reference, floor = floor_of(state, code, limits)
@@ -467,11 +485,11 @@ def _count_use(state: State, limits: Limits) -> float:
 
 
 USE: Final[dict[Code, Callable[[State, Limits], float]]] = {
-    Code.DAILY_LOSS: _loss_use(Code.DAILY_LOSS),
-    Code.WEEKLY_LOSS: _loss_use(Code.WEEKLY_LOSS),
-    Code.DRAWDOWN: _loss_use(Code.DRAWDOWN),
-    Code.TOTAL_DRAWDOWN: _loss_use(Code.TOTAL_DRAWDOWN),
-    Code.EQUITY_GUARD: _loss_use(Code.EQUITY_GUARD),
+    Code.DAILY_LOSS: loss_use(Code.DAILY_LOSS),
+    Code.WEEKLY_LOSS: loss_use(Code.WEEKLY_LOSS),
+    Code.DRAWDOWN: loss_use(Code.DRAWDOWN),
+    Code.TOTAL_DRAWDOWN: loss_use(Code.TOTAL_DRAWDOWN),
+    Code.EQUITY_GUARD: loss_use(Code.EQUITY_GUARD),
     Code.TOTAL_EXPOSURE: _exposure_use,
     Code.NET_EXPOSURE: _net_use,
     Code.CONCURRENT_POSITIONS: _count_use,

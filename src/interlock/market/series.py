@@ -4,7 +4,7 @@ from itertools import pairwise
 from math import inf, log, nan
 from typing import Final
 
-from interlock.core.constants import CLOSES, CORRELATION_RETURNS, NS_PER_S_FLOAT
+from interlock.core.constants import CLOSES, NS_PER_S_FLOAT
 from interlock.core.messages import BarClosed, MarketState
 from interlock.market.kernel import market_of, next_atr
 
@@ -57,9 +57,3 @@ class MarketSeries:
         returns = [later - earlier for earlier, later in pairwise(self._logs)]
         sigma, strength, score = market_of(self._logs, returns, _SCRATCH)
         return MarketState(self.symbol, told_ns, self._atr, sigma, strength, score=score)
-
-    @property
-    def returns(self) -> list[float]:
-        """The last returns, oldest first, as many as a correlation looks back on."""
-        logs = self._logs[-CORRELATION_RETURNS - 1 :]
-        return [later - earlier for earlier, later in pairwise(logs)]

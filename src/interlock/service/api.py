@@ -5,10 +5,12 @@ They hold figures and codes; words are made where a person reads them.
 """
 
 from math import nan
+from typing import Literal
 
 import msgspec
 
 from interlock.core.codes import AccountKind, Code, KillMode, Scope, TradingState
+from interlock.core.constants import OPERATOR_NS
 from interlock.core.exits.views import ExitOwner, ExitView
 from interlock.core.messages import Decision, PermitIssued
 
@@ -61,7 +63,11 @@ class LockStatus(msgspec.Struct, frozen=True):
 
 
 class LimitStatus(msgspec.Struct, frozen=True):
-    """A limit beside its present use, in the limit's unit; `scope` is the symbol or strategy, empty for the account."""
+    """
+    A limit beside its present use, in the limit's unit.
+
+    `scope` is the symbol, strategy or cluster, empty for the account.
+    """
 
     code: Code
     name: str
@@ -69,6 +75,33 @@ class LimitStatus(msgspec.Struct, frozen=True):
     use: float
     limit: float
     unit: str
+
+
+class WindowStatus(msgspec.Struct, frozen=True):
+    """A window that is open or comes soon: in these symbols nothing may be opened, closed or held, as the file calls it."""
+
+    kind: Literal["no-open", "no-close", "flat"]
+    symbols: tuple[str, ...]
+    from_ns: int
+    until_ns: int
+
+
+class RecordStatus(msgspec.Struct, frozen=True):
+    """
+    What a strategy's last closed trades came to, in account currency.
+
+    `deserved_frac` is the share at risk that they deserve, 0.0 where they say nothing yet (not `enough`) or have no edge.
+    `edgeless` from KELLY_ZERO on, until they have one again.
+    """
+
+    strategy: str
+    wins: int
+    losses: int
+    won: float
+    lost: float
+    enough: bool
+    deserved_frac: float
+    edgeless: bool
 
 
 class FloorStatus(msgspec.Struct, frozen=True):
@@ -152,6 +185,12 @@ class Status(msgspec.Struct, frozen=True):
     equity_age_s: float = nan
     market_age_s: float = nan
     exits: ExitOwner = ExitOwner()
+    windows: tuple[WindowStatus, ...] = ()
+    """Those of the calendar file that are open or begin within a day."""
+    windows_until_ns: int = OPERATOR_NS
+    """How far the calendar file is known for every symbol: 0 is not at all, OPERATOR_NS where no rule needs it."""
+    records: tuple[RecordStatus, ...] = ()
+    """Where a rule reads them."""
 
 
 class Exits(msgspec.Struct, frozen=True):

@@ -44,6 +44,7 @@ from interlock.core.messages import (
 )
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, is_stop
+from interlock.core.utilisation import Utilisation
 from interlock.ledger.errors import LedgerError
 from interlock.service.api import Answer, DecisionStatus, Exits, KillStatus, Status
 from interlock.service.clock import Clock
@@ -423,6 +424,16 @@ class Gateway:
         """
         await self.refresh()
         return self._shell.allowed(source, symbol, stop_frac)
+
+    async def utilisation(self, stop_frac: float) -> Utilisation:
+        """
+        How far every rule is used now.
+
+        Raises:
+            Unanswered, EngineAway, LedgerError: nothing is known.
+        """
+        await self.refresh()
+        return self._shell.utilisation(stop_frac)
 
     def policy(self, source: str) -> PolicyView | None:
         """The policy in force as the source sees it; None where none is verified and unexpired."""

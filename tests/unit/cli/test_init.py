@@ -86,7 +86,7 @@ def test_without_questions(tmp_path: Path) -> None:
     assert "paper account mine, 2,500.00 USD, balanced" in shown
     assert f"interlock run --home {tmp_path / 'home'}" in shown
     assert read_runtime(Home(tmp_path / "home")).account == "mine"
-    assert 'value = "2500 USD"' in (tmp_path / "home" / "policy.toml").read_text()
+    assert 'value = "1250 USD"' in (tmp_path / "home" / "policy.toml").read_text()
 
 
 def test_with_questions_until_each_is_answered(tmp_path: Path) -> None:

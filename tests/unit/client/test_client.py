@@ -30,7 +30,8 @@ from interlock.client import (
 )
 from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.messages import BUY, SELL, Executed
-from interlock.service.desk.desk import GetAllowed, Kill
+from interlock.core.utilisation import Utilisation
+from interlock.service.desk.desk import GetAllowed, GetUtilisation, Kill
 from repository import ROOT
 
 Connect = Callable[..., Client]
@@ -364,3 +365,14 @@ def test_what_is_allowed_is_told_of_oneself_and_to_operators_of_anybody(gateway:
         told = operator.ask(GetAllowed("GOLD", 0.01, "bot"))
         assert isinstance(told, Envelope)
         assert len(told.rooms) == 2
+
+
+def test_how_far_rules_are_used_is_told_to_whoever_asks(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="rival") as rival:
+        told = rival.ask(GetUtilisation(0.01))
+        assert isinstance(told, Utilisation)
+        assert (told.currency, told.stop_frac, told.undefined) == ("USD", 0.01, ())
+        exposure = next(each for each in told.standings if each.code == Code.SYMBOL_EXPOSURE)
+        assert (exposure.measure, exposure.stand, exposure.limit_name) == ("share", "admits", "symbol_exposure_frac_max")
+        with pytest.raises(CommandRefused, match="a share of the mark between 0 and 1, found 5"):
+            rival.ask(GetUtilisation(5.0))

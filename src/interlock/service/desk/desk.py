@@ -28,6 +28,7 @@ from interlock.core.messages import (
     PolicySet,
     SourceRight,
 )
+from interlock.core.utilisation import Utilisation
 from interlock.service.api import Answer, Exits, KillStatus, Status
 
 RESERVED: Final = ALWAYS - {OPERATOR}
@@ -143,6 +144,10 @@ class Desk(Protocol):
         """What the source may open now, in one symbol or in all, with stops so far from the mark."""
         ...
 
+    async def utilisation(self, stop_frac: float) -> Utilisation:
+        """How far every rule is used now, by orders with stops so far from the mark."""
+        ...
+
     def policy(self, source: str) -> PolicyView | None:
         """The policy in force as the source sees it; None where none is verified and unexpired."""
         ...
@@ -151,7 +156,7 @@ class Desk(Protocol):
 # ---------------------------------------------------------------- questions as data
 
 
-Told = Answer | KillStatus | Started | Status | Exits | Envelope | PolicyView | None
+Told = Answer | KillStatus | Started | Status | Exits | Envelope | Utilisation | PolicyView | None
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True):
@@ -350,9 +355,24 @@ class GetAllowed(Ask, frozen=True):
         """What the desk says to it."""
         if self.source not in ("", source) and source != OPERATOR:
             raise NotAnOperator(f"{source!r} may not ask for {self.source!r}: use the operator's key")
-        if not (0.0 < self.stop_frac < 1.0 or self.stop_frac != self.stop_frac):
-            raise InputInvalid(f"the stop is a share of the mark between 0 and 1, found {self.stop_frac!r}")
+        _check_stop(self.stop_frac)
         return await desk.allowed(self.source or source, self.symbol, self.stop_frac)
+
+
+class GetUtilisation(Ask, frozen=True):
+    """Tell how far every rule is used."""
+
+    stop_frac: float = nan
+
+    async def put(self, desk: Desk, source: str) -> Utilisation:  # noqa: ARG002
+        """What the desk says to it."""
+        _check_stop(self.stop_frac)
+        return await desk.utilisation(self.stop_frac)
+
+
+def _check_stop(stop_frac: float) -> None:
+    if not (0.0 < stop_frac < 1.0 or stop_frac != stop_frac):
+        raise InputInvalid(f"the stop is a share of the mark between 0 and 1, found {stop_frac!r}")
 
 
 class GetStatus(Ask, frozen=True):
@@ -388,6 +408,7 @@ Question = (
     | GetStatus
     | GetExits
     | GetAllowed
+    | GetUtilisation
     | GetPolicy
 )
 

@@ -23,6 +23,7 @@ from msgspec import Meta
 
 from interlock.core.envelope import Envelope
 from interlock.core.errors import InterlockError
+from interlock.core.utilisation import Utilisation
 from interlock.service.api import Answer, Exits, KillStatus, Status
 from interlock.service.desk.desk import (
     Adopt,
@@ -35,6 +36,7 @@ from interlock.service.desk.desk import (
     GetExits,
     GetPolicy,
     GetStatus,
+    GetUtilisation,
     Kill,
     NameOwner,
     PolicyView,
@@ -135,6 +137,7 @@ ANSWERS: Final[dict[type[Ask], msgspec.msgpack.Decoder[Any]]] = {
         (NameOwner, None),
         (GetExits, Exits),
         (GetAllowed, Envelope),
+        (GetUtilisation, Utilisation),
         (GetStatus, Status),
         (GetPolicy, PolicyView | None),
     )

@@ -94,13 +94,16 @@ age = "86400 s"
 age_weight = "0.3 x"
 """,
     Style.BALANCED: """
-# The preset is made for bars of 4 h; the recording has bars of 1 h, and only bars of the length that is named count.
-[rules.TIME_EXIT]
-bar = { value = "1 h", why = "the recording's bars" }
-
-[rules.CORRELATION_VETO]
-bar = { value = "1 h", why = "the recording's bars" }
-age = { value = "3 h", why = "a common bar began up to 2 h ago, 3 h with one missing" }
+# The recording plays an hour a second, in bars of 1 h. What the preset counts in hours and days of a real market is here
+# in seconds, or off: remove this part where the market is a real one.
+[rules]
+DAILY_RISK_QUOTA = "off: the recording plays a day in 24 s, so that a day's quota would be spent in a minute"
+CONSEC_LOSS.lock = { value = "4 s", why = "the preset's 4 h, as they pass in the recording" }
+STOP_HIT.lock = { value = "4 s", why = "the preset's 4 h, as they pass in the recording" }
+RUNAWAY.window = { value = "2 s", why = "two bars of the recording; the preset's 10 min pass in no time" }
+TIME_EXIT.bar = { value = "1 h", why = "the recording's bars" }
+CORRELATION_VETO.bar = { value = "1 h", why = "the recording's bars" }
+CORRELATION_VETO.age = { value = "3 h", why = "a common bar began up to 2 h ago, 3 h with one missing" }
 """,
 }
 

@@ -48,6 +48,7 @@ from interlock.core.messages import (
     Tick,
 )
 from interlock.core.state import State
+from interlock.core.utilisation import Utilisation, utilisation
 from interlock.ledger.errors import LedgerError, LedgerUnwritable
 from interlock.ledger.fold import fold
 from interlock.service.attempt import attempt, attempt_on_thread
@@ -253,6 +254,22 @@ class Shell:
         Raises:
             EngineAway: the engine is being rebuilt.
         """
+        self._look_at(symbol)
+        wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+        return envelope(self.state, wall_ns, mono_ns, source, symbol=symbol, stop_frac=stop_frac)
+
+    def utilisation(self, stop_frac: float) -> Utilisation:
+        """
+        How far every rule is used now.
+
+        Raises:
+            EngineAway: the engine is being rebuilt.
+        """
+        self._look_at("")
+        return utilisation(self.state, self._clock.wall_ns(), self._clock.mono_ns(), stop_frac=stop_frac)
+
+    def _look_at(self, symbol: str) -> None:
+        """The symbol, or all of the universe, is as fresh as it can be. Raises EngineAway."""
         policy = self.state.policy
         universe = () if policy is None else tuple(each.symbol for each in policy.universe)
         if not self._away:
@@ -261,8 +278,6 @@ class Shell:
             self._freshen(symbols)
         if self._away:
             raise EngineAway(self._away)
-        wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
-        return envelope(self.state, wall_ns, mono_ns, source, symbol=symbol, stop_frac=stop_frac)
 
     # ---------------------------------------------------------------- the loop
 
