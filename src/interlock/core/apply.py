@@ -19,7 +19,7 @@ from interlock.core.fills import end_permit, strategy_of, unsettled_quota
 from interlock.core.floors import day_open_equity
 from interlock.core.limits import Limits
 from interlock.core.locks import reset_counter
-from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, window_at
+from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, take_sides, window_at
 from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
@@ -204,7 +204,8 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
             on_exit_sent(r, a.now_ns, limits.flatten_retry_s_min, limits.flatten_retry_s_max, p.id)
         return
     a.position_count += not is_position(r)
-    reserve(a, strategy_of(state, p), r, p)
+    reserve(a, strategy_of(state, p), state.clusters.edit(r.cluster), r, p)
+    take_sides(state, index)
     if r.owner == -1:
         r.owner = p.strategy
         r.opener = p.source

@@ -194,11 +194,10 @@ def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
             rows.setdefault(r.cluster, []).append(wish.row)
     factors: dict[int, float] = {}
     for cluster, notional in wanted.items():
-        first = rows[cluster][0]
-        room = line - cluster_exposure(state, first, None)
+        room = line - cluster_exposure(state.clusters[cluster])
         if notional > room > 0.0:
             factors |= dict.fromkeys(rows[cluster], room / notional)
-            name = _cluster_name(state, first)
+            name = _cluster_name(state, rows[cluster][0])
             agenda.emit(RiskEvent(agenda.at_ns, Code.CLUSTER_CAP, "", RiskAction.SCALE, notional, room, name))
     return factors
 

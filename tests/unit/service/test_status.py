@@ -136,7 +136,9 @@ def test_clusters_in_which_something_is_held_are_told_by_name() -> None:
     (majors,) = limits_told(told(made), Code.CLUSTER_CAP)
     state = made.engine.state
     assert majors.scope == "majors"
-    assert majors.use == pytest.approx(cluster_exposure(state, state.names.symbol_index["ETH"], None))
+    assert majors.use == pytest.approx(
+        cluster_exposure(state.clusters[state.symbols[state.names.symbol_index["ETH"]].cluster])
+    )
     assert majors.limit == pytest.approx(0.5 * state.account.equity)
     assert "majors" in shown(told(made))
     assert limits_told(told(without("CLUSTER_CAP")), Code.CLUSTER_CAP) == []

@@ -209,7 +209,7 @@ def _cluster_uses(state: State) -> Iterator[tuple[str, float, float]]:
         if r.cluster < 0 or r.cluster in seen or not is_position(r):
             continue
         seen.add(r.cluster)
-        use = cluster_exposure(state, index, None)
+        use = cluster_exposure(state.clusters[r.cluster])
         yield names[state.names.symbols[index]], use, state.limits(r).cluster_exposure_frac_max
 
 
