@@ -9,7 +9,7 @@ import pytest
 from interlock.core.codes import Code, PermitState, Scope
 from interlock.core.constants import NS_PER_S
 from interlock.core.engine import Engine
-from interlock.core.messages import BarClosed, Decision, LockChanged, LockReleased, PermitIssued
+from interlock.core.messages import BarClosed, Decision, Executed, LockChanged, LockReleased, PermitIssued, Step
 from interlock.core.snapshot import decode, encode
 from interlock.testing import Bench, make_policy, open_bench
 from interlock.testing.bench import picture
@@ -66,6 +66,7 @@ class History:
         self.model = Account(0.0001, COST, SLICE)
         self.seen = 0
         self.locks: dict[str, int] = {}
+        self.edgeless: set[str] = set()
         self.judged = 0
         self.bar_ns = self.bench.clock.true_ns - 200 * 3600 * NS_PER_S
         self.tell()
@@ -81,10 +82,22 @@ class History:
         """The model knows every step."""
         for step in self.bench.steps[self.seen :]:
             self.model.record(step, self.day.open_equity, BAR_S)
-            for output in step.outputs:
-                if isinstance(output, LockChanged) and output.code is Code.KELLY_ZERO:
-                    self.locks[output.scope_key] = output.until_ns
+            if isinstance(step.input, Executed):
+                self.rest(step)
         self.seen = len(self.bench.steps)
+
+    def rest(self, step: Step) -> None:
+        """A strategy whose record shows no edge rests for a while, once until it shows one; nobody else does."""
+        locked = {each.scope_key for each in step.outputs if isinstance(each, LockChanged) and each.code is Code.KELLY_ZERO}
+        expected = set()
+        for strategy in STRATEGIES.values():
+            wins, losses, won, lost = self.model.record_of(strategy, WINDOW)
+            if wins + losses >= ENOUGH and round(won - lost, 5) <= 0.0 and strategy not in self.edgeless:
+                expected.add(strategy)
+                self.locks[strategy] = step.at_ns + REST_S * NS_PER_S
+            if wins + losses >= ENOUGH:
+                (self.edgeless.discard if won > lost else self.edgeless.add)(strategy)
+        assert locked == expected
 
     def bars(self, count: int) -> None:
         """So many bars have closed; some are lacking, told twice, told late, of another length or nonsense."""
