@@ -6,9 +6,10 @@ conditions. An intent that may open is decided only after conditions and switch 
 waits for neither. Where no answer can be given in time the answer is no.
 """
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import msgspec
@@ -25,6 +26,7 @@ from interlock.core.explain import explain, limits_of
 from interlock.core.messages import (
     Adopted,
     BarClosed,
+    Cancel,
     Decision,
     Executed,
     FlattenGoal,
@@ -37,24 +39,27 @@ from interlock.core.messages import (
     LockReleased,
     MarketState,
     ModeSet,
+    Output,
     OwnerSet,
     PermitIssued,
+    Rebalance,
     Rebased,
     Step,
 )
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, is_stop
 from interlock.ledger.errors import LedgerError
-from interlock.service.api import Answer, DecisionStatus, Exits, KillStatus, Status
+from interlock.service.api import Answer, Cancelled, DecisionStatus, Exits, KillStatus, Rebalanced, Status
 from interlock.service.clock import Clock
 from interlock.service.desk.desk import PolicyView, Started, policy_view
+from interlock.service.desk.rebalance import cancelled, closes_of, only_closes, rebalanced, together, undecided
 from interlock.service.desk.status import Around, status_of
 from interlock.service.execution.executor import Executor
 from interlock.service.home.latch import SENTINEL, UNREADABLE, KillLatch, LatchUnwritable
 from interlock.service.home.lookout import Lookout
 from interlock.service.shell.gate import EngineAway, Handed, PermitSpent, PermitVoid
 from interlock.service.shell.inbox import Busy
-from interlock.service.shell.shell import Shell, Unanswered
+from interlock.service.shell.shell import ANSWER_S_MAX, Shell, Unanswered
 from interlock.service.worker import Worker
 
 DECISIONS_KEPT: Final = 50
@@ -127,6 +132,7 @@ class Gateway:
         self._reasons: dict[tuple[Scope, str, Code], str] = {}
         self._told: dict[str, int] = {}
         self._mode: ModeSet | None = None
+        self._lists = asyncio.Lock()
         self._resets = 0
         self._obeyed: dict[tuple[Scope, str], KillMode | None] = {}
         self.stopping = False
@@ -146,12 +152,8 @@ class Gateway:
             handed = await self._shell.ask(intent, taker=taker)
             answer = answer_of(intent, handed)
             return answer if taker is None else await self._hand_over(taker, answer, handed)
-        except Busy as error:
-            return Answer(intent.id, Code.BUSY, note=str(error))
-        except (Unanswered, EngineAway, LedgerError) as error:
-            return Answer(intent.id, Code.UNANSWERED, note=str(error))
-        except InputInvalid as error:
-            return Answer(intent.id, Code.MALFORMED, note=str(error))
+        except REFUSED as error:
+            return Answer(intent.id, refusal_code(error), note=str(error))
 
     async def dry_run(self, intent: Intent) -> Answer:
         """What the answer would be now; nothing is consumed or recorded."""
@@ -159,10 +161,8 @@ class Gateway:
             if not intent.reduce_only:
                 await self.refresh()
             return _answer(intent, self._shell.dry_run(intent))
-        except (Unanswered, EngineAway, LedgerError) as error:
-            return Answer(intent.id, Code.UNANSWERED, note=str(error))
-        except InputInvalid as error:
-            return Answer(intent.id, Code.MALFORMED, note=str(error))
+        except REFUSED as error:
+            return Answer(intent.id, refusal_code(error), note=str(error))
 
     async def _hand_over(self, taker: tuple[str, str], answer: Answer, handed: Handed) -> Answer:
         """
@@ -188,6 +188,84 @@ class Gateway:
         except EngineAway:
             return permit.reduce_only  # and the engine will learn of it
         return True
+
+    # ------------------------------------------------------------ rebalances
+
+    async def rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        """
+        The instructions are decided as a whole, and what was granted is on its way; so will be what waits.
+
+        Instructions to close are decided first, by themselves: they wait for no disk and for no other rebalance.
+        """
+        closed: tuple[Output, ...] = ()
+        try:
+            first = rebalance if only_closes(rebalance) else closes_of(rebalance)
+            if first is not None:
+                closed = _decided(await self._shell.ask(first)).step.outputs
+            if first is rebalance:
+                return rebalanced(self._shell.state, rebalance, closed)
+            async with self._one_list():
+                await self.refresh()
+                handed = _decided(await self._shell.ask(rebalance))
+        except REFUSED as error:
+            return undecided(self._shell.state, rebalance, closed, refusal_code(error), str(error))
+        outputs = together(closed, handed.step.outputs)
+        unsettled = frozenset(permit.id for permit in handed.waiting)
+        return rebalanced(self._shell.state, rebalance, outputs, unsettled=unsettled)
+
+    async def dry_run_rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        """
+        What the answer would be now; nothing is consumed or recorded.
+
+        It takes half of the engine's time at most, so that whoever only asks holds up nobody who closes.
+        """
+        try:
+            async with self._one_list():
+                if not only_closes(rebalance):
+                    await self.refresh()
+                began_ns = self._clock.mono_ns()
+                told = rebalanced(self._shell.state, rebalance, self._shell.foresee(rebalance))
+                await asyncio.sleep((self._clock.mono_ns() - began_ns) / NS_PER_S)
+                return told
+        except REFUSED as error:
+            return undecided(self._shell.state, rebalance, (), refusal_code(error), str(error))
+
+    @asynccontextmanager
+    async def _one_list(self) -> AsyncIterator[None]:
+        """
+        No other rebalance is being decided meanwhile: a list is long, and others want to be heard.
+
+        Raises:
+            Busy: those before took too long.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                await self._lists.acquire()
+        except TimeoutError:
+            raise Busy("other rebalances are being decided: tell it again") from None
+        try:
+            yield
+        finally:
+            self._lists.release()
+
+    async def cancel(self, source: str, intent_id: str) -> Cancelled:
+        """
+        The opening order of that intent, as far as it has not filled, is over or is being cancelled.
+
+        Raises:
+            Unanswered, EngineAway: it may still open.
+        """
+        live = [p for p in self._shell.state.permits.alive() if p.intent_id == intent_id and not p.reduce_only]
+        abroad = [p.executor for p in live if p.executor]
+        if abroad or not live:
+            note = f"{abroad[0]} executes it: cancel it there and report" if abroad else "no order of it is live that opens"
+            return Cancelled(intent_id, Code.MALFORMED, note=note)
+        outputs: list[Output] = []
+        for p in live:
+            outputs += (await self._shell.ask(Cancel(f"cancel:{intent_id}", source, p.id))).step.outputs
+        return cancelled(intent_id, frozenset(p.id for p in live), outputs)
+
+    # ------------------------------------------------------------ markets and reports
 
     async def report(self, source: str, executed: Executed) -> None:
         """
@@ -510,6 +588,27 @@ def _answer(intent: Intent, decisions: tuple[Decision, ...]) -> Answer:
     denied = next((each for each in decisions if not each.allowed), decisions[0])
     headline = Code.ALLOWED if granted else denied.headline
     return Answer(intent.id, headline, granted, decisions, note=denied.note)
+
+
+def _decided(handed: Handed) -> Handed:
+    """
+    What came of a rebalance.
+
+    Raises:
+        Unanswered: nothing did, for the engine could not process it.
+    """
+    if not isinstance(handed.step.input, Rebalance):
+        raise Unanswered("the engine could not decide it, and has recorded that")
+    return handed
+
+
+REFUSED: Final = (Busy, Unanswered, EngineAway, LedgerError, InputInvalid)
+"""Errors that mean no."""
+
+
+def refusal_code(error: Exception) -> Code:
+    """What a no of that kind is called."""
+    return Code.BUSY if isinstance(error, Busy) else Code.MALFORMED if isinstance(error, InputInvalid) else Code.UNANSWERED
 
 
 # ---------------------------------------------------------------- what the engine has not been told

@@ -65,7 +65,7 @@ CLOCK_CHECK_NS: Final = 10 * NS_PER_S
 ASKED_NS: Final = 60 * NS_PER_S
 """How long the prices of a symbol are told after somebody asked about it."""
 STEPS_PER_TURN: Final = 8
-"""Steps between two looks at the event loop; what comes in meanwhile waits for at most these."""
+"""Steps between two looks at the event loop; what comes in meanwhile waits for at most these, or for one rebalance."""
 PAUSE_S_MIN: Final = 0.1
 PAUSE_S_MAX: Final = 30.0
 CALM_NS: Final = 60 * NS_PER_S
@@ -236,15 +236,25 @@ class Shell:
             EngineAway: the engine is being rebuilt.
             InputInvalid: the intent cannot be decided.
         """
+        return tuple(each for each in self.foresee(intent) if isinstance(each, Decision))
+
+    def foresee(self, wish: Intent | Rebalance) -> tuple[Output, ...]:
+        """
+        What would come of it now; nothing is consumed, reserved or recorded.
+
+        Raises:
+            EngineAway: the engine is being rebuilt.
+            InputInvalid: it cannot be decided.
+        """
         if not self._away:
-            self._ask_about(symbols_of(intent))
-            self._freshen(symbols_of(intent))
+            self._ask_about(symbols_of(wish))
+            self._freshen(symbols_of(wish))
         if self._away:
             raise EngineAway(self._away)
-        outcome = attempt(partial(decide, self.state, self._clock.wall_ns(), self._clock.mono_ns(), intent))
+        outcome = attempt(partial(decide, self.state, self._clock.wall_ns(), self._clock.mono_ns(), wish))
         if isinstance(outcome, Exception):
-            raise InputInvalid(f"the intent cannot be decided: {type(outcome).__name__}: {outcome}")
-        return tuple(each for each in outcome if isinstance(each, Decision))
+            raise InputInvalid(f"the {type(wish).__name__.lower()} cannot be decided: {type(outcome).__name__}: {outcome}")
+        return outcome
 
     def allowed(self, source: str, symbol: str, stop_frac: float) -> Envelope:
         """
@@ -328,6 +338,8 @@ class Shell:
             if self._away or (entry := self._next()) is None:
                 return
             self._work(entry)
+            if type(entry.event) is Rebalance:
+                return
 
     async def _pause(self) -> None:
         """Others had their turn, and there is something to do."""

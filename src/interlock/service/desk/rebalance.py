@@ -1,0 +1,139 @@
+"""What steps say to a rebalance, instruction by instruction, and to a cancellation."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from interlock.core.codes import Action, Code
+from interlock.core.messages import (
+    CancelOrders,
+    Decision,
+    Instruction,
+    OpeningsDeferred,
+    Output,
+    PermitRevoked,
+    Rebalance,
+)
+from interlock.core.state import State
+from interlock.service.api import Cancelled, Instructed, Rebalanced
+
+LEFT_ALONE = "a VETO leaves the position alone"
+NOTHING_HELD = "there is nothing to close"
+AT_TARGET = "it is at its target, or on its way there"
+NOT_DURABLE = "the disk has not taken it yet: it leaves when it has, if it is then still valid"
+
+
+def closes_of(rebalance: Rebalance) -> Rebalance | None:
+    """What of the rebalance only closes, where there is more in it; None where all or nothing of it does."""
+    closes = tuple(each for each in rebalance.instructions if each.action is Action.CLOSE)
+    rest = any(each.action not in (Action.CLOSE, Action.VETO) for each in rebalance.instructions)
+    return msgspec.structs.replace(rebalance, instructions=closes) if closes and rest else None
+
+
+def only_closes(rebalance: Rebalance) -> bool:
+    """Whether nothing of the rebalance can open; one that says nothing ends what waits, and opens nothing either."""
+    return all(each.action in (Action.CLOSE, Action.VETO) for each in rebalance.instructions)
+
+
+def rebalanced(
+    state: State, rebalance: Rebalance, outputs: Iterable[Output], *, unsettled: frozenset[int] = frozenset()
+) -> Rebalanced:
+    """
+    The answer to the rebalance that was decided with those outputs.
+
+    Args:
+        state: names and instruments are read from it, and what waits where the outputs do not say.
+        rebalance: what was asked.
+        outputs: what came of it.
+        unsettled: permits that the disk has not taken yet; what they allow is not granted yet.
+    """
+    outputs = tuple(outputs)
+    prefix = f"{rebalance.id}/"
+    decided: dict[str, list[Decision]] = {}
+    for output in outputs:
+        if isinstance(output, Decision) and output.intent_id.startswith(prefix):
+            decided.setdefault(output.intent_id.removeprefix(prefix), []).append(output)
+    waits = _waits(state, rebalance, outputs)
+    waiting = {each.symbol for each in waits.rebalance.instructions} if waits is not None else set()
+    counts = Counter(each.symbol for each in rebalance.instructions)
+    answers = []
+    for each in rebalance.instructions:
+        waits_too = each.symbol in waiting and counts[each.symbol] == 1
+        answers.append(_instructed(state, each, _mine(each, decided, counts), unsettled, waits=waits_too))
+    return Rebalanced(rebalance.id, Code.ALLOWED, tuple(answers), waits.reductions if waits is not None else ())
+
+
+def together(closed: tuple[Output, ...], outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    """What a rebalance came to whose closes were decided before it: these are told once, as they were then."""
+    names = {each.intent_id for each in closed if isinstance(each, Decision)}
+    rest = (each for each in outputs if not (isinstance(each, Decision) and each.reducing and each.intent_id in names))
+    return (*closed, *rest)
+
+
+def undecided(state: State, rebalance: Rebalance, closed: tuple[Output, ...], code: Code, why: str) -> Rebalanced:
+    """The answer where nothing was decided but what closes."""
+    told = rebalanced(state, rebalance, closed).answers if closed else ()
+    answers = (each if each.decisions else msgspec.structs.replace(each, headline=code, note=why) for each in told)
+    return Rebalanced(rebalance.id, code, tuple(answers), note=why)
+
+
+def _waits(state: State, rebalance: Rebalance, outputs: tuple[Output, ...]) -> OpeningsDeferred | None:
+    """What of this rebalance waits: as it was decided, or from before where it was told again; None where nothing does."""
+    mine = [each for each in outputs if isinstance(each, OpeningsDeferred) and each.rebalance.id == rebalance.id]
+    waits = mine[-1] if mine else state.waiting.get(rebalance.strategy)
+    return waits if waits is not None and waits.rebalance.id == rebalance.id and waits.reductions else None
+
+
+def _mine(
+    instruction: Instruction, decided: Mapping[str, list[Decision]], counts: Mapping[str, int]
+) -> tuple[Decision, ...]:
+    """The decisions of that instruction; of a symbol that stands there more than once only a CLOSE counts."""
+    found = decided.get(instruction.symbol, ())
+    if counts[instruction.symbol] == 1:
+        return tuple(found)
+    closes = instruction.action is Action.CLOSE
+    return tuple(each for each in found if each.reducing == closes)
+
+
+def _instructed(
+    state: State, instruction: Instruction, decisions: tuple[Decision, ...], unsettled: frozenset[int], *, waits: bool
+) -> Instructed:
+    if instruction.action is Action.VETO:
+        return Instructed(instruction, Code.ALLOWED, note=LEFT_ALONE)
+    if not decisions:
+        note = "" if waits else NOTHING_HELD if instruction.action is Action.CLOSE else AT_TARGET
+        return Instructed(instruction, Code.ALLOWED, waits=waits, note=note)
+    granted = [each for each in decisions if each.allowed and each.permit not in unsettled]
+    denied = next((each for each in decisions if not each.allowed), decisions[0])
+    late = any(each.permit in unsettled for each in decisions if each.permit)
+    headline = Code.ALLOWED if granted else Code.UNANSWERED if late else denied.headline
+    note = NOT_DURABLE if late else denied.note
+    return Instructed(instruction, headline, _quantity(state, granted), decisions, waits, note)
+
+
+def _quantity(state: State, granted: list[Decision]) -> float:
+    """Signed base units of what was granted."""
+    if not granted:
+        return 0.0
+    index = state.names.symbol_index.get(granted[0].symbol, -1)
+    instrument = state.instruments[index] if index >= 0 else None
+    assert instrument is not None, "what was granted has an instrument"
+    return sum(each.side * instrument.quantity(each.granted_steps) for each in granted)
+
+
+def cancelled(intent_id: str, permits: frozenset[int], outputs: Iterable[Output]) -> Cancelled:
+    """The answer to the wish to cancel these permits' orders, which came to those outputs."""
+    revoked: list[int] = []
+    cancelling: list[int] = []
+    denied: Decision | None = None
+    for output in outputs:
+        if isinstance(output, PermitRevoked) and output.permit in permits:
+            revoked.append(output.permit)
+        elif isinstance(output, CancelOrders):
+            cancelling += [number for number in output.permits if number in permits]
+        elif isinstance(output, Decision) and output.permit == 0:
+            denied = output
+    if denied is not None and not (revoked or cancelling):
+        return Cancelled(intent_id, denied.headline, note=denied.note)
+    return Cancelled(intent_id, Code.ALLOWED, tuple(revoked), tuple(cancelling))
