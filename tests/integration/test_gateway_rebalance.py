@@ -1,6 +1,8 @@
 """Rebalances on the gateway as it runs, asked over its socket; what the venue holds in the end is what is looked at."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from math import nan
 from pathlib import Path
@@ -120,3 +122,84 @@ def test_a_reduction_that_does_not_fill_frees_nothing_and_a_later_rebalance_ends
         assert "BTC" not in rig.truth()
 
     drilled(tmp_path, with_client(play), changes=ONE_POSITION)
+
+
+# ---------------------------------------------------------------- a crash in between
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+
+sys.path[:0] = sys.argv[1:3]
+from drillkit import Rig
+from interlock.testing.unruly import Mischief
+from test_gateway_rebalance import ONE_POSITION, told, turn, with_client
+
+rig = Rig(Path(sys.argv[3]), changes=ONE_POSITION)
+mischief = Mischief[sys.argv[4]]
+
+
+async def play(rig, client):
+    await rig.opened("ETH")
+    rig.venue.begin(mischief, Mischief.REPORTS_LOST, Mischief.ORDER_UNKNOWN)
+    answer = await told(client, turn(client, rig))
+    if mischief is Mischief.ANSWER_HANGS:
+        await rig.until(lambda: "ETH" not in rig.truth(), "the venue has closed it")
+    print(answer.answers[0].waits, answer.note, flush=True)
+    await asyncio.Event().wait()
+
+
+async def main():
+    async with rig.running():
+        await with_client(play)(rig)
+
+
+asyncio.run(main())
+"""
+
+
+def died_while_something_waited(place: Path, mischief: Mischief) -> None:
+    """A gateway was killed after it had answered, and before it knew what became of the reduction."""
+    here = Path(__file__).parent
+    command: list[str | Path] = [sys.executable, "-c", CHILD, here.parent, here, place, mischief.name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline().strip()
+        process.kill()
+    assert said == "True"
+
+
+def after_the_start(place: Path, play: Callable[[Rig], Awaitable[None]]) -> None:
+    """The play was played on the gateway that was started again, and the auditor found nothing."""
+    rig = Rig(place, changes=ONE_POSITION)
+
+    async def run() -> None:
+        async with rig.running():
+            await rig.until(lambda: not rig.state.waiting, "nothing waits any more")
+            await play(rig)
+            await rig.rest()
+
+    asyncio.run(run())
+    assert rig.audited() == ()
+
+
+def test_killed_after_the_reduction_filled_what_waited_is_opened_once_after_the_start(tmp_path: Path) -> None:
+    died_while_something_waited(tmp_path, Mischief.ANSWER_HANGS)
+
+    async def play(rig: Rig) -> None:
+        await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().get("BTC"), "what waited is held")
+        assert "ETH" not in rig.truth()
+        assert weight_held(rig, "BTC") == pytest.approx(0.02, rel=0.02)
+
+    after_the_start(tmp_path, play)
+
+
+def test_killed_before_the_reduction_arrived_nothing_that_waited_is_opened(tmp_path: Path) -> None:
+    died_while_something_waited(tmp_path, Mischief.HANGS)
+
+    async def play(rig: Rig) -> None:
+        assert "BTC" not in rig.truth()
+        assert not rig.permits("BTC")
+        assert rig.truth()["ETH"], "the close never arrived, and is asked for again by whoever wants it"
+
+    after_the_start(tmp_path, play)

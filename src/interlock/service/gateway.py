@@ -52,13 +52,19 @@ from interlock.ledger.errors import LedgerError
 from interlock.service.api import Answer, Cancelled, DecisionStatus, Exits, KillStatus, Rebalanced, Status
 from interlock.service.clock import Clock
 from interlock.service.desk.desk import PolicyView, Started, policy_view
-from interlock.service.desk.rebalance import cancelled, closes_of, only_closes, rebalanced, together, undecided
+from interlock.service.desk.rebalance import (
+    NOT_DURABLE,
+    cancelled,
+    parts,
+    rebalanced,
+    undecided,
+)
 from interlock.service.desk.status import Around, status_of
 from interlock.service.execution.executor import Executor
 from interlock.service.home.latch import SENTINEL, UNREADABLE, KillLatch, LatchUnwritable
 from interlock.service.home.lookout import Lookout
 from interlock.service.shell.gate import EngineAway, Handed, PermitSpent, PermitVoid
-from interlock.service.shell.inbox import Busy
+from interlock.service.shell.inbox import Busy, Priority
 from interlock.service.shell.shell import ANSWER_S_MAX, Shell, Unanswered
 from interlock.service.worker import Worker
 
@@ -195,23 +201,25 @@ class Gateway:
         """
         The instructions are decided as a whole, and what was granted is on its way; so will be what waits.
 
-        Instructions to close are decided first, by themselves: they wait for no disk and for no other rebalance.
+        What closes is decided first, by itself: it waits for no disk and for no other rebalance.
         """
+        closes, rest = parts(rebalance)
         closed: tuple[Output, ...] = ()
         try:
-            first = rebalance if only_closes(rebalance) else closes_of(rebalance)
-            if first is not None:
-                closed = _decided(await self._shell.ask(first)).step.outputs
-            if first is rebalance:
+            if closes is not None:
+                closed = _decided(await self._shell.ask(closes, Priority.REDUCING)).step.outputs
+            if rest is None:
                 return rebalanced(self._shell.state, rebalance, closed)
             async with self._one_list():
                 await self.refresh()
-                handed = _decided(await self._shell.ask(rebalance))
+                handed = _decided(await self._shell.ask(rest))
         except REFUSED as error:
             return undecided(self._shell.state, rebalance, closed, refusal_code(error), str(error))
-        outputs = together(closed, handed.step.outputs)
+        outputs = (*closed, *handed.step.outputs)
         unsettled = frozenset(permit.id for permit in handed.waiting)
-        return rebalanced(self._shell.state, rebalance, outputs, unsettled=unsettled)
+        told = rebalanced(self._shell.state, rebalance, outputs, unsettled=unsettled)
+        _, durable, _ = self._ledger()
+        return told if handed.step.seq <= durable else msgspec.structs.replace(told, note=NOT_DURABLE)
 
     async def dry_run_rebalance(self, rebalance: Rebalance) -> Rebalanced:
         """
@@ -221,7 +229,7 @@ class Gateway:
         """
         try:
             async with self._one_list():
-                if not only_closes(rebalance):
+                if parts(rebalance)[1] is not None:
                     await self.refresh()
                 began_ns = self._clock.mono_ns()
                 told = rebalanced(self._shell.state, rebalance, self._shell.foresee(rebalance))
@@ -575,7 +583,7 @@ def answer_of(intent: Intent, handed: Handed) -> Answer:
     waiting = sum(permit.steps for permit in handed.waiting)
     if not waiting:
         return answer
-    note = "the disk has not taken it yet: what opens leaves when it has, if it is then still valid"
+    note = NOT_DURABLE
     granted = answer.granted_steps - waiting
     headline = answer.headline if granted else Code.UNANSWERED
     return msgspec.structs.replace(answer, granted_steps=granted, headline=headline, note=note)

@@ -21,19 +21,25 @@ from interlock.service.api import Cancelled, Instructed, Rebalanced
 LEFT_ALONE = "a VETO leaves the position alone"
 NOTHING_HELD = "there is nothing to close"
 AT_TARGET = "it is at its target, or on its way there"
-NOT_DURABLE = "the disk has not taken it yet: it leaves when it has, if it is then still valid"
+NOT_DURABLE = "the disk has not taken it yet: what opens leaves when it has, if it is then still valid"
 
 
-def closes_of(rebalance: Rebalance) -> Rebalance | None:
-    """What of the rebalance only closes, where there is more in it; None where all or nothing of it does."""
-    closes = tuple(each for each in rebalance.instructions if each.action is Action.CLOSE)
-    rest = any(each.action not in (Action.CLOSE, Action.VETO) for each in rebalance.instructions)
-    return msgspec.structs.replace(rebalance, instructions=closes) if closes and rest else None
+def parts(rebalance: Rebalance) -> tuple[Rebalance | None, Rebalance | None]:
+    """
+    What of the rebalance opens nothing, and the rest; either may be missing.
 
-
-def only_closes(rebalance: Rebalance) -> bool:
-    """Whether nothing of the rebalance can open; one that says nothing ends what waits, and opens nothing either."""
-    return all(each.action in (Action.CLOSE, Action.VETO) for each in rebalance.instructions)
+    A symbol that is to be closed is closed, whatever else is said of it: all that is goes into the first part, where what
+    contradicts is denied.
+    """
+    closing = {each.symbol for each in rebalance.instructions if each.action is Action.CLOSE}
+    first = tuple(each for each in rebalance.instructions if each.symbol in closing)
+    rest = tuple(each for each in rebalance.instructions if each.symbol not in closing)
+    if all(each.action is Action.VETO for each in rest):
+        return rebalance, None
+    if not first:
+        return None, rebalance
+    replace = msgspec.structs.replace
+    return replace(rebalance, instructions=first), replace(rebalance, instructions=rest)
 
 
 def rebalanced(
@@ -62,13 +68,6 @@ def rebalanced(
         waits_too = each.symbol in waiting and counts[each.symbol] == 1
         answers.append(_instructed(state, each, _mine(each, decided, counts), unsettled, waits=waits_too))
     return Rebalanced(rebalance.id, Code.ALLOWED, tuple(answers), waits.reductions if waits is not None else ())
-
-
-def together(closed: tuple[Output, ...], outputs: tuple[Output, ...]) -> tuple[Output, ...]:
-    """What a rebalance came to whose closes were decided before it: these are told once, as they were then."""
-    names = {each.intent_id for each in closed if isinstance(each, Decision)}
-    rest = (each for each in outputs if not (isinstance(each, Decision) and each.reducing and each.intent_id in names))
-    return (*closed, *rest)
 
 
 def undecided(state: State, rebalance: Rebalance, closed: tuple[Output, ...], code: Code, why: str) -> Rebalanced:

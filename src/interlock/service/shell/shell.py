@@ -37,6 +37,7 @@ from interlock.core.messages import (
     Decision,
     Input,
     Intent,
+    OpeningsDeferred,
     Output,
     PermitIssued,
     PermitRevoked,
@@ -165,7 +166,7 @@ class Shell:
         taker: tuple[str, str] | None = None,
     ) -> Handed:
         """
-        What came of the input: its step, and opening permits once they are durable.
+        What came of the input: its step, and opening permits, or what is put off, once they are durable.
 
         Permits that the disk has not taken in time are still `waiting` in the answer; they leave when it has. Permits of
         the `taker`, a source and its intent, are for whoever asks and are not published: too late, they leave never.
@@ -432,7 +433,7 @@ class Shell:
         outcome = self._step(entry.event, entry.keeps)
         if isinstance(outcome, Handed):
             entry.handed = outcome
-            if outcome.waiting:
+            if outcome.waiting or _promises(outcome.step):
                 self._kept.update(permit.id for permit in outcome.waiting if entry.keeps(permit))
                 self._unsettled.append((entry, outcome))
             else:
@@ -576,6 +577,11 @@ class Shell:
 def _ring(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
     with suppress(RuntimeError):  # the loop has ended, nobody waits
         loop.call_soon_threadsafe(callback)
+
+
+def _promises(step: Step) -> bool:
+    """Whether something is to be decided later of which whoever asked would believe that it is on record."""
+    return any(type(output) is OpeningsDeferred for output in step.outputs)
 
 
 def symbols_of(event: Input) -> tuple[str, ...]:
