@@ -134,15 +134,17 @@ class Client:
         """
         return self._rebalanced(rebalance, SubmitRebalance(rebalance))
 
-    def cancel(self, intent_id: str) -> Cancelled:
+    def cancel(self, name: str) -> Cancelled:
         """
-        The intent opens no more than it has: its permit is revoked, or its order is being cancelled at the venue.
+        The intent or rebalance of that id opens no more than it has, but for what fills before the venue has cancelled it.
+
+        What closes is not cancelled, and an order cannot be amended: cancel it and send a new intent.
 
         Raises:
             GatewayUnreachable: it may still open.
             CommandRefused: the gateway cannot tell, and why.
         """
-        told = self.ask(CancelOrder(intent_id))
+        told = self.ask(CancelOrder(name))
         assert isinstance(told, Cancelled)
         return told
 

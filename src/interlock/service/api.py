@@ -76,16 +76,18 @@ class Rebalanced(msgspec.Struct, frozen=True):
 
 class Cancelled(msgspec.Struct, frozen=True):
     """
-    What became of the wish to cancel an intent's opening order.
+    What became of the wish to cancel the opening orders of an intent, or of a whole rebalance.
 
     `revoked` permits had not been used and never will be. Orders of `cancelling` permits are being cancelled at the venue
-    until it confirms, and may fill before that. Where there are none of either, `headline` and `note` say why.
+    until it confirms, and may fill before that. `withdrawn` symbols of a rebalance waited, and wait no longer. Where there
+    is nothing of all that, `headline` and `note` say why.
     """
 
-    intent_id: str
+    id: str
     headline: Code
     revoked: tuple[int, ...] = ()
     cancelling: tuple[int, ...] = ()
+    withdrawn: tuple[str, ...] = ()
     note: str = ""
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from interlock.core.absorb import REGIMES
-from interlock.core.authority import OPERATOR
+from interlock.core.authority import ALWAYS, OPERATOR, may_open
 from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
 from interlock.core.constants import NS_PER_S
 from interlock.core.decide import kill_severity
@@ -55,6 +55,7 @@ from interlock.service.desk.desk import PolicyView, Started, policy_view
 from interlock.service.desk.rebalance import (
     NOT_DURABLE,
     cancelled,
+    orders_of,
     parts,
     rebalanced,
     undecided,
@@ -256,22 +257,25 @@ class Gateway:
         finally:
             self._lists.release()
 
-    async def cancel(self, source: str, intent_id: str) -> Cancelled:
+    async def cancel(self, source: str, name: str) -> Cancelled:
         """
-        The opening order of that intent, as far as it has not filled, is over or is being cancelled.
+        Opening orders of that intent or rebalance, as far as they have not filled, are over or being cancelled.
 
         Raises:
-            Unanswered, EngineAway: it may still open.
+            Unanswered, EngineAway: they may still open.
         """
-        live = [p for p in self._shell.state.permits.alive() if p.intent_id == intent_id and not p.reduce_only]
-        abroad = [p.executor for p in live if p.executor]
-        if abroad or not live:
-            note = f"{abroad[0]} executes it: cancel it there and report" if abroad else "no order of it is live that opens"
-            return Cancelled(intent_id, Code.MALFORMED, note=note)
+        state = self._shell.state
+        withdrawn: tuple[str, ...] = ()
+        waits = next((each.rebalance for each in state.waiting.values() if each.rebalance.id == name), None)
+        if waits is not None and (source in ALWAYS or may_open(state, source, waits.strategy)):
+            await self._shell.ask(Rebalance(f"cancel:{name}", source, waits.strategy, ()), Priority.REDUCING)
+            withdrawn = tuple(each.symbol for each in waits.instructions)
         outputs: list[Output] = []
+        live = orders_of(self._shell.state, name)
         for p in live:
-            outputs += (await self._shell.ask(Cancel(f"cancel:{intent_id}", source, p.id))).step.outputs
-        return cancelled(intent_id, frozenset(p.id for p in live), outputs)
+            if not p.executor:
+                outputs += (await self._shell.ask(Cancel(f"cancel:{name}", source, p.id))).step.outputs
+        return cancelled(name, live, outputs, withdrawn)
 
     # ------------------------------------------------------------ markets and reports
 

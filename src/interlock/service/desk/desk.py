@@ -99,8 +99,8 @@ class Desk(Protocol):
         """What the answer would be now; nothing is consumed or recorded."""
         ...
 
-    async def cancel(self, source: str, intent_id: str) -> Cancelled:
-        """The opening order of that intent, as far as it has not filled, is over or is being cancelled."""
+    async def cancel(self, source: str, name: str) -> Cancelled:
+        """Opening orders of that intent or rebalance, as far as they have not filled, are over or being cancelled."""
         ...
 
     async def report(self, source: str, executed: Executed) -> None:
@@ -222,13 +222,13 @@ class DryRunRebalance(Ask, frozen=True):
 
 
 class CancelOrder(Ask, frozen=True):
-    """Let the intent open no more than it has."""
+    """Let the intent, or the rebalance, of that id open no more than it has."""
 
-    intent_id: Key
+    id: Key
 
     async def put(self, desk: Desk, source: str) -> Cancelled:
         """What the desk says to it."""
-        return await desk.cancel(source, self.intent_id)
+        return await desk.cancel(source, self.id)
 
 
 class Report(Ask, frozen=True):

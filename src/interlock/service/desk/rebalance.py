@@ -15,7 +15,7 @@ from interlock.core.messages import (
     PermitRevoked,
     Rebalance,
 )
-from interlock.core.state import State
+from interlock.core.state import PermitRow, State
 from interlock.service.api import Cancelled, Instructed, Rebalanced
 
 LEFT_ALONE = "a VETO leaves the position alone"
@@ -121,18 +121,32 @@ def _quantity(state: State, granted: list[Decision]) -> float:
     return sum(each.side * instrument.quantity(each.granted_steps) for each in granted)
 
 
-def cancelled(intent_id: str, permits: frozenset[int], outputs: Iterable[Output]) -> Cancelled:
-    """The answer to the wish to cancel these permits' orders, which came to those outputs."""
+def orders_of(state: State, name: str) -> tuple[PermitRow, ...]:
+    """Live permits that open for the intent of that name, or for the rebalance."""
+    return tuple(
+        p
+        for p in state.permits.alive()
+        if not p.reduce_only and (p.intent_id == name or p.intent_id.startswith(f"{name}/"))
+    )
+
+
+def cancelled(name: str, orders: tuple[PermitRow, ...], outputs: Iterable[Output], withdrawn: tuple[str, ...]) -> Cancelled:
+    """The answer to the wish to cancel these orders, which came to those outputs, and what waited."""
+    numbers = {p.id for p in orders}
     revoked: list[int] = []
     cancelling: list[int] = []
-    denied: Decision | None = None
+    denied: list[Decision] = []
     for output in outputs:
-        if isinstance(output, PermitRevoked) and output.permit in permits:
+        if isinstance(output, PermitRevoked) and output.permit in numbers:
             revoked.append(output.permit)
         elif isinstance(output, CancelOrders):
-            cancelling += [number for number in output.permits if number in permits]
-        elif isinstance(output, Decision) and output.permit == 0:
-            denied = output
-    if denied is not None and not (revoked or cancelling):
-        return Cancelled(intent_id, denied.headline, note=denied.note)
-    return Cancelled(intent_id, Code.ALLOWED, tuple(revoked), tuple(cancelling))
+            cancelling += [number for number in output.permits if number in numbers]
+        elif isinstance(output, Decision) and not output.allowed:
+            denied.append(output)
+    abroad = dict.fromkeys(p.executor for p in orders if p.executor)
+    note = f"{', '.join(abroad)} executes some of it: cancel that there" if abroad else ""
+    if revoked or cancelling or withdrawn:
+        return Cancelled(name, Code.ALLOWED, tuple(revoked), tuple(cancelling), withdrawn, note)
+    if denied:
+        return Cancelled(name, denied[0].headline, note=denied[0].note)
+    return Cancelled(name, Code.MALFORMED, note=note or "no order of it is live that opens")
