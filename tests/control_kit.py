@@ -95,10 +95,12 @@ class SmallDesk:
         self.rebalances.append(rebalance)
         if self.held is not None:
             await self.held.wait()
-        return rebalanced(self.engine.state, rebalance, self.engine.step(rebalance, at_s(1)).outputs)
+        step = self.engine.step(_made_now(rebalance), at_s(1))
+        return rebalanced(self.engine.state, rebalance, step.outputs)
 
     async def dry_run_rebalance(self, rebalance: Rebalance) -> Rebalanced:
-        return rebalanced(self.engine.state, rebalance, decide(self.engine.state, at_s(1), at_s(1), rebalance))
+        outputs = decide(self.engine.state, at_s(1), at_s(1), _made_now(rebalance))
+        return rebalanced(self.engine.state, rebalance, outputs)
 
     async def cancel(self, source: str, name: str) -> Cancelled:
         orders = orders_of(self.engine.state, name)
@@ -197,6 +199,11 @@ class SmallDesk:
             policy_until_ns=at_s(86_400),
             troubles=("no stop is set for EURO",),
         )
+
+
+def _made_now(rebalance: Rebalance) -> Rebalance:
+    """As of the desk's clock, which stands still."""
+    return msgspec.structs.replace(rebalance, created_at_ns=at_s(1))
 
 
 def _answer(intent: Intent, outputs: tuple[Output, ...], *, hand_over: bool) -> Answer:
