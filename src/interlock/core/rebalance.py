@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from interlock.core.agenda import Agenda
+from interlock.core.authority import ALWAYS, may_open
 from interlock.core.codes import Action, Code, Partial, RiskAction
 from interlock.core.legs import closing_steps, decide_intent, decide_opening, deny, order_of, standing, tell_again
 from interlock.core.locks import FREE
@@ -65,7 +66,7 @@ class Refusal:
 
 def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     """
-    Every instruction is answered, and what does not fit yet waits in place of what waited before.
+    Every instruction is answered, and what does not fit yet waits in place of what waited before, if that is the source's.
 
     The same rebalance told again closes what is left to close; an opening that was permitted stands.
     """
@@ -77,12 +78,17 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     openings = [wish for wish in wishes if not wish.reducing and not _stands(agenda, wish.intent)]
     short = _decide_openings(agenda, openings, rebalance.partial)
     waits = state.waiting.get(rebalance.strategy)
-    if waits is not None and waits.rebalance.id == rebalance.id:
+    if waits is not None and (waits.rebalance.id == rebalance.id or not _may_instruct(state, rebalance)):
         return
     waiting = tuple(wish.instruction for wish in wishes if wish.turns or wish.row in short)
     under_way = tuple(p.id for p in _reductions(state, rebalance.strategy)) if waiting else ()
     if under_way or waits is not None:
         agenda.emit(OpeningsDeferred(msgspec.structs.replace(rebalance, instructions=waiting), under_way))
+
+
+def _may_instruct(state: State, rebalance: Rebalance) -> bool:
+    """Whether what waits for the strategy is the source's to replace."""
+    return rebalance.source in ALWAYS or may_open(state, rebalance.source, rebalance.strategy) == 1.0
 
 
 def settle(agenda: Agenda) -> None:

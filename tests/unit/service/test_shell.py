@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from interlock.core.codes import Code, KillMode, Scope
+from interlock.core.codes import Action, Code, KillMode, Scope
 from interlock.core.errors import InputInvalid
 from interlock.core.messages import (
     CancelOrders,
     ClockChecked,
     EquityMarked,
+    Instruction,
     Intent,
     KillReset,
     KillSet,
@@ -279,6 +280,23 @@ def test_a_dry_run_decides_and_consumes_nothing(tmp_path: Path) -> None:
             assert told.allowed
             assert picture(rig.shell.state) == before
             assert decision((await rig.shell.ask(intent)).step).repeats == 0
+
+    go(story())
+
+
+def test_an_exit_that_comes_between_rebalances_waits_for_one_at_most(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path, held_bench()) as rig:
+            told = tuple(Instruction("ETH", Action.SCALE, 0.01) for _ in range(500))
+            for number in range(20):
+                rig.shell.tell(Rebalance(f"r{number}", "bot", "trend", told))
+            while not any(isinstance(event, Rebalance) for event in rig.inputs()):
+                await asyncio.sleep(0)
+            before = len(rig.inputs())
+            await rig.shell.ask(rig.close())
+            late = [type(event) for event in rig.inputs()[before:]]
+            assert late.index(Intent) <= 1
+            await until(lambda: sum(isinstance(event, Rebalance) for event in rig.inputs()) == 20)
 
     go(story())
 
