@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from drillkit import BALANCE, Rig, drilled
-from interlock.client import Action, Client, Instructed, Instruction, Rebalance, Rebalanced
-from interlock.core.codes import Code
+from interlock.client import Action, Client, Executed, Instructed, Instruction, Rebalance, Rebalanced
+from interlock.core import decide
+from interlock.core.codes import Code, KillMode, PermitState, Scope
+from interlock.core.messages import KillSet
+from interlock.ledger.steps import read_steps
+from interlock.service.desk.wire import read_key
 from interlock.service.home.keys import add_source
 from interlock.testing.unruly import Mischief
 
@@ -203,3 +207,197 @@ def test_killed_before_the_reduction_arrived_nothing_that_waited_is_opened(tmp_p
         assert rig.truth()["ETH"], "the close never arrived, and is asked for again by whoever wants it"
 
     after_the_start(tmp_path, play)
+
+
+# ---------------------------------------------------------------- who, and what stands in the way
+
+
+def test_a_lock_in_between_lets_nothing_open_that_waited(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        rig.venue.begin(Mischief.ANSWER_HANGS, Mischief.REPORTS_LOST)
+        wish = turn(client, rig)
+        assert (await told(client, wish)).answers[0].waits
+        await rig.gateway.kill(KillSet(KillMode.REDUCE_ONLY, Scope.STRATEGY, "trend", "drill", "alice"))
+        rig.venue.end()
+        await rig.until(lambda: rig.is_quiet("ETH") and not rig.state.waiting, "the reduction has filled")
+        assert rig.truth() == {}
+        (btc,) = [each for each in rig.gateway.status().decisions if each.symbol == "BTC"][:1]
+        assert (btc.intent_id, btc.headline) == (f"{wish.id}/BTC", Code.TRADING_REDUCING)
+
+    drilled(tmp_path, with_client(play), changes=ONE_POSITION)
+
+
+def test_a_killed_account_is_closed_by_a_rebalance_and_not_opened(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        rig.home.sentinel.write_text("reduce_only\ndrill\n")
+        got = by_symbol(await told(client, turn(client, rig)))
+        assert (got["BTC"].headline, got["ETH"].headline) == (Code.TRADING_REDUCING, Code.ALLOWED)
+        await rig.until(lambda: not rig.truth(), "all is closed")
+        rig.home.sentinel.unlink()
+
+    drilled(tmp_path, with_client(play))
+
+
+def test_a_source_without_a_right_gets_nothing_and_ends_nothing_that_waits(tmp_path: Path) -> None:
+    async def play(rig: Rig, rival: Client) -> None:
+        await rig.opened("ETH")
+        with Client.connect(rig.home.path, source="bot", key=key_of(rig, "bot"), timeout_s=20.0) as bot:
+            rig.venue.begin(Mischief.ANSWER_HANGS, Mischief.REPORTS_LOST)
+            assert (await told(bot, turn(bot, rig))).answers[0].waits
+            wish = turn(rival, rig)
+            got = by_symbol(await told(rival, wish))
+            assert got["BTC"].headline == Code.SOURCE_DENIED
+            assert got["ETH"].headline in (Code.NOT_EXIT_OWNER, Code.NOTHING_TO_REDUCE)
+            assert not any(each.quantity or each.waits for each in got.values())
+            rig.venue.end()
+            await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().get("BTC"), "what the bot waited for is held")
+
+    drilled(tmp_path, with_client(play, "rival"), changes=ONE_POSITION)
+
+
+def key_of(rig: Rig, source: str) -> bytes:
+    if not rig.home.source_key(source).exists():
+        add_source(rig.home, source)
+    return read_key(rig.home.source_key(source))
+
+
+def test_two_strategies_rebalance_each_their_own(tmp_path: Path) -> None:
+    async def play(rig: Rig, bot: Client) -> None:
+        with Client.connect(rig.home.path, source="rival", key=key_of(rig, "rival"), timeout_s=20.0) as rival:
+            first = bot.instruct("trend", [instruction(rig, "BTC", 0.02)])
+            other = rival.instruct("mean", [instruction(rig, "ETH", -0.02)])
+            answers = await asyncio.gather(told(bot, first), told(rival, other))
+            assert [each.answers[0].headline for each in answers] == [Code.ALLOWED] * 2
+            await rig.until(lambda: rig.is_quiet("BTC") and rig.is_quiet("ETH") and len(rig.truth()) == 2, "both are held")
+            held = rig.truth()
+            theirs = [Instruction("BTC", Action.CLOSE), instruction(rig, "ETH", -0.02)]
+            denied = by_symbol(await told(rival, rival.instruct("mean", theirs)))
+            assert denied["BTC"].headline == Code.NOT_EXIT_OWNER
+            taken = by_symbol(await told(rival, rival.instruct("mean", [instruction(rig, "BTC", 0.05)])))
+            assert taken["BTC"].headline == Code.SYMBOL_OWNED
+            assert rig.truth()["BTC"] == held["BTC"]
+            await told(bot, bot.instruct("trend", [Instruction("BTC", Action.CLOSE)]))
+            await rig.until(lambda: rig.is_quiet("BTC") and "BTC" not in rig.truth(), "the bot closed its own")
+            assert rig.held("ETH") < 0.0
+
+    drilled(tmp_path, with_client(play))
+
+
+# ---------------------------------------------------------------- what is slow or broken
+
+
+def test_what_closes_leaves_while_the_disks_hang_and_nothing_opens(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        rig.disk.hang()
+        asking = asyncio.create_task(told(client, turn(client, rig)))
+        await rig.until(lambda: "ETH" not in rig.truth(), "closed without a disk")
+        assert "BTC" not in rig.truth()
+        rig.disk.heal()
+        got = by_symbol(await asking)
+        assert got["ETH"].quantity < 0.0
+        await rig.until(lambda: rig.is_quiet("BTC") and rig.is_quiet("ETH"), "what was granted has left")
+
+    drilled(tmp_path, with_client(play))
+
+
+def test_what_closes_waits_for_no_other_rebalance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interlock.service.gateway.ANSWER_S_MAX", 0.05)
+
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        async with rig.gateway._one_list():
+            answer = await told(client, turn(client, rig))
+            assert answer.headline == Code.BUSY
+            btc, eth = answer.answers
+            assert (btc.headline, btc.quantity, btc.note) == (Code.BUSY, 0.0, answer.note)
+            assert eth.headline == Code.ALLOWED
+            foreseen = await asyncio.to_thread(client.decide_rebalance, turn(client, rig))
+            assert (foreseen.headline, foreseen.answers) == (Code.BUSY, ())
+            only = client.instruct("trend", [Instruction("SOL", Action.CLOSE)])
+            assert (await told(client, only)).answers[0].note == "there is nothing to close"
+        await rig.until(lambda: rig.is_quiet("ETH") and not rig.truth(), "ETH is closed, and BTC not opened")
+
+    drilled(tmp_path, with_client(play))
+
+
+def test_a_rebalance_that_breaks_the_engines_step_is_a_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError("a drill")
+
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        with monkeypatch.context() as patch:
+            patch.setitem(vars(decide)["_HANDLERS"], Rebalance, breaks)
+            for wish in (turn(client, rig), client.instruct("trend", [Instruction("ETH", Action.CLOSE)])):
+                answer = await told(client, wish)
+                assert (answer.headline, answer.answers, answer.allowed) == (Code.UNANSWERED, (), False)
+            assert (await asyncio.to_thread(client.decide_rebalance, turn(client, rig))).headline == Code.MALFORMED
+        await told(client, client.instruct("trend", [Instruction("ETH", Action.CLOSE)]))
+        await rig.until(lambda: not rig.truth(), "closed as soon as it can be decided")
+
+    drilled(tmp_path, with_client(play))
+
+
+# ---------------------------------------------------------------- asked only, and cancelled
+
+
+def test_a_dry_run_says_what_would_come_and_leaves_no_trace(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        wish = turn(client, rig)
+        foreseen = await asyncio.to_thread(client.decide_rebalance, wish)
+        assert [(each.headline, each.waits) for each in foreseen.answers] == [
+            (Code.CONCURRENT_POSITIONS, True),
+            (Code.ALLOWED, False),
+        ]
+        assert rig.state.waiting == {}
+        assert not any(isinstance(step.input, Rebalance) for step in read_steps(rig.home.ledger))
+        assert (await told(client, wish)).answers[0].waits
+        await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().get("BTC"), "what waited is held")
+
+    drilled(tmp_path, with_client(play), changes=ONE_POSITION)
+
+
+def test_what_waits_is_withdrawn_by_its_rebalances_id(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        rig.venue.begin(Mischief.ANSWER_HANGS, Mischief.REPORTS_LOST)
+        wish = turn(client, rig)
+        assert (await told(client, wish)).answers[0].waits
+        with Client.connect(rig.home.path, source="rival", key=key_of(rig, "rival"), timeout_s=20.0) as rival:
+            assert (await asyncio.to_thread(rival.cancel, wish.id)).headline == Code.MALFORMED
+        done = await asyncio.to_thread(client.cancel, wish.id)
+        assert (done.headline, done.withdrawn) == (Code.ALLOWED, ("BTC",))
+        rig.venue.end()
+        await rig.until(lambda: rig.is_quiet("ETH") and not rig.truth(), "ETH is closed, and BTC not opened")
+
+    drilled(tmp_path, with_client(play), changes=ONE_POSITION)
+
+
+def test_an_order_whose_fate_is_not_known_is_cancelled_at_the_venue(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        rig.venue.begin(Mischief.HANGS)
+        intent = rig.intent("BTC", 1, notional=1_000.0)
+        answer = await asyncio.to_thread(client.submit, intent)
+        permit = answer.decisions[0].permit
+        done = await asyncio.to_thread(client.cancel, intent.id)
+        assert (done.headline, (*done.revoked, *done.cancelling)) == (Code.ALLOWED, (permit,))
+        rig.venue.end()
+        await rig.until(lambda: not rig.state.permits.alive(), "the order is over")
+
+    drilled(tmp_path, with_client(play))
+
+
+def test_what_was_handed_over_is_cancelled_where_it_is_executed(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        intent = rig.intent("BTC", 1, notional=1_000.0)
+        (permit,) = (await asyncio.to_thread(lambda: client.submit(intent, execute_here=True))).permits
+        done = await asyncio.to_thread(client.cancel, intent.id)
+        assert (done.headline, done.note) == (Code.MALFORMED, "bot executes some of it: cancel that there")
+        over = Executed(permit.id, PermitState.CANCELLED, 0, 0.0, 0.0, rig.clock.wall_ns())
+        await asyncio.to_thread(client.report, over)
+
+    drilled(tmp_path, with_client(play))
