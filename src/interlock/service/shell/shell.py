@@ -66,7 +66,9 @@ CLOCK_CHECK_NS: Final = 10 * NS_PER_S
 ASKED_NS: Final = 60 * NS_PER_S
 """How long the prices of a symbol are told after somebody asked about it."""
 STEPS_PER_TURN: Final = 8
-"""Steps between two looks at the event loop; what comes in meanwhile waits for at most these, or for one rebalance."""
+"""Steps between two looks at the event loop; what comes in meanwhile waits for at most these."""
+TURN_NS: Final = NS_PER_S // 200
+"""After this long the event loop has its turn all the same: a rebalance, or a step of a large book, takes longer."""
 PAUSE_S_MIN: Final = 0.1
 PAUSE_S_MAX: Final = 30.0
 CALM_NS: Final = 60 * NS_PER_S
@@ -334,12 +336,13 @@ class Shell:
         return outcome
 
     def _turn(self) -> None:
-        """A few steps are made."""
+        """A few steps are made, or one that takes long."""
+        began_ns = self._clock.mono_ns()
         for _ in range(STEPS_PER_TURN):
             if self._away or (entry := self._next()) is None:
                 return
             self._work(entry)
-            if type(entry.event) is Rebalance:
+            if self._clock.mono_ns() - began_ns > TURN_NS:
                 return
 
     async def _pause(self) -> None:
