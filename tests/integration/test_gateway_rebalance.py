@@ -1,6 +1,7 @@
 """Rebalances on the gateway as it runs, asked over its socket; what the venue holds in the end is what is looked at."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -125,6 +126,39 @@ def test_a_reduction_that_does_not_fill_frees_nothing_and_a_later_rebalance_ends
         rig.venue.end()
         await rig.until(lambda: rig.is_quiet("ETH") and "ETH" not in rig.truth(), "ETH is closed")
         assert "BTC" not in rig.truth()
+
+    drilled(tmp_path, with_client(play), changes=ONE_POSITION)
+
+
+async def command(rig: Rig, *words: str | Path) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "interlock", "rebalance", *words, "--home", rig.home.path),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+def test_a_file_of_targets_is_asked_about_and_then_reached(tmp_path: Path) -> None:
+    async def play(rig: Rig, _client: Client) -> None:
+        await rig.opened("ETH")
+        targets = tmp_path / "targets.csv"
+        stop = round(rig.prices["BTC"] * 0.95, 2)
+        targets.write_text(f"symbol,action,target_weight,stop\nBTC,OPEN,2 %,{stop}\nETH,CLOSE,,\nSOL,CLOSE,,\n")
+        words: tuple[str | Path, ...] = (targets, "--source", "bot", "--strategy", "trend")
+        code, said = await command(rig, *words, "--dry-run")
+        rows = {line.split()[0]: line for line in said.splitlines() if line[:4] in ("BTC ", "ETH ", "SOL ")}
+        assert (code, "waits" in rows["BTC"], "nothing to do" in rows["SOL"]) == (0, True, True), said
+        assert rig.truth().keys() == {"ETH"}
+        code, said = await command(rig, *words)
+        assert (code, "What waits is decided when 1 reduction is filled." in said) == (0, True), said
+        await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().keys() == {"BTC"}, "the targets are reached")
+        targets.write_text(f"symbol,action,target_weight,stop\nBTC,OPEN,900 %,{stop}\nETH,CLOSE,,\n")
+        code, said = await command(rig, *words)
+        assert (code, "line 2, column target_weight: found '900 %'" in said) == (2, True), said
 
     drilled(tmp_path, with_client(play), changes=ONE_POSITION)
 

@@ -108,13 +108,20 @@ def _show(told: Rebalanced, *, dry_run: bool) -> None:
         asked = each.instruction
         weight = "" if asked.target_weight != asked.target_weight else measured(asked.target_weight, "frac")
         quantity = f"{each.quantity:+.10g}" if each.quantity else ""
-        answer = "WAITS" if each.waits and not each.quantity else each.headline
-        table.add_row(*map(Text, (asked.symbol, asked.action, weight, answer, quantity, _why(each))))
+        table.add_row(*map(Text, (asked.symbol, asked.action, weight, _answer(each), quantity, _why(each))))
     if told.answers:
         console.print(table)
     if told.reductions:
         count = len(told.reductions)
         console.print(Text(f"What waits is decided when {count} reduction{'s are' if count > 1 else ' is'} filled."))
+
+
+def _answer(answer: Instructed) -> str:
+    if answer.waits and not answer.quantity:
+        return "waits"
+    if answer.headline == Code.ALLOWED and not answer.quantity:
+        return "nothing to do"
+    return answer.headline
 
 
 def _why(answer: Instructed) -> str:
