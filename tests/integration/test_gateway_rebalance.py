@@ -382,6 +382,23 @@ def test_a_rebalance_that_breaks_the_engines_step_is_a_no(tmp_path: Path, monkey
     drilled(tmp_path, with_client(play))
 
 
+def test_a_symbol_that_stands_there_twice_is_only_closed(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        wish = [
+            instruction(rig, "ETH", 0.05),
+            Instruction("ETH", Action.CLOSE),
+            *(instruction(rig, "BTC", w) for w in (0.01, 0.02)),
+        ]
+        more, close, *twice = (await told(client, client.instruct("trend", wish))).answers
+        assert [each.headline for each in (more, *twice)] == [Code.MALFORMED] * 3
+        assert "stands there more than once: only a CLOSE counts" in more.note
+        assert (close.headline, close.quantity < 0.0) == (Code.ALLOWED, True)
+        await rig.until(lambda: rig.is_quiet("ETH") and not rig.truth(), "ETH is closed, nothing is opened")
+
+    drilled(tmp_path, with_client(play))
+
+
 # ---------------------------------------------------------------- asked only, and cancelled
 
 
@@ -418,16 +435,30 @@ def test_what_waits_is_withdrawn_by_its_rebalances_id(tmp_path: Path) -> None:
     drilled(tmp_path, with_client(play), changes=ONE_POSITION)
 
 
-def test_an_order_whose_fate_is_not_known_is_cancelled_at_the_venue(tmp_path: Path) -> None:
+def test_an_opening_that_has_not_left_is_revoked(tmp_path: Path) -> None:
     async def play(rig: Rig, client: Client) -> None:
         rig.venue.begin(Mischief.HANGS)
         intent = rig.intent("BTC", 1, notional=1_000.0)
         answer = await asyncio.to_thread(client.submit, intent)
-        permit = answer.decisions[0].permit
         done = await asyncio.to_thread(client.cancel, intent.id)
-        assert (done.headline, (*done.revoked, *done.cancelling)) == (Code.ALLOWED, (permit,))
+        assert (done.headline, done.revoked) == (Code.ALLOWED, (answer.decisions[0].permit,))
         rig.venue.end()
         await rig.until(lambda: not rig.state.permits.alive(), "the order is over")
+        assert "BTC" not in rig.truth()
+
+    drilled(tmp_path, with_client(play))
+
+
+def test_an_order_whose_fate_is_not_known_is_cancelled_and_what_filled_is_held(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        rig.venue.begin(Mischief.PARTIAL_THEN_SILENT)
+        intent = rig.intent("BTC", 1, notional=1_000.0)
+        answer = await asyncio.to_thread(client.submit, intent)
+        await rig.until(lambda: rig.truth().get("BTC"), "the venue has filled a part, and nobody knows of it all")
+        done = await asyncio.to_thread(client.cancel, intent.id)
+        assert (done.headline, done.cancelling) == (Code.ALLOWED, (answer.decisions[0].permit,)), done
+        rig.venue.end()
+        await rig.until(lambda: rig.is_quiet("BTC") and rig.row("BTC").position > 0, "what filled is booked")
 
     drilled(tmp_path, with_client(play))
 
