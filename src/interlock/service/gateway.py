@@ -264,18 +264,17 @@ class Gateway:
         Raises:
             Unanswered, EngineAway: they may still open.
         """
-        state = self._shell.state
-        withdrawn: tuple[str, ...] = ()
-        waits = next((each.rebalance for each in state.waiting.values() if each.rebalance.id == name), None)
-        if waits is not None and (source in ALWAYS or may_open(state, source, waits.strategy)):
-            await self._shell.ask(Rebalance(f"cancel:{name}", source, waits.strategy, ()), Priority.REDUCING)
-            withdrawn = tuple(each.symbol for each in waits.instructions)
+        withdrawn: list[str] = []
+        for waits in [each.rebalance for each in self._shell.state.waiting.values() if each.rebalance.id == name]:
+            if source in ALWAYS or may_open(self._shell.state, source, waits.strategy):
+                await self._shell.ask(Rebalance(f"cancel:{name}", source, waits.strategy, ()), Priority.REDUCING)
+                withdrawn += [each.symbol for each in waits.instructions]
         outputs: list[Output] = []
         live = orders_of(self._shell.state, name)
         for p in live:
             if not p.executor:
                 outputs += (await self._shell.ask(Cancel(f"cancel:{name}", source, p.id))).step.outputs
-        return cancelled(name, live, outputs, withdrawn)
+        return cancelled(name, live, outputs, tuple(withdrawn))
 
     # ------------------------------------------------------------ markets and reports
 

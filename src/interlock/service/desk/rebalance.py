@@ -149,4 +149,6 @@ def cancelled(name: str, orders: tuple[PermitRow, ...], outputs: Iterable[Output
         return Cancelled(name, Code.ALLOWED, tuple(revoked), tuple(cancelling), withdrawn, note)
     if denied:
         return Cancelled(name, denied[0].headline, note=denied[0].note)
+    if any(not p.executor for p in orders):
+        return Cancelled(name, Code.UNANSWERED, note="the engine has not decided it: it may still open")
     return Cancelled(name, Code.MALFORMED, note=note or "no order of it is live that opens")
