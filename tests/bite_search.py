@@ -1,0 +1,281 @@
+"""
+Looks for the inputs at which a policy's limits bite: neighbours, one tick apart, that the engine answers differently.
+
+A push moves one fact by ticks on the production path, from the policy's file through `Engine.step`. Halving finds every
+place where the effect changes, and a limit bites there when the effect changes again with that limit alone a little
+tighter or looser. No limit is named by a push, and none is looked for but those that the compiled policy gives.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from itertools import pairwise
+from math import inf, isinf, isnan
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from interlock.core import snapshot
+from interlock.core.constants import OPERATOR_NS
+from interlock.core.engine import Engine
+from interlock.core.limits import LIMIT_FIELDS, Limits
+from interlock.core.messages import (
+    CancelOrders,
+    Decision,
+    ExitProposed,
+    FlattenGoal,
+    LockChanged,
+    MarketState,
+    PermitIssued,
+    PermitRevoked,
+    PolicySet,
+    RiskEvent,
+)
+from interlock.testing import Bench, FakeClock, open_bench
+from interlock.testing.bench import FEEDS
+from interlock.testing.book import Book, Price
+from interlock.testing.builders import START_NS
+
+BALANCE: Final = 100_000.0
+"""What the account starts with: much less than the largest order that a policy here allows."""
+
+PRICES: Final = {"BTC": 100.0, "ETH": 50.0, "SOL": 20.0} | {f"ALT{number}": 10.0 for number in range(12)}
+
+FINER: Final = 1e-3
+"""By which share a limit is moved to see whether it was that one."""
+
+DAY_S: Final = 86_400.0
+
+Story = Callable[[Bench, int, Any], None]
+Effect = frozenset[object]
+
+
+class Push(NamedTuple):
+    """A fact, the story in which it is so many ticks, the most of them, and the circumstances that it is told in."""
+
+    fact: str
+    story: Story
+    most: int
+    circumstances: tuple[Any, ...]
+
+
+class Limited(NamedTuple):
+    """A limit as a policy gives it; `row` is where it stands in the compiled policy, 0 for the account."""
+
+    name: str
+    row: int
+    value: float
+
+
+class Pair(NamedTuple):
+    """Where a limit bites: the push, its circumstance, and the ticks on this side of the line; one more is beyond it."""
+
+    fact: str
+    circumstance: Any
+    ticks: int
+
+
+class Seen(NamedTuple):
+    """What the engine did, and every code that it gave as a reason."""
+
+    effect: Effect
+    codes: frozenset[str]
+
+
+# ---------------------------------------------------------------- what the engine did
+
+
+def told(outputs: Iterable[object]) -> Iterator[tuple[object, tuple[str, ...]]]:
+    """For each output that does something, what that is, and the codes behind it."""
+    for each in outputs:
+        match each:
+            case Decision():
+                whole = each.granted_steps == each.requested_steps
+                size = "none" if not each.granted_steps else "all" if whole else "some"
+                named = [objection.code for objection in each.objections]
+                yield ("decision", each.reducing, size), (each.headline, each.lock, *named)
+            case LockChanged():
+                forever = each.until_ns == OPERATOR_NS
+                yield (each.code, each.scope, each.side, each.severity, forever), (each.code,)
+            case RiskEvent():
+                yield (each.trigger, each.action), (each.trigger,)
+            case PermitRevoked() | CancelOrders():
+                yield (type(each).__name__, each.code), (each.code,)
+            case ExitProposed():
+                moves = each.stop_price == each.stop_price
+                yield (each.rung, each.left_steps, each.acting, moves), ()
+            case FlattenGoal():
+                yield (each.symbol, each.code, each.active, each.attempts), (each.code,)
+            case PermitIssued() if not each.reduce_only:
+                yield ("opening", each.symbol), ()
+
+
+# ---------------------------------------------------------------- a bench to start from
+
+
+class Start(NamedTuple):
+    """A healthy engine and its surroundings, to be taken up as often as wanted."""
+
+    state: bytes
+    book: Book
+    markets: Mapping[str, MarketState]
+    true_ns: int
+
+    def bench(self) -> Bench:
+        """A bench of its own in that state."""
+        clock = FakeClock(START_NS)
+        clock.advance_to(self.true_ns)
+        prices = {name: Price(each.bid, each.ask, each.mark) for name, each in self.book.prices.items()}
+        bench = Bench(clock, Book(self.book.balance, self.book.instruments, prices), set(FEEDS))
+        bench.engine = Engine(snapshot.decode(self.state))
+        bench.markets.update(self.markets)
+        return bench
+
+
+def stored(bench: Bench) -> Start:
+    """Where the bench is."""
+    return Start(snapshot.encode(bench.engine.state), bench.book, bench.markets, bench.clock.true_ns)
+
+
+@cache
+def unruled() -> Start:
+    """An account without a policy, of which everything else is known."""
+    bench = open_bench(balance=BALANCE, prices=PRICES, feeds=frozenset())
+    for symbol in PRICES:
+        bench.tell_windows(symbol)
+    return stored(bench)
+
+
+# ---------------------------------------------------------------- limits, and a little more or less of them
+
+
+def given(compiled: PolicySet) -> Iterator[Limited]:
+    """Every limit that the compiled policy gives: the account's, and what symbols and regimes have of their own."""
+    account = compiled.limits[0]
+    for row, limits in enumerate(compiled.limits):
+        for name in LIMIT_FIELDS:
+            value = getattr(limits, name)
+            if not isnan(value) and (row == 0 or value != getattr(account, name)):
+                yield Limited(name, row, value)
+
+
+def neighbours(limit: Limited) -> Iterator[float]:
+    """The limit a little higher and a little lower, as its unit has it."""
+    value, unit = limit.value, LIMIT_FIELDS[limit.name].unit
+    if unit == "flag":
+        yield 1.0 - value
+    elif unit in ("count", "regime"):
+        yield from (value + 1.0, value - 1.0)
+    elif isinf(value):
+        yield DAY_S
+    elif value == 0.0:
+        yield 1.0 if unit == "s" else FINER
+    else:
+        yield from (value * (1.0 + FINER), value * (1.0 - FINER))
+
+
+def moved(compiled: PolicySet, limit: Limited, value: float) -> PolicySet:
+    """The policy with that limit somewhere else, wherever it stands as the account's or in its own row."""
+
+    def change(row: int, limits: Limits) -> Limits:
+        same = row == limit.row or (limit.row == 0 and getattr(limits, limit.name) == limit.value)
+        return msgspec.structs.replace(limits, **{limit.name: value}) if same else limits
+
+    rows = tuple(change(row, limits) for row, limits in enumerate(compiled.limits))
+    return msgspec.structs.replace(compiled, limits=rows)
+
+
+# ---------------------------------------------------------------- the search
+
+
+class Search:
+    """Which of a compiled policy's limits bite, and where; `wanted` are those looked for, all without it."""
+
+    def __init__(self, compiled: PolicySet, wanted: Iterable[str] | None = None) -> None:
+        self.compiled = compiled
+        every = list(given(compiled))
+        self.idle = [limit for limit in every if wanted is None or limit.name in wanted]
+        self.bites: dict[Limited, Pair] = {}
+        self.places: list[tuple[Push, Any, int]] = []
+        self._near: dict[tuple[Limited, float], Start] = {}
+        self._own = ruled(compiled)
+
+    def run(self, pushes: Iterable[Push]) -> "Search":
+        """Every push was made until each limit had bitten; those that did not by their own code were then tried anywhere."""
+        for push in pushes:
+            for circumstance in push.circumstances:
+                if self.idle:
+                    self._push(push, circumstance)
+        for push, circumstance, ticks in self.places:
+            self._blame(push, circumstance, ticks, self.idle)
+        return self
+
+    def _push(self, push: Push, circumstance: Any) -> None:
+        seen: dict[int, Seen] = {}
+
+        def look(ticks: int) -> Seen:
+            if ticks not in seen:
+                seen[ticks] = happened(self._own, push, circumstance, ticks)
+            return seen[ticks]
+
+        def search(low: int, high: int) -> None:
+            one, other = look(low), look(high)
+            if one.effect == other.effect or not self._suspects(one, other):
+                return
+            if high - low == 1:
+                self.places.append((push, circumstance, low))
+                self._blame(push, circumstance, low, self._suspects(one, other))
+                return
+            middle = (low + high) // 2
+            search(low, middle)
+            search(middle, high)
+
+        for low, high in pairwise(samples(push.most)):
+            search(low, high)
+
+    def _suspects(self, one: Seen, other: Seen) -> list[Limited]:
+        """Limits still looked for whose rules gave a reason on either side; rules that give none are always suspect."""
+        codes = one.codes | other.codes
+        return [limit for limit in self.idle if not codes.isdisjoint(LIMIT_FIELDS[limit.name].rules) or not codes]
+
+    def _blame(self, push: Push, circumstance: Any, ticks: int, suspects: list[Limited]) -> None:
+        own = [happened(self._own, push, circumstance, at).effect for at in (ticks, ticks + 1)]
+        for limit in suspects:
+            for value in neighbours(limit):
+                start = self._moved(limit, value)
+                if any(happened(start, push, circumstance, ticks + side).effect != own[side] for side in (0, 1)):
+                    self.bites[limit] = Pair(push.fact, circumstance, ticks)
+                    break
+        self.idle = [limit for limit in self.idle if limit not in self.bites]
+
+    def _moved(self, limit: Limited, value: float) -> Start:
+        key = (limit, value)
+        if key not in self._near:
+            self._near[key] = ruled(moved(self.compiled, limit, value))
+        return self._near[key]
+
+
+def ruled(compiled: PolicySet) -> Start:
+    """The account under that policy, in order and quiet."""
+    bench = unruled().bench()
+    bench.send(compiled)
+    bench.refresh()
+    return stored(bench)
+
+
+def happened(start: Start, push: Push, circumstance: Any, ticks: int) -> Seen:
+    """What the engine does when the fact is so many ticks."""
+    bench = start.bench()
+    push.story(bench, ticks, circumstance)
+    effects: set[object] = set()
+    codes: set[str] = set()
+    for step in bench.steps:
+        for effect, behind in told(step.outputs):
+            effects.add(effect)
+            codes.update(behind)
+    return Seen(frozenset(effects), frozenset(codes))
+
+
+def samples(most: int) -> list[int]:
+    """Ticks to start from: none, the most, and between them ever fewer."""
+    between = {most >> shift for shift in range(0, most.bit_length(), 2)}
+    return sorted({0, most} | between)

@@ -1,0 +1,643 @@
+"""
+What moves each fact on the production path, a tick at a time: one small story per fact, whatever limits look at it.
+
+A story is told in several circumstances, because which limit is met first depends on them.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from math import nan
+from typing import Any, Final
+
+import msgspec
+
+from bite_search import BALANCE, DAY_S, PRICES, Push, Story
+from interlock.core.codes import Action, KillMode, Partial, PermitState, Scope
+from interlock.core.constants import NS_PER_S
+from interlock.core.messages import (
+    BarClosed,
+    CashFlow,
+    ClockChecked,
+    EquityMarked,
+    Instruction,
+    KillSet,
+    MarketState,
+    OwnerSet,
+    Rebalance,
+    Tick,
+    VenueError,
+)
+from interlock.testing import Bench
+from lawkit import permits
+
+CENT: Final = 0.01
+MS: Final = 1e-3
+STEP: Final = 1e-4
+"""Of what a frac is told in, and of a quantity."""
+
+DAY_MS: Final = 86_400_000
+HUNDREDTHS: Final = 10_000
+
+PUSHES: Final[list[Push]] = []
+
+
+def pushes(fact: str, most: int, *circumstances: Any) -> Callable[[Story], Story]:
+    """The story moves that fact, by at most so many ticks."""
+
+    def register(story: Story) -> Story:
+        PUSHES.append(Push(fact, story, most, circumstances or (None,)))
+        return story
+
+    return register
+
+
+# ---------------------------------------------------------------- words of the stories
+
+
+def ask(bench: Bench, symbol: str = "BTC", side: int = 1, **changes: Any) -> None:
+    """A small order, unless it is changed."""
+    bench.send(bench.intent(symbol, side, **{"quantity": 0.5, **changes}))
+
+
+def closely(bench: Bench, symbol: str, side: int = 1, **changes: Any) -> Any:
+    """An order at the mark with its stop close by, so that it risks little and may be large."""
+    mark = bench.book.prices[symbol].mark
+    fields = {"limit_price": mark, "stop_price": mark * (1.0 - side * 0.002), "partial": Partial.SCALE}
+    return bench.intent(symbol, side, **{**fields, **changes})
+
+
+def wait(bench: Bench, seconds: float, *silent: str) -> None:
+    """Time passes, and all feeds but the silent ones speak."""
+    bench.clock.advance(seconds)
+    bench.feeds -= set(silent)
+    bench.refresh()
+
+
+def pay(bench: Bench, amount: float, kind: str = "fee") -> None:
+    """Money is lost (or gained, where it is more than nothing), and everybody knows why."""
+    bench.book.balance += amount
+    bench.send(CashFlow(kind, amount))
+    bench.refresh()
+
+
+def closer(bench: Bench) -> str:
+    """Who may close."""
+    owner = bench.engine.state.account.exit_owner
+    return "bot" if owner == "any" else owner
+
+
+def hold(bench: Bench, symbol: str = "BTC", quantity: float = 10.0, **changes: Any) -> bool:
+    """The order was filled as far as it was allowed; whether it was at all."""
+    issued = permits(bench.send(closely(bench, symbol, quantity=quantity, **changes)))
+    for permit in issued:
+        bench.fill(permit.id, price=permit.limit_price)
+    wait(bench, 7.0)
+    return bool(issued)
+
+
+def close(bench: Bench, symbol: str, price: float) -> None:
+    """What is held is closed at that price."""
+    row = bench.engine.state.symbols[bench.engine.state.names.symbol_index[symbol]]
+    units = bench.book.instruments[symbol].quantity(abs(row.position))
+    if not units:
+        return
+    side = -1 if row.position > 0 else 1
+    (permit,) = permits(bench.send(bench.intent(symbol, side, quantity=units, source="operator", reduce_only=True)))
+    bench.fill(permit.id, price=price)
+    bench.refresh()
+
+
+def fill_up(bench: Bench, symbol: str, side: int = 1, **who: str) -> None:
+    """As much is held of the symbol as is allowed."""
+    units = 3.0 * BALANCE / bench.book.prices[symbol].mark
+    for _ in range(6):
+        if not hold(bench, symbol, units, side=side, **who):
+            return
+
+
+def move(bench: Bench, price: float, symbol: str = "BTC") -> None:
+    """The market goes there in steps that are believed."""
+    old = bench.book.prices[symbol].mark
+    while abs(price - old) > 0.04 * old:
+        old *= 1.04 if price > old else 0.96
+        bench.mark(symbol, old)
+    bench.mark(symbol, price)
+
+
+def orphan(bench: Bench) -> None:
+    """The built-in rules act on exits: whoever owned them has been silent for long."""
+    if bench.engine.state.account.exit_owner != "any":
+        wait(bench, 100.0, "heartbeat")
+
+
+def of_regime(label: str, p: float = 0.75, **changes: float) -> MarketState:
+    """A market of that label, which is so probable."""
+    rest = {f"p_{name.lower()}": (1.0 - p) / 2 for name in ("TREND", "BASE", "CHOP")} | {f"p_{label.lower()}": p}
+    return MarketState("BTC", 0, label=label, **{"atr": 1.0, "sigma": 0.01, "trend_strength": 0.3, **rest, **changes})
+
+
+# ---------------------------------------------------------------- how old and how true the figures are
+
+
+@pushes("ms since the intent was made", HUNDREDTHS * 10)
+def old_intent(bench: Bench, ticks: int, _: Any) -> None:
+    ask(bench, created_at_ns=bench.clock.true_ns - ticks * 10**6)
+
+
+@pushes("ms that a feed is silent", DAY_MS, "equity", "marks", "positions", "market")
+def old_news(bench: Bench, ticks: int, feed: str) -> None:
+    wait(bench, ticks * MS, feed)
+    ask(bench)
+
+
+@pushes("ms that the exit owner is silent", DAY_MS)
+def silent_owner(bench: Bench, ticks: int, _: Any) -> None:
+    bench.send(OwnerSet("exit", "alice"))
+    bench.refresh()
+    hold(bench)
+    bench.refresh()
+    wait(bench, ticks * MS, "heartbeat")
+    bench.send(bench.intent("BTC", -1, quantity=1.0, reduce_only=True))
+    ask(bench)
+
+
+@pushes("cents between two equities", int(BALANCE * 50))
+def two_equities(bench: Bench, ticks: int, _: Any) -> None:
+    bench.send(EquityMarked(BALANCE - ticks * CENT, nan, bench.clock.true_ns))
+    ask(bench)
+
+
+@pushes("ms since the balance changed for no reason", DAY_MS // 20, 0.051, 0.055, 0.065, 0.025)
+def unexplained_loss(bench: Bench, ticks: int, share: float) -> None:
+    """After a profit, so that the loss itself breaks nothing."""
+    pay(bench, 0.2 * BALANCE, "funding")
+    bench.book.balance -= share * bench.book.balance
+    wait(bench, 1.0)
+    wait(bench, ticks * MS, "positions")
+    bench.feeds.add("positions")
+    bench.feeds.discard("equity")
+    bench.refresh()
+    ask(bench)
+
+
+@pushes("cents that the mark jumps", HUNDREDTHS // 2)
+def jump(bench: Bench, ticks: int, _: Any) -> None:
+    bench.mark("BTC", 100.0 + ticks * CENT)
+    ask(bench)
+
+
+@pushes("ms that the wall clock jumps", HUNDREDTHS)
+def clock_jump(bench: Bench, ticks: int, _: Any) -> None:
+    bench.clock.jump(ticks * MS)
+    ask(bench)
+
+
+@pushes("ms between the venue's clock and ours", HUNDREDTHS * 10)
+def venue_clock(bench: Bench, ticks: int, _: Any) -> None:
+    bench.send(ClockChecked(bench.clock.true_ns - ticks * 10**6))
+    ask(bench)
+
+
+# ---------------------------------------------------------------- losses
+
+
+@pushes("cents lost", int(BALANCE * 60))
+def loss(bench: Bench, ticks: int, _: Any) -> None:
+    pay(bench, -ticks * CENT)
+    ask(bench)
+
+
+LOSSES: Final = (0.009, 0.016, 0.02, 0.03, 0.045, 0.06, 0.09, 0.11, 0.15, 0.25, 0.6)
+"""Shares of equity that are lost: one of them lies between any two limits that are some way apart."""
+
+
+@pushes("cents gained after a loss", int(BALANCE * 20), *LOSSES)
+def eased_loss(bench: Bench, ticks: int, share: float) -> None:
+    pay(bench, -share * BALANCE)
+    pay(bench, ticks * CENT, "funding")
+
+
+@pushes("ms since a loss late in the day", DAY_MS, *LOSSES)
+def after_a_loss(bench: Bench, ticks: int, share: float) -> None:
+    midnight_ns = (bench.clock.true_ns // (86_400 * NS_PER_S) + 1) * 86_400 * NS_PER_S
+    bench.pass_until(midnight_ns - 60 * NS_PER_S)
+    pay(bench, -share * BALANCE)
+    bench.pass_until(midnight_ns + 60 * NS_PER_S)
+    wait(bench, ticks * MS)
+    ask(bench)
+
+
+def unconfirmed(bench: Bench, marks: int, seconds: float) -> None:
+    """A loss that the venue does not tell, and marks of a position over a time."""
+    hold(bench)
+    bench.feeds.discard("equity")
+    bench.book.balance -= 0.6 * BALANCE
+    bench.send(CashFlow("fee", -0.6 * BALANCE))
+    for _ in range(marks):
+        bench.clock.advance(seconds)
+        bench.send(ClockChecked(bench.clock.true_ns))
+        bench.mark("BTC", 100.0)
+    bench.refresh()
+
+
+@pushes("marks that show a loss", 30)
+def marks_of_a_loss(bench: Bench, ticks: int, _: Any) -> None:
+    unconfirmed(bench, ticks, 7.0)
+
+
+@pushes("ms over which marks show a loss", HUNDREDTHS * 10, 4, 12)
+def time_of_a_loss(bench: Bench, ticks: int, marks: int) -> None:
+    unconfirmed(bench, marks, ticks * MS / marks)
+
+
+@pushes("steps held without a stop, before an order", HUNDREDTHS * 200)
+def unstopped(bench: Bench, ticks: int, _: Any) -> None:
+    bench.book.place("ETH", ticks, 50.0)
+    bench.refresh()
+    ask(bench)
+    ask(bench, stop_price=nan)
+
+
+# ---------------------------------------------------------------- the order, its price and its market
+
+
+@pushes("cents of spread", HUNDREDTHS // 5)
+def spread(bench: Bench, ticks: int, _: Any) -> None:
+    bench.mark("BTC", 100.0, bid=100.0 - ticks * CENT / 2, ask=100.0 + ticks * CENT / 2)
+    ask(bench)
+
+
+@pushes("cents from the mark to the limit price", HUNDREDTHS // 2)
+def limit_price(bench: Bench, ticks: int, _: Any) -> None:
+    ask(bench, limit_price=100.0 + ticks * CENT)
+
+
+@pushes("cents from the mark to the stop", HUNDREDTHS, 1.0, 5.0, 10.0, 15.0)
+def stop_distance(bench: Bench, ticks: int, leverage: float) -> None:
+    ask(bench, limit_price=100.0, stop_price=100.0 - ticks * CENT, margin_leverage=leverage)
+
+
+@pushes("hundredths of margin leverage", HUNDREDTHS)
+def leverage(bench: Bench, ticks: int, _: Any) -> None:
+    ask(bench, margin_leverage=ticks / 100)
+
+
+@pushes("cents of average true range", HUNDREDTHS // 5)
+def range_of_the_market(bench: Bench, ticks: int, _: Any) -> None:
+    bench.tell_market(of_regime("BASE", atr=ticks * CENT))
+    ask(bench)
+
+
+MOST_STEPS: Final = int(10.0 * BALANCE / 100.0 / STEP)
+
+MARKETS: Final = (of_regime("BASE"), of_regime("CHOP"), of_regime("CHOP", 1.0), of_regime("TREND"), of_regime("TREND", 1.0))
+
+
+@pushes("steps asked for", MOST_STEPS, *MARKETS)
+def size(bench: Bench, ticks: int, market: MarketState) -> None:
+    bench.tell_market(market)
+    ask(bench, quantity=ticks * STEP)
+    bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
+
+
+@pushes("steps asked for by somebody rich", MOST_STEPS)
+def size_for_the_rich(bench: Bench, ticks: int, _: Any) -> None:
+    pay(bench, 99.0 * BALANCE, "deposit")
+    ask(bench, quantity=ticks * STEP)
+
+
+BOOKS: Final = (
+    (),
+    (("BTC", 1, "trend"),),
+    (("ETH", 1, "trend"),),
+    (("ETH", 1, "trend"), ("SOL", 1, "trend")),
+    (("ETH", 1, "trend"), ("SOL", -1, "trend")),
+    (("ETH", 1, "trend"), ("SOL", -1, "trend"), ("ALT0", -1, "mean")),
+)
+"""What is held to the full before an order: sides and strategies decide which exposure is met first."""
+
+
+@pushes("steps asked for beside what is held", MOST_STEPS, *((book, market) for market in MARKETS for book in BOOKS))
+def size_beside(bench: Bench, ticks: int, circumstance: tuple[Any, MarketState]) -> None:
+    book, market = circumstance
+    for symbol in ("BTC", *(symbol for symbol, _, _ in book)):
+        bench.tell_market(msgspec.structs.replace(market, symbol=symbol, atr=0.01 * bench.book.prices[symbol].mark))
+    for symbol, side, strategy in book:
+        fill_up(bench, symbol, side, strategy=strategy, source="bot" if strategy == "trend" else "rival")
+    bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
+
+
+@pushes("hundredths of a percent of the market's score", HUNDREDTHS, *(10.0 * 1.2**power for power in range(24)))
+def score(bench: Bench, ticks: int, quantity: float) -> None:
+    bench.tell_market(MarketState("BTC", 0, atr=1.0, score=ticks / HUNDREDTHS))
+    ask(bench, quantity=quantity / 10.0)
+
+
+@pushes("whether anybody judged the market", 1)
+def unjudged(bench: Bench, ticks: int, _: Any) -> None:
+    bench.tell_market(of_regime("BASE") if ticks else MarketState("BTC", 0, atr=1.0))
+    ask(bench)
+
+
+@pushes("positions opened one after the other", len(PRICES))
+def positions(bench: Bench, ticks: int, _: Any) -> None:
+    for symbol in list(PRICES)[:ticks]:
+        hold(bench, symbol, 20.0 / PRICES[symbol])
+
+
+@pushes("orders at once", 40)
+def burst(bench: Bench, ticks: int, _: Any) -> None:
+    for _ in range(ticks):
+        ask(bench, quantity=0.02)
+
+
+@pushes("ms between orders", HUNDREDTHS * 10)
+def interval(bench: Bench, ticks: int, _: Any) -> None:
+    for _ in range(40):
+        ask(bench, quantity=0.02)
+        wait(bench, ticks * MS)
+
+
+@pushes("ms that a permit is not used", HUNDREDTHS * 100)
+def unused_permit(bench: Bench, ticks: int, _: Any) -> None:
+    ask(bench)
+    bench.clock.advance(ticks * MS)
+    bench.send(Tick())
+
+
+@pushes("ms that an order rests while the market moves away", HUNDREDTHS * 100)
+def resting_order(bench: Bench, ticks: int, _: Any) -> None:
+    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.5, limit_price=100.0))):
+        bench.result(permit.id, PermitState.WORKING)
+    bench.mark("BTC", 105.0)
+    bench.clock.advance(ticks * MS)
+    bench.send(Tick())
+
+
+@pushes("cents of a deposit, before orders of the policy's size", int(BALANCE * 100 * 99), 0.002, 0.05)
+def size_of_the_policy(bench: Bench, ticks: int, distance: float) -> None:
+    pay(bench, ticks * CENT, "deposit")
+    ask(bench, quantity=nan, stop_price=nan)
+    ask(bench, quantity=nan, limit_price=100.0, stop_price=100.0 * (1.0 - distance))
+
+
+@pushes("steps asked for beside an order of the policy's size", MOST_STEPS)
+def beside_the_policys_size(bench: Bench, ticks: int, _: Any) -> None:
+    for permit in permits(bench.send(bench.intent("ETH", 1, limit_price=50.0))):
+        bench.fill(permit.id, price=50.0)
+    bench.refresh()
+    bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
+
+
+# ---------------------------------------------------------------- counting
+
+
+@pushes("calls that failed", 32, 1.0)
+def failed_calls(bench: Bench, ticks: int, seconds: float) -> None:
+    for _ in range(ticks):
+        bench.clock.advance(seconds)
+        bench.send(VenueError("timeout"))
+
+
+@pushes("ms between calls that failed", DAY_MS)
+def failing_calls(bench: Bench, ticks: int, _: Any) -> None:
+    for _ in range(12):
+        bench.clock.advance(ticks * MS)
+        bench.send(VenueError("timeout"))
+
+
+def ended(bench: Bench, state: PermitState, count: int, seconds: float) -> None:
+    """So many orders that ended so, and filled nothing."""
+    for _ in range(count):
+        for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1))):
+            bench.result(permit.id, state)
+        wait(bench, seconds)
+
+
+@pushes("orders that ended without a fill", 32, *((state, gap) for gap in (7.0, 90_000.0) for state in ("REJECTED", "CANCELLED")))
+def failed_orders(bench: Bench, ticks: int, circumstance: tuple[str, float]) -> None:
+    state, seconds = circumstance
+    ended(bench, PermitState[state], ticks, seconds)
+
+
+@pushes("ms between orders that ended without a fill", 2 * DAY_MS, "REJECTED", "CANCELLED")
+def failing_orders(bench: Bench, ticks: int, state: str) -> None:
+    ended(bench, PermitState[state], 8, 7.0 + ticks * MS)
+
+
+def trip(bench: Bench) -> None:
+    """So many calls failed that the breaker is open."""
+    for _ in range(12):
+        bench.send(VenueError("timeout"))
+
+
+@pushes("ms since the breaker opened", DAY_MS)
+def open_breaker(bench: Bench, ticks: int, _: Any) -> None:
+    trip(bench)
+    wait(bench, ticks * MS)
+    ask(bench)
+
+
+@pushes("times that the breaker opened", 12, 3_600.0)
+def trips(bench: Bench, ticks: int, seconds: float) -> None:
+    for _ in range(ticks):
+        trip(bench)
+        wait(bench, seconds)
+
+
+@pushes("ms between the breaker's openings", DAY_MS)
+def tripping(bench: Bench, ticks: int, _: Any) -> None:
+    for _ in range(6):
+        trip(bench)
+        wait(bench, ticks * MS)
+
+
+def round_trip(bench: Bench, price: float, quantity: float = 1.0) -> None:
+    """A trade from 100 to that price."""
+    move(bench, 100.0)
+    bench.refresh()
+    issued = permits(bench.send(bench.intent("BTC", 1, quantity=quantity, limit_price=100.0)))
+    for permit in issued:
+        bench.fill(permit.id, price=100.0)
+        close(bench, "BTC", price)
+
+
+@pushes("losing trades in a row", 14)
+def losing_trades(bench: Bench, ticks: int, _: Any) -> None:
+    for _ in range(ticks):
+        round_trip(bench, 99.0)
+        wait(bench, 4_000.0)
+
+
+@pushes("ms since losing trades in a row", DAY_MS // 4, 12)
+def pause_after_losing(bench: Bench, ticks: int, count: int) -> None:
+    for _ in range(count):
+        round_trip(bench, 99.0)
+        wait(bench, 7.0)
+    wait(bench, ticks * MS)
+    ask(bench)
+
+
+@pushes("openings of one side", 32)
+def same_side(bench: Bench, ticks: int, _: Any) -> None:
+    for _ in range(ticks):
+        for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1))):
+            bench.fill(permit.id)
+
+
+@pushes("ms between openings of one side", HUNDREDTHS * 10)
+def same_side_again(bench: Bench, ticks: int, _: Any) -> None:
+    for _ in range(25):
+        for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1))):
+            bench.fill(permit.id)
+        bench.clock.advance(ticks * MS)
+        bench.refresh()
+
+
+@pushes("ms since a stop was hit, before either side", DAY_MS)
+def after_a_stop(bench: Bench, ticks: int, _: Any) -> None:
+    round_trip(bench, 94.0)
+    wait(bench, ticks * MS)
+    ask(bench)
+    ask(bench, side=-1)
+
+
+@pushes("cents from the entry to where it was closed, before an order of the other side", HUNDREDTHS // 10)
+def other_side(bench: Bench, ticks: int, _: Any) -> None:
+    round_trip(bench, 100.0 - ticks * CENT)
+    wait(bench, 7.0)
+    ask(bench, side=-1)
+
+
+# ---------------------------------------------------------------- closing
+
+
+@pushes("ms that a close is silent", HUNDREDTHS)
+def silent_close(bench: Bench, ticks: int, _: Any) -> None:
+    hold(bench)
+    for _ in range(2):
+        bench.send(bench.intent("BTC", -1, quantity=10.0, source=closer(bench), reduce_only=True))
+        bench.clock.advance(ticks * MS)
+
+
+@pushes("ms since an attempt to flatten", HUNDREDTHS * 10, 0, 10)
+def flattening(bench: Bench, ticks: int, before: int) -> None:
+    hold(bench)
+    bench.send(KillSet(KillMode.FLATTEN, Scope.ACCOUNT, "", "", "alice"))
+    for _ in range(before):
+        bench.clock.advance(100.0)
+        bench.send(Tick())
+    bench.clock.advance(ticks * MS)
+    bench.send(Tick())
+
+
+# ---------------------------------------------------------------- the way out
+
+
+def own(bench: Bench, distance: float = 0.01, **changes: Any) -> None:
+    """Ten bought at 100 with a stop so far away, of which the built-in rules take care."""
+    fields = {"limit_price": 100.0, "stop_price": 100.0 * (1.0 - distance), **changes}
+    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=10.0, **fields))):
+        bench.fill(permit.id, price=100.0)
+    bench.refresh()
+    orphan(bench)
+
+
+@pushes("cents that the market rises", HUNDREDTHS // 5, *((p, d) for p in (0.1, 0.9) for d in (0.01, 0.002)))
+def rise(bench: Bench, ticks: int, circumstance: tuple[float, float]) -> None:
+    p_trend, distance = circumstance
+    own(bench, distance)
+    bench.tell_market(of_regime("TREND", p_trend))
+    move(bench, 100.0 + ticks * CENT)
+
+
+@pushes("hundredths of a percent of a trend's probability", HUNDREDTHS)
+def trending(bench: Bench, ticks: int, _: Any) -> None:
+    own(bench)
+    bench.tell_market(of_regime("TREND", ticks / HUNDREDTHS))
+    move(bench, 104.0)
+
+
+@pushes("cents that the market falls back after a rise", HUNDREDTHS // 20, *((p, c) for p in (0.1, 0.9) for c in (1.7, 2.5, 5.0)))
+def fall_back(bench: Bench, ticks: int, circumstance: tuple[float, float]) -> None:
+    p_trend, cents = circumstance
+    own(bench)
+    bench.tell_market(of_regime("TREND", p_trend))
+    move(bench, 100.0 + cents)
+    move(bench, 100.0 + cents - ticks * CENT)
+
+
+@pushes("cents that the market falls", HUNDREDTHS // 5, "BASE", "CHOP")
+def fall(bench: Bench, ticks: int, label: str) -> None:
+    own(bench, 0.3)
+    bench.tell_market(of_regime(label))
+    move(bench, 100.0 - ticks * CENT)
+
+
+def bars(bench: Bench, count: int, seconds: float, *, rising: int = 0) -> None:
+    """So many bars, at the first of which the price still rises."""
+    for number in range(count):
+        opened_ns = bench.clock.true_ns
+        bench.clock.advance(seconds)
+        price = 100.0 + CENT * min(number, rising)
+        bench.mark("BTC", price)
+        bench.refresh()
+        bench.send(BarClosed("BTC", opened_ns, seconds, price, price, price, price))
+
+
+@pushes("bars without a new best price", 60, 0, 40)
+def idle_bars(bench: Bench, ticks: int, rising: int) -> None:
+    own(bench, 0.3)
+    bars(bench, rising + ticks, 900.0, rising=rising)
+
+
+@pushes("bars that made a new best price, before others that did not", 60)
+def young_bars(bench: Bench, ticks: int, _: Any) -> None:
+    own(bench, 0.3)
+    bars(bench, ticks + 20, 900.0, rising=ticks)
+
+
+@pushes("seconds of a bar", 1_800)
+def length_of_bars(bench: Bench, ticks: int, _: Any) -> None:
+    own(bench, 0.3)
+    bars(bench, 30, float(ticks))
+
+
+CHANGED: Final = (
+    (0.1, 0.01, 0.3, 1_000.0),
+    (0.1, 0.02, 0.2, 1_000.0),
+    (0.1, 0.1, 0.0, 100.0),
+    (0.9, 0.02, 0.3, 100.0),
+    (0.9, 0.1, 0.0, 50_000.0),
+    (0.9, 0.01, 0.0, 50_000.0),
+)
+"""Probability that a market turned choppy, its volatility, its trend, and the age of what is held in it in seconds."""
+
+
+def in_a_changed_market(bench: Bench, p_chop: float, sigma: float, strength: float, age_s: float) -> None:
+    """What was bought in one market is held in another."""
+    own(bench, 0.3)
+    bench.clock.advance(age_s)
+    label = "CHOP" if p_chop > 0.5 else "BASE"
+    rest = {"p_chop": p_chop, "p_trend": 0.05, "p_base": 0.95 - p_chop}
+    bench.tell_market(of_regime(label, p_chop, sigma=sigma, trend_strength=strength, **rest))
+    bench.refresh()
+    ask(bench, "BTC", quantity=5.0, partial=Partial.SCALE)
+
+
+@pushes("hundredths of a percent of volatility", HUNDREDTHS // 10, *CHANGED)
+def volatility(bench: Bench, ticks: int, around: tuple[float, ...]) -> None:
+    p_chop, _, strength, age_s = around
+    in_a_changed_market(bench, p_chop, ticks / HUNDREDTHS, strength, age_s)
+
+
+@pushes("hundredths of a percent of trend strength", HUNDREDTHS, *CHANGED)
+def strength(bench: Bench, ticks: int, around: tuple[float, ...]) -> None:
+    p_chop, sigma, _, age_s = around
+    in_a_changed_market(bench, p_chop, sigma, ticks / HUNDREDTHS, age_s)
+
+
+@pushes("seconds that a position is held", 200_000, *CHANGED)
+def age(bench: Bench, ticks: int, around: tuple[float, ...]) -> None:
+    p_chop, sigma, strength, _ = around
+    in_a_changed_market(bench, p_chop, sigma, strength, float(ticks))
