@@ -15,9 +15,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from interlock.core import snapshot
+from interlock.core.codes import Code
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.engine import Engine
-from interlock.core.limits import LIMIT_FIELDS, Limits
+from interlock.core.limits import EXIT_RULES, LIMIT_FIELDS, Limits
 from interlock.core.messages import (
     CancelOrders,
     Decision,
@@ -25,7 +26,6 @@ from interlock.core.messages import (
     FlattenGoal,
     LockChanged,
     MarketState,
-    PermitIssued,
     PermitRevoked,
     PolicySet,
     RiskEvent,
@@ -99,14 +99,12 @@ def told(outputs: Iterable[object]) -> Iterator[tuple[object, tuple[str, ...]]]:
             case RiskEvent():
                 yield (each.trigger, each.action), (each.trigger,)
             case PermitRevoked() | CancelOrders():
-                yield (type(each).__name__, each.code), (each.code,)
+                yield (type(each).__name__, each.code), (each.code, Code.TRADING_REDUCING)
             case ExitProposed():
                 moves = each.stop_price == each.stop_price
-                yield (each.rung, each.left_steps, each.acting, moves), ()
+                yield (each.rung, each.left_steps, each.acting, moves), EXIT_RULES
             case FlattenGoal():
-                yield (each.symbol, each.code, each.active, each.attempts), (each.code,)
-            case PermitIssued() if not each.reduce_only:
-                yield ("opening", each.symbol), ()
+                yield (each.symbol, each.code, each.active, each.attempts), (each.code, Code.EMERGENCY_FLATTEN)
 
 
 # ---------------------------------------------------------------- a bench to start from
@@ -173,6 +171,11 @@ def neighbours(limit: Limited) -> Iterator[float]:
         yield from (value * (1.0 + FINER), value * (1.0 - FINER))
 
 
+def is_choice(limit: Limited) -> bool:
+    """Whether the limit chooses between ways to act, rather than drawing a line: no tick is between its values."""
+    return LIMIT_FIELDS[limit.name].unit in ("flag", "regime") or isinf(limit.value)
+
+
 def moved(compiled: PolicySet, limit: Limited, value: float) -> PolicySet:
     """The policy with that limit somewhere else, wherever it stands as the account's or in its own row."""
 
@@ -195,18 +198,15 @@ class Search:
         every = list(given(compiled))
         self.idle = [limit for limit in every if wanted is None or limit.name in wanted]
         self.bites: dict[Limited, Pair] = {}
-        self.places: list[tuple[Push, Any, int]] = []
         self._near: dict[tuple[Limited, float], Start] = {}
         self._own = ruled(compiled)
 
     def run(self, pushes: Iterable[Push]) -> "Search":
-        """Every push was made until each limit had bitten; those that did not by their own code were then tried anywhere."""
+        """Every push was made, until each limit had bitten."""
         for push in pushes:
             for circumstance in push.circumstances:
                 if self.idle:
                     self._push(push, circumstance)
-        for push, circumstance, ticks in self.places:
-            self._blame(push, circumstance, ticks, self.idle)
         return self
 
     def _push(self, push: Push, circumstance: Any) -> None:
@@ -222,8 +222,7 @@ class Search:
             if one.effect == other.effect or not self._suspects(one, other):
                 return
             if high - low == 1:
-                self.places.append((push, circumstance, low))
-                self._blame(push, circumstance, low, self._suspects(one, other))
+                self._blame(push, circumstance, low, (one.effect, other.effect), self._suspects(one, other))
                 return
             middle = (low + high) // 2
             search(low, middle)
@@ -233,19 +232,29 @@ class Search:
             search(low, high)
 
     def _suspects(self, one: Seen, other: Seen) -> list[Limited]:
-        """Limits still looked for whose rules gave a reason on either side; rules that give none are always suspect."""
+        """Limits still looked for that belong to a rule which gave a reason on either side."""
         codes = one.codes | other.codes
-        return [limit for limit in self.idle if not codes.isdisjoint(LIMIT_FIELDS[limit.name].rules) or not codes]
+        return [limit for limit in self.idle if not codes.isdisjoint(LIMIT_FIELDS[limit.name].rules)]
 
-    def _blame(self, push: Push, circumstance: Any, ticks: int, suspects: list[Limited]) -> None:
-        own = [happened(self._own, push, circumstance, at).effect for at in (ticks, ticks + 1)]
+    def _blame(self, push: Push, circumstance: Any, ticks: int, effects: tuple[Effect, Effect], suspects: list[Limited]) -> None:
+        """
+        The line is a suspect's where a little more or less of it alone puts one side on the other.
+
+        A choice between ways to act is one's where the other choice acts otherwise.
+        """
         for limit in suspects:
-            for value in neighbours(limit):
-                start = self._moved(limit, value)
-                if any(happened(start, push, circumstance, ticks + side).effect != own[side] for side in (0, 1)):
-                    self.bites[limit] = Pair(push.fact, circumstance, ticks)
-                    break
+            if any(self._is_at(limit, value, push, circumstance, ticks, effects) for value in neighbours(limit)):
+                self.bites[limit] = Pair(push.fact, circumstance, ticks)
         self.idle = [limit for limit in self.idle if limit not in self.bites]
+
+    def _is_at(
+        self, limit: Limited, value: float, push: Push, circumstance: Any, ticks: int, effects: tuple[Effect, Effect]
+    ) -> bool:
+        start = self._moved(limit, value)
+        found = (happened(start, push, circumstance, ticks + side).effect for side in (0, 1))
+        if is_choice(limit):
+            return any(effect != own for effect, own in zip(found, effects, strict=True))
+        return any(effect == other for effect, other in zip(found, reversed(effects), strict=True))
 
     def _moved(self, limit: Limited, value: float) -> Start:
         key = (limit, value)

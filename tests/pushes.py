@@ -56,13 +56,14 @@ def pushes(fact: str, most: int, *circumstances: Any) -> Callable[[Story], Story
 
 def ask(bench: Bench, symbol: str = "BTC", side: int = 1, **changes: Any) -> None:
     """A small order, unless it is changed."""
-    bench.send(bench.intent(symbol, side, **{"quantity": 0.5, **changes}))
+    bench.send(bench.intent(symbol, side, **{"quantity": 0.5, "margin_leverage": 5.0, **changes}))
 
 
 def closely(bench: Bench, symbol: str, side: int = 1, **changes: Any) -> Any:
     """An order at the mark with its stop close by, so that it risks little and may be large."""
     mark = bench.book.prices[symbol].mark
-    fields = {"limit_price": mark, "stop_price": mark * (1.0 - side * 0.002), "partial": Partial.SCALE}
+    fields = {"limit_price": mark, "stop_price": mark * (1.0 - side * 0.002), "margin_leverage": 5.0}
+    fields["partial"] = Partial.SCALE
     return bench.intent(symbol, side, **{**fields, **changes})
 
 
@@ -107,12 +108,14 @@ def close(bench: Bench, symbol: str, price: float) -> None:
     bench.refresh()
 
 
-def fill_up(bench: Bench, symbol: str, side: int = 1, **who: str) -> None:
-    """As much is held of the symbol as is allowed."""
-    units = 3.0 * BALANCE / bench.book.prices[symbol].mark
-    for _ in range(6):
-        if not hold(bench, symbol, units, side=side, **who):
+def fill_up(bench: Bench, symbol: str, share: float, **changes: Any) -> None:
+    """As much is held of the symbol as is allowed, at most that share of the balance."""
+    units = share * BALANCE / bench.book.prices[symbol].mark
+    while units > 1.0:
+        before = abs(bench.book.holdings[symbol].steps) if symbol in bench.book.holdings else 0
+        if not hold(bench, symbol, units, **changes):
             return
+        units -= bench.book.instruments[symbol].quantity(abs(bench.book.holdings[symbol].steps) - before)
 
 
 def move(bench: Bench, price: float, symbol: str = "BTC") -> None:
@@ -296,7 +299,7 @@ MARKETS: Final = (of_regime("BASE"), of_regime("CHOP"), of_regime("CHOP", 1.0), 
 @pushes("steps asked for", MOST_STEPS, *MARKETS)
 def size(bench: Bench, ticks: int, market: MarketState) -> None:
     bench.tell_market(market)
-    ask(bench, quantity=ticks * STEP)
+    ask(bench, quantity=ticks * STEP, limit_price=100.0)
     bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
 
 
@@ -307,23 +310,23 @@ def size_for_the_rich(bench: Bench, ticks: int, _: Any) -> None:
 
 
 BOOKS: Final = (
-    (),
-    (("BTC", 1, "trend"),),
-    (("ETH", 1, "trend"),),
-    (("ETH", 1, "trend"), ("SOL", 1, "trend")),
-    (("ETH", 1, "trend"), ("SOL", -1, "trend")),
-    (("ETH", 1, "trend"), ("SOL", -1, "trend"), ("ALT0", -1, "mean")),
+    (("BTC", 1, "trend", 1.0),),
+    (("ETH", 1, "trend", 1.0),),
+    (("ETH", 1, "trend", 9.0), ("SOL", 1, "trend", 0.2)),
+    (("ETH", 1, "trend", 9.0), ("SOL", 1, "trend", 2.0)),
+    (("ETH", 1, "trend", 9.0), ("SOL", -1, "trend", 0.2)),
+    (("ETH", 1, "trend", 9.0), ("SOL", -1, "mean", 9.0), ("ALT0", -1, "mean", 0.1)),
 )
-"""What is held to the full before an order: sides and strategies decide which exposure is met first."""
+"""What is held before an order, at most so many times the balance: who holds it decides which exposure is met first."""
 
 
 @pushes("steps asked for beside what is held", MOST_STEPS, *((book, market) for market in MARKETS for book in BOOKS))
 def size_beside(bench: Bench, ticks: int, circumstance: tuple[Any, MarketState]) -> None:
     book, market = circumstance
-    for symbol in ("BTC", *(symbol for symbol, _, _ in book)):
+    for symbol in ("BTC", *(symbol for symbol, *_ in book)):
         bench.tell_market(msgspec.structs.replace(market, symbol=symbol, atr=0.01 * bench.book.prices[symbol].mark))
-    for symbol, side, strategy in book:
-        fill_up(bench, symbol, side, strategy=strategy, source="bot" if strategy == "trend" else "rival")
+    for symbol, side, strategy, share in book:
+        fill_up(bench, symbol, share, side=side, strategy=strategy, source="bot" if strategy == "trend" else "rival")
     bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
 
 
@@ -367,7 +370,7 @@ def unused_permit(bench: Bench, ticks: int, _: Any) -> None:
 
 @pushes("ms that an order rests while the market moves away", HUNDREDTHS * 100)
 def resting_order(bench: Bench, ticks: int, _: Any) -> None:
-    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.5, limit_price=100.0))):
+    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.5, limit_price=100.0, margin_leverage=5.0))):
         bench.result(permit.id, PermitState.WORKING)
     bench.mark("BTC", 105.0)
     bench.clock.advance(ticks * MS)
@@ -409,7 +412,7 @@ def failing_calls(bench: Bench, ticks: int, _: Any) -> None:
 def ended(bench: Bench, state: PermitState, count: int, seconds: float) -> None:
     """So many orders that ended so, and filled nothing."""
     for _ in range(count):
-        for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1))):
+        for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1, margin_leverage=5.0))):
             bench.result(permit.id, state)
         wait(bench, seconds)
 
@@ -456,7 +459,7 @@ def round_trip(bench: Bench, price: float, quantity: float = 1.0) -> None:
     """A trade from 100 to that price."""
     move(bench, 100.0)
     bench.refresh()
-    issued = permits(bench.send(bench.intent("BTC", 1, quantity=quantity, limit_price=100.0)))
+    issued = permits(bench.send(bench.intent("BTC", 1, quantity=quantity, limit_price=100.0, margin_leverage=5.0)))
     for permit in issued:
         bench.fill(permit.id, price=100.0)
         close(bench, "BTC", price)
@@ -481,14 +484,14 @@ def pause_after_losing(bench: Bench, ticks: int, count: int) -> None:
 @pushes("openings of one side", 32)
 def same_side(bench: Bench, ticks: int, _: Any) -> None:
     for _ in range(ticks):
-        for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1))):
+        for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1, margin_leverage=5.0))):
             bench.fill(permit.id)
 
 
 @pushes("ms between openings of one side", HUNDREDTHS * 10)
 def same_side_again(bench: Bench, ticks: int, _: Any) -> None:
     for _ in range(25):
-        for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1))):
+        for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1, margin_leverage=5.0))):
             bench.fill(permit.id)
         bench.clock.advance(ticks * MS)
         bench.refresh()
@@ -536,7 +539,7 @@ def flattening(bench: Bench, ticks: int, before: int) -> None:
 
 def own(bench: Bench, distance: float = 0.01, **changes: Any) -> None:
     """Ten bought at 100 with a stop so far away, of which the built-in rules take care."""
-    fields = {"limit_price": 100.0, "stop_price": 100.0 * (1.0 - distance), **changes}
+    fields = {"limit_price": 100.0, "stop_price": 100.0 * (1.0 - distance), "margin_leverage": 2.0, **changes}
     for permit in permits(bench.send(bench.intent("BTC", 1, quantity=10.0, **fields))):
         bench.fill(permit.id, price=100.0)
     bench.refresh()
