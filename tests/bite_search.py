@@ -30,6 +30,7 @@ from interlock.core.messages import (
     PolicySet,
     RiskEvent,
 )
+from interlock.policy.layout import SLOTS
 from interlock.testing import Bench, FakeClock, open_bench
 from interlock.testing.bench import FEEDS
 from interlock.testing.book import Book, Price
@@ -44,6 +45,8 @@ FINER: Final = 1e-3
 """By which share a limit is moved to see whether it was that one."""
 
 DAY_S: Final = 86_400.0
+
+SLOT_OF: Final = {slot.name: slot for slot in SLOTS}
 
 Story = Callable[[Bench, int, Any], None]
 Effect = frozenset[object]
@@ -157,23 +160,25 @@ def given(compiled: PolicySet) -> Iterator[Limited]:
 
 
 def neighbours(limit: Limited) -> Iterator[float]:
-    """The limit a little higher and a little lower, as its unit has it."""
-    value, unit = limit.value, LIMIT_FIELDS[limit.name].unit
-    if unit == "flag":
+    """The limit a little higher and a little lower, as its unit has it; or without it, where it is neither stricter."""
+    value, known = limit.value, LIMIT_FIELDS[limit.name]
+    if known.unit == "flag":
         yield 1.0 - value
-    elif unit in ("count", "regime"):
+    elif known.unit in ("count", "regime"):
         yield from (value + 1.0, value - 1.0)
     elif isinf(value):
         yield DAY_S
     elif value == 0.0:
-        yield 1.0 if unit == "s" else FINER
+        yield 1.0 if known.unit == "s" else FINER
     else:
         yield from (value * (1.0 + FINER), value * (1.0 - FINER))
+    if known.tighter == "neither" and SLOT_OF[limit.name].zero:
+        yield 0.0
 
 
 def is_choice(limit: Limited) -> bool:
     """Whether the limit chooses between ways to act, rather than drawing a line: no tick is between its values."""
-    return LIMIT_FIELDS[limit.name].unit in ("flag", "regime") or isinf(limit.value)
+    return LIMIT_FIELDS[limit.name].unit in ("flag", "regime") or limit.value in SLOT_OF[limit.name].words.values()
 
 
 def moved(compiled: PolicySet, limit: Limited, value: float) -> PolicySet:

@@ -4,10 +4,9 @@ What moves each fact on the production path, a tick at a time: one small story p
 A story is told in several circumstances, because which limit is met first depends on them.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from math import nan
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -164,9 +163,9 @@ def silent_owner(bench: Bench, ticks: int, _: Any) -> None:
     ask(bench)
 
 
-@pushes("cents between two equities", int(BALANCE * 50))
-def two_equities(bench: Bench, ticks: int, _: Any) -> None:
-    bench.send(EquityMarked(BALANCE - ticks * CENT, nan, bench.clock.true_ns))
+@pushes("cents between two equities", int(BALANCE * 50), -1, 1)
+def two_equities(bench: Bench, ticks: int, sign: int) -> None:
+    bench.send(EquityMarked(BALANCE + sign * ticks * CENT, nan, bench.clock.true_ns))
     ask(bench)
 
 
@@ -245,7 +244,7 @@ def unconfirmed(bench: Bench, marks: int, seconds: float) -> None:
 
 @pushes("marks that show a loss", 30)
 def marks_of_a_loss(bench: Bench, ticks: int, _: Any) -> None:
-    unconfirmed(bench, ticks, 7.0)
+    unconfirmed(bench, ticks, 12.0)
 
 
 @pushes("ms over which marks show a loss", HUNDREDTHS * 10, 4, 12)
@@ -282,7 +281,7 @@ def stop_distance(bench: Bench, ticks: int, leverage: float) -> None:
 
 @pushes("hundredths of margin leverage", HUNDREDTHS)
 def leverage(bench: Bench, ticks: int, _: Any) -> None:
-    ask(bench, margin_leverage=ticks / 100)
+    bench.send(closely(bench, "BTC", quantity=0.5, margin_leverage=ticks / 100))
 
 
 @pushes("cents of average true range", HUNDREDTHS // 5)
@@ -327,10 +326,11 @@ def size_beside(bench: Bench, ticks: int, circumstance: tuple[Any, MarketState])
         bench.tell_market(msgspec.structs.replace(market, symbol=symbol, atr=0.01 * bench.book.prices[symbol].mark))
     for symbol, side, strategy, share in book:
         fill_up(bench, symbol, share, side=side, strategy=strategy, source="bot" if strategy == "trend" else "rival")
+    bench.steps.clear()
     bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
 
 
-@pushes("hundredths of a percent of the market's score", HUNDREDTHS, *(10.0 * 1.2**power for power in range(24)))
+@pushes("hundredths of a percent of the market's score", HUNDREDTHS, *(10.0 * 1.2**power for power in range(30)))
 def score(bench: Bench, ticks: int, quantity: float) -> None:
     bench.tell_market(MarketState("BTC", 0, atr=1.0, score=ticks / HUNDREDTHS))
     ask(bench, quantity=quantity / 10.0)
@@ -512,6 +512,84 @@ def other_side(bench: Bench, ticks: int, _: Any) -> None:
     ask(bench, side=-1)
 
 
+# ---------------------------------------------------------------- budgets, records, windows
+
+
+def trade(bench: Bench, quantity: float, pnl: float = 0.0) -> None:
+    """A trade of at most that quantity, with its stop 5 % away, that came to so much."""
+    fields = {"limit_price": 100.0, "stop_price": 95.0, "margin_leverage": 5.0, "partial": Partial.SCALE}
+    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=quantity, **fields))):
+        bench.fill(permit.id, price=100.0)
+        units = bench.book.instruments["BTC"].quantity(permit.steps)
+        close(bench, "BTC", 100.0 + pnl / units)
+
+
+@pushes("entries", 40, *((quantity, gap) for gap in (7.0, 30_000.0) for quantity in (0.1, 1_000.0)))
+def entries(bench: Bench, ticks: int, circumstance: tuple[float, float]) -> None:
+    quantity, seconds = circumstance
+    for _ in range(ticks):
+        trade(bench, quantity)
+        wait(bench, seconds)
+    bench.steps.clear()
+    ask(bench, quantity=0.1)
+
+
+RECORDS: Final = ("WL", "LLLLLLLLWWWWWWWWWWWWWWWWWWLLLLLL", "WWWWWWWWWWWWWWWWWWWWWLLLLL")
+"""How trades went, one letter each, over and over."""
+
+
+def record(bench: Bench, count: int, pattern: str) -> None:
+    """So many trades went that way: twice as much was won with each as lost."""
+    for number in range(count):
+        trade(bench, 1.0, 20.0 if pattern[number % len(pattern)] == "W" else -10.0)
+        wait(bench, 4_000.0)
+    bench.steps.clear()
+
+
+@pushes("trades closed", 40, *((pattern, 1.5**power) for pattern in RECORDS for power in range(1, 12)))
+def trades(bench: Bench, ticks: int, circumstance: tuple[str, float]) -> None:
+    pattern, quantity = circumstance
+    record(bench, ticks, pattern)
+    ask(bench, quantity=quantity, limit_price=100.0)
+
+
+@pushes("steps asked for after a record", MOST_STEPS // 10, *((pattern, n) for pattern in RECORDS for n in (0, 3, 20)))
+def size_after_a_record(bench: Bench, ticks: int, circumstance: tuple[str, int]) -> None:
+    pattern, count = circumstance
+    record(bench, count, pattern)
+    ask(bench, quantity=ticks * STEP, limit_price=100.0)
+
+
+@pushes("hundredths of a percent of a target after a record", HUNDREDTHS // 4, *((pattern, 20) for pattern in RECORDS))
+def target_after_a_record(bench: Bench, ticks: int, circumstance: tuple[str, int]) -> None:
+    pattern, count = circumstance
+    record(bench, count, pattern)
+    wish = Instruction("BTC", Action.OPEN, ticks / HUNDREDTHS, 95.0)
+    bench.send(Rebalance("r", "bot", "trend", (wish,), created_at_ns=bench.clock.true_ns))
+
+
+@pushes("ms since trades without an edge", 4 * DAY_MS, 20)
+def rest(bench: Bench, ticks: int, count: int) -> None:
+    record(bench, count, "L")
+    bench.pass_until(bench.clock.true_ns + ticks * 10**6)
+    ask(bench)
+
+
+@pushes("ms until a symbol has to be flat", DAY_MS)
+def session_end(bench: Bench, ticks: int, _: Any) -> None:
+    bench.tell_windows("BTC", flat=[(ticks * MS, ticks * MS + 600.0)])
+    ask(bench)
+
+
+@pushes("steps asked for beside positions with far stops", MOST_STEPS // 10, *range(8))
+def size_beside_risk(bench: Bench, ticks: int, count: int) -> None:
+    for symbol in list(PRICES)[1 : 1 + count]:
+        price = PRICES[symbol]
+        hold(bench, symbol, 0.25 * BALANCE / price, stop_price=0.95 * price)
+    bench.steps.clear()
+    ask(bench, quantity=ticks * STEP, limit_price=100.0)
+
+
 # ---------------------------------------------------------------- closing
 
 
@@ -538,9 +616,9 @@ def flattening(bench: Bench, ticks: int, before: int) -> None:
 
 
 def own(bench: Bench, distance: float = 0.01, **changes: Any) -> None:
-    """Ten bought at 100 with a stop so far away, of which the built-in rules take care."""
+    """Five bought at 100 with a stop so far away, of which the built-in rules take care."""
     fields = {"limit_price": 100.0, "stop_price": 100.0 * (1.0 - distance), "margin_leverage": 2.0, **changes}
-    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=10.0, **fields))):
+    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=5.0, **fields))):
         bench.fill(permit.id, price=100.0)
     bench.refresh()
     orphan(bench)
@@ -572,8 +650,8 @@ def fall_back(bench: Bench, ticks: int, circumstance: tuple[float, float]) -> No
 
 @pushes("cents that the market falls", HUNDREDTHS // 5, "BASE", "CHOP")
 def fall(bench: Bench, ticks: int, label: str) -> None:
-    own(bench, 0.3)
     bench.tell_market(of_regime(label))
+    own(bench, 0.3)
     move(bench, 100.0 - ticks * CENT)
 
 
@@ -584,7 +662,6 @@ def bars(bench: Bench, count: int, seconds: float, *, rising: int = 0) -> None:
         bench.clock.advance(seconds)
         price = 100.0 + CENT * min(number, rising)
         bench.mark("BTC", price)
-        bench.refresh()
         bench.send(BarClosed("BTC", opened_ns, seconds, price, price, price, price))
 
 
@@ -606,41 +683,59 @@ def length_of_bars(bench: Bench, ticks: int, _: Any) -> None:
     bars(bench, 30, float(ticks))
 
 
-CHANGED: Final = (
-    (0.1, 0.01, 0.3, 1_000.0),
-    (0.1, 0.02, 0.2, 1_000.0),
-    (0.1, 0.1, 0.0, 100.0),
-    (0.9, 0.02, 0.3, 100.0),
-    (0.9, 0.1, 0.0, 50_000.0),
-    (0.9, 0.01, 0.0, 50_000.0),
+class Changed(NamedTuple):
+    """A market now, as probable to be choppy, as volatile and as strong in its trend; what the trend was, and how long ago."""
+
+    p_chop: float
+    sigma: float
+    bought_in: float
+    strength: float
+    held_s: float
+
+
+CHANGED: Final = tuple(
+    Changed(*each)
+    for each in (
+        (0.1, 0.01, 0.3, 0.3, 1_000.0),
+        (0.1, 0.016, 0.3, 0.3, 40_000.0),
+        (0.1, 0.02, 0.3, 0.2, 1_000.0),
+        (0.1, 0.01, 0.9, 0.0, 40_000.0),
+        (0.1, 0.01, 0.9, 0.0, 100_000.0),
+        (0.1, 0.01, 0.9, 0.5, 100_000.0),
+        (0.1, 0.1, 0.3, 0.3, 1_000.0),
+        (0.9, 0.01, 0.3, 0.3, 1_000.0),
+    )
 )
-"""Probability that a market turned choppy, its volatility, its trend, and the age of what is held in it in seconds."""
 
 
-def in_a_changed_market(bench: Bench, p_chop: float, sigma: float, strength: float, age_s: float) -> None:
-    """What was bought in one market is held in another."""
+def in_a_changed_market(bench: Bench, now: Changed) -> None:
+    """What was bought in one market is held in another, and more is asked for."""
+    bench.tell_market(of_regime("BASE", trend_strength=now.bought_in))
     own(bench, 0.3)
-    bench.clock.advance(age_s)
-    label = "CHOP" if p_chop > 0.5 else "BASE"
-    rest = {"p_chop": p_chop, "p_trend": 0.05, "p_base": 0.95 - p_chop}
-    bench.tell_market(of_regime(label, p_chop, sigma=sigma, trend_strength=strength, **rest))
+    bench.clock.advance(now.held_s)
+    label = "CHOP" if now.p_chop > 0.5 else "BASE"
+    rest = {"p_chop": now.p_chop, "p_trend": 0.05, "p_base": 0.95 - now.p_chop}
+    bench.steps.clear()
+    bench.tell_market(of_regime(label, sigma=now.sigma, trend_strength=now.strength, **rest))
     bench.refresh()
     ask(bench, "BTC", quantity=5.0, partial=Partial.SCALE)
 
 
+@pushes("hundredths of a percent of the probability of chop", HUNDREDTHS * 95 // 100, *CHANGED)
+def chop(bench: Bench, ticks: int, now: Changed) -> None:
+    in_a_changed_market(bench, now._replace(p_chop=ticks / HUNDREDTHS))
+
+
 @pushes("hundredths of a percent of volatility", HUNDREDTHS // 10, *CHANGED)
-def volatility(bench: Bench, ticks: int, around: tuple[float, ...]) -> None:
-    p_chop, _, strength, age_s = around
-    in_a_changed_market(bench, p_chop, ticks / HUNDREDTHS, strength, age_s)
+def volatility(bench: Bench, ticks: int, now: Changed) -> None:
+    in_a_changed_market(bench, now._replace(sigma=ticks / HUNDREDTHS))
 
 
 @pushes("hundredths of a percent of trend strength", HUNDREDTHS, *CHANGED)
-def strength(bench: Bench, ticks: int, around: tuple[float, ...]) -> None:
-    p_chop, sigma, _, age_s = around
-    in_a_changed_market(bench, p_chop, sigma, ticks / HUNDREDTHS, age_s)
+def strength(bench: Bench, ticks: int, now: Changed) -> None:
+    in_a_changed_market(bench, now._replace(strength=ticks / HUNDREDTHS))
 
 
 @pushes("seconds that a position is held", 200_000, *CHANGED)
-def age(bench: Bench, ticks: int, around: tuple[float, ...]) -> None:
-    p_chop, sigma, strength, _ = around
-    in_a_changed_market(bench, p_chop, sigma, strength, float(ticks))
+def age(bench: Bench, ticks: int, now: Changed) -> None:
+    in_a_changed_market(bench, now._replace(held_s=float(ticks)))
