@@ -46,6 +46,9 @@ FINER: Final = 1e-3
 
 DAY_S: Final = 86_400.0
 
+SILENT: Final = frozenset({Code.POLICY_MISSING_SIZE})
+"""The policy's model of a size gives no reason: it only says how much is asked for."""
+
 SLOT_OF: Final = {slot.name: slot for slot in SLOTS}
 
 Story = Callable[[Bench, int, Any], None]
@@ -237,8 +240,8 @@ class Search:
             search(low, high)
 
     def _suspects(self, one: Seen, other: Seen) -> list[Limited]:
-        """Limits still looked for that belong to a rule which gave a reason on either side."""
-        codes = one.codes | other.codes
+        """Limits still looked for that belong to a rule which gave a reason on either side, or to one that gives none."""
+        codes = one.codes | other.codes | SILENT
         return [limit for limit in self.idle if not codes.isdisjoint(LIMIT_FIELDS[limit.name].rules)]
 
     def _blame(self, push: Push, circumstance: Any, ticks: int, effects: tuple[Effect, Effect], suspects: list[Limited]) -> None:

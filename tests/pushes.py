@@ -36,6 +36,7 @@ STEP: Final = 1e-4
 
 DAY_MS: Final = 86_400_000
 HUNDREDTHS: Final = 10_000
+MOST_STEPS: Final = int(10.0 * BALANCE / 100.0 / STEP)
 
 PUSHES: Final[list[Push]] = []
 
@@ -61,7 +62,7 @@ def ask(bench: Bench, symbol: str = "BTC", side: int = 1, **changes: Any) -> Non
 def closely(bench: Bench, symbol: str, side: int = 1, **changes: Any) -> Any:
     """An order at the mark with its stop close by, so that it risks little and may be large."""
     mark = bench.book.prices[symbol].mark
-    fields = {"limit_price": mark, "stop_price": mark * (1.0 - side * 0.002), "margin_leverage": 5.0}
+    fields = {"limit_price": mark, "stop_price": mark * (1.0 - side * 0.002), "margin_leverage": 10.0}
     fields["partial"] = Partial.SCALE
     return bench.intent(symbol, side, **{**fields, **changes})
 
@@ -252,12 +253,13 @@ def time_of_a_loss(bench: Bench, ticks: int, marks: int) -> None:
     unconfirmed(bench, marks, ticks * MS / marks)
 
 
-@pushes("steps held without a stop, before an order", HUNDREDTHS * 200)
+@pushes("steps that somebody else holds without a stop", MOST_STEPS)
 def unstopped(bench: Bench, ticks: int, _: Any) -> None:
     bench.book.place("ETH", ticks, 50.0)
-    bench.refresh()
+    for _ in range(4):
+        wait(bench, 10.0)
+    bench.steps.clear()
     ask(bench)
-    ask(bench, stop_price=nan)
 
 
 # ---------------------------------------------------------------- the order, its price and its market
@@ -290,8 +292,6 @@ def range_of_the_market(bench: Bench, ticks: int, _: Any) -> None:
     ask(bench)
 
 
-MOST_STEPS: Final = int(10.0 * BALANCE / 100.0 / STEP)
-
 MARKETS: Final = (of_regime("BASE"), of_regime("CHOP"), of_regime("CHOP", 1.0), of_regime("TREND"), of_regime("TREND", 1.0))
 
 
@@ -310,6 +310,7 @@ def size_for_the_rich(bench: Bench, ticks: int, _: Any) -> None:
 
 BOOKS: Final = (
     (("BTC", 1, "trend", 1.0),),
+    (("BTC", 1, "trend", 5.0),),
     (("ETH", 1, "trend", 1.0),),
     (("ETH", 1, "trend", 9.0), ("SOL", 1, "trend", 0.2)),
     (("ETH", 1, "trend", 9.0), ("SOL", 1, "trend", 2.0)),
@@ -377,19 +378,36 @@ def resting_order(bench: Bench, ticks: int, _: Any) -> None:
     bench.send(Tick())
 
 
-@pushes("cents of a deposit, before orders of the policy's size", int(BALANCE * 100 * 99), 0.002, 0.05)
-def size_of_the_policy(bench: Bench, ticks: int, distance: float) -> None:
-    pay(bench, ticks * CENT, "deposit")
-    ask(bench, quantity=nan, stop_price=nan)
-    ask(bench, quantity=nan, limit_price=100.0, stop_price=100.0 * (1.0 - distance))
-
-
 @pushes("steps asked for beside an order of the policy's size", MOST_STEPS)
 def beside_the_policys_size(bench: Bench, ticks: int, _: Any) -> None:
-    for permit in permits(bench.send(bench.intent("ETH", 1, limit_price=50.0))):
-        bench.fill(permit.id, price=50.0)
+    for permit in permits(bench.send(bench.intent("BTC", 1, limit_price=100.0, margin_leverage=5.0))):
+        bench.fill(permit.id, price=100.0)
     bench.refresh()
+    bench.steps.clear()
     bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
+
+
+@pushes("cents that the market moves after an order of the policy's size", HUNDREDTHS // 20, -1, 1)
+def after_the_policys_size(bench: Bench, ticks: int, sign: int) -> None:
+    own(bench, quantity=nan, stop_price=nan)
+    move(bench, 100.0 + sign * ticks * CENT)
+
+
+@pushes("steps asked for beside what a wild market left of an order", MOST_STEPS, 0.01, 0.02, 0.0226, 0.025, 0.0265)
+def size_beside_a_shrunk_order(bench: Bench, ticks: int, sigma: float) -> None:
+    fill_up(bench, "ETH", 2.8)
+    fill_up(bench, "SOL", 2.2)
+    bench.tell_market(of_regime("BASE", sigma=sigma))
+    hold(bench, "BTC", 50.0, stop_price=98.0)
+    bench.tell_market(of_regime("BASE"))
+    bench.steps.clear()
+    bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
+
+
+@pushes("hundredths of a percent of volatility, before an order", HUNDREDTHS // 10)
+def wild_market(bench: Bench, ticks: int, _: Any) -> None:
+    bench.tell_market(of_regime("BASE", sigma=ticks / HUNDREDTHS))
+    ask(bench, partial=Partial.SCALE)
 
 
 # ---------------------------------------------------------------- counting
@@ -541,8 +559,8 @@ RECORDS: Final = ("WL", "LLLLLLLLWWWWWWWWWWWWWWWWWWLLLLLL", "WWWWWWWWWWWWWWWWWWW
 def record(bench: Bench, count: int, pattern: str) -> None:
     """So many trades went that way: twice as much was won with each as lost."""
     for number in range(count):
-        trade(bench, 1.0, 20.0 if pattern[number % len(pattern)] == "W" else -10.0)
-        wait(bench, 4_000.0)
+        trade(bench, 1.0, 8.0 if pattern[number % len(pattern)] == "W" else -4.0)
+        wait(bench, 3_000.0)
     bench.steps.clear()
 
 
@@ -568,7 +586,7 @@ def target_after_a_record(bench: Bench, ticks: int, circumstance: tuple[str, int
     bench.send(Rebalance("r", "bot", "trend", (wish,), created_at_ns=bench.clock.true_ns))
 
 
-@pushes("ms since trades without an edge", 4 * DAY_MS, 20)
+@pushes("ms since trades without an edge", 4 * DAY_MS, 4)
 def rest(bench: Bench, ticks: int, count: int) -> None:
     record(bench, count, "L")
     bench.pass_until(bench.clock.true_ns + ticks * 10**6)
@@ -617,8 +635,8 @@ def flattening(bench: Bench, ticks: int, before: int) -> None:
 
 def own(bench: Bench, distance: float = 0.01, **changes: Any) -> None:
     """Five bought at 100 with a stop so far away, of which the built-in rules take care."""
-    fields = {"limit_price": 100.0, "stop_price": 100.0 * (1.0 - distance), "margin_leverage": 2.0, **changes}
-    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=5.0, **fields))):
+    fields = {"quantity": 5.0, "limit_price": 100.0, "stop_price": 100.0 * (1.0 - distance), "margin_leverage": 2.0}
+    for permit in permits(bench.send(bench.intent("BTC", 1, **fields | changes))):
         bench.fill(permit.id, price=100.0)
     bench.refresh()
     orphan(bench)

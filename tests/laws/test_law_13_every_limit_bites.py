@@ -45,8 +45,14 @@ MORE: Final = {
         """
         account.cost = "0.1 %"
         sizing.fraction = "1 %"
-        record = { trades = 4, window = 12 }
         rules.DAILY_RISK_QUOTA = { slice = "0.2 %", order_slices = 2, day_entries = 6, day_slices = 8, campaign_slices = 20 }
+        """,
+    ),
+    "records": (
+        "layered@1",
+        """
+        account.cost = "0.1 %"
+        record = { trades = 4, window = 12 }
         rules.KELLY_CAP = { multiplier = "0.02 x", probe = "0.1 %", prior = 2, above_floor = "no", scale_rebalances = "no" }
         rules.KELLY_ZERO.lock = "1 d"
         """,
