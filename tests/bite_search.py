@@ -51,7 +51,18 @@ SILENT: Final = frozenset({Code.POLICY_MISSING_SIZE})
 
 SLOT_OF: Final = {slot.name: slot for slot in SLOTS}
 
-Story = Callable[[Bench, int, Any], None]
+
+class Trial(Bench):
+    """A bench on which a story is told; what the engine does counts from where it is quiet."""
+
+    counts_from = 0
+
+    def quiet(self) -> None:
+        """So far the story has only led up to its question."""
+        self.counts_from = len(self.steps)
+
+
+Story = Callable[[Trial, int, Any], None]
 Effect = frozenset[object]
 
 
@@ -124,12 +135,12 @@ class Start(NamedTuple):
     markets: Mapping[str, MarketState]
     true_ns: int
 
-    def bench(self) -> Bench:
+    def trial(self) -> Trial:
         """A bench of its own in that state."""
         clock = FakeClock(START_NS)
         clock.advance_to(self.true_ns)
         prices = {name: Price(each.bid, each.ask, each.mark) for name, each in self.book.prices.items()}
-        bench = Bench(clock, Book(self.book.balance, self.book.instruments, prices), set(FEEDS))
+        bench = Trial(clock, Book(self.book.balance, self.book.instruments, prices), set(FEEDS))
         bench.engine = Engine(snapshot.decode(self.state))
         bench.markets.update(self.markets)
         return bench
@@ -273,7 +284,7 @@ class Search:
 
 def ruled(compiled: PolicySet) -> Start:
     """The account under that policy, in order and quiet."""
-    bench = unruled().bench()
+    bench = unruled().trial()
     bench.send(compiled)
     bench.refresh()
     return stored(bench)
@@ -281,14 +292,15 @@ def ruled(compiled: PolicySet) -> Start:
 
 def happened(start: Start, push: Push, circumstance: Any, ticks: int) -> Seen:
     """What the engine does when the fact is so many ticks."""
-    bench = start.bench()
+    bench = start.trial()
     push.story(bench, ticks, circumstance)
     effects: set[object] = set()
     codes: set[str] = set()
-    for step in bench.steps:
+    for number, step in enumerate(bench.steps):
         for effect, behind in told(step.outputs):
-            effects.add(effect)
             codes.update(behind)
+            if number >= bench.counts_from:
+                effects.add(effect)
     return Seen(frozenset(effects), frozenset(codes))
 
 

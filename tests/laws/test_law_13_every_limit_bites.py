@@ -34,7 +34,7 @@ MORE: Final = {
         "layered@1",
         """
         account.cost = "0.1 %"
-        sizing.quantity = "1"
+        sizing.quantity = "150"
         rules.EQUITY_GUARD.floor = "70 %"
         rules.LOSS_HEADROOM = { buffer = "1 %", no_stop_gap = "20 %" }
         rules.ORDER_QUANTITY.quantity = "200"
