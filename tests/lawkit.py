@@ -22,10 +22,10 @@ from interlock.testing.disk import Disk
 def limits_of_everything(**changes: Any) -> Limits:
     """Every rule on, with room for an order of 1 000 in an account of 10 000."""
     room = {"order_quantity_max": 1_000.0, "warn_frac_min": 0.7, "warn_rearm_frac_max": 0.6, "size_quantity": 1.0}
-    room |= {"chop_risk_frac_max": 0.2, "base_risk_frac_max": 0.2, "trend_risk_frac_max": 0.2}
     room |= {"quota_order_slice_count_max": 100.0, "quota_day_entry_count_max": 1_000.0, "kelly_probe_frac": 0.2}
     room |= {"kelly_trade_count_min": 30.0}
     room |= {"quota_day_slice_count_max": 1_000.0, "quota_campaign_slice_count_max": 10_000.0}
+    room |= {"chop_risk_frac_max": 0.2, "base_risk_frac_max": 0.2, "trend_risk_frac_max": 0.2, "correlation_max": 1.0}
     return rulekit.limits(**{**room, **changes})
 
 

@@ -308,7 +308,8 @@ def size_for_the_rich(bench: Trial, ticks: int, _: Any) -> None:
 
 
 BOOKS: Final = (
-    (("BTC", 1, "trend", 1.0),),
+    (("BTC", 1, "trend", 1.8),),
+    (("BTC", 1, "trend", 4.0),),
     (("BTC", 1, "trend", 5.0),),
     (("ETH", 1, "trend", 1.0),),
     (("ETH", 1, "trend", 9.0), ("SOL", 1, "trend", 0.2)),
@@ -319,7 +320,7 @@ BOOKS: Final = (
 """What is held before an order, at most so many times the balance: who holds it decides which exposure is met first."""
 
 
-COMPANY: Final = [(book, MARKETS[0]) for book in BOOKS] + [(book, market) for market in MARKETS[1:] for book in BOOKS[:2]]
+COMPANY: Final = [(book, MARKETS[0]) for book in BOOKS] + [(book, market) for market in MARKETS[1:] for book in BOOKS[:3]]
 
 
 @pushes("steps asked for beside what is held", MOST_STEPS, *COMPANY)

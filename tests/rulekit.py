@@ -77,6 +77,8 @@ NOT_NEGATIVE: Final = frozenset(
         "spread_bps",
         "symbol_notional",
         "strategy_notional",
+        "cluster_notional",
+        "correlated_notional",
         "gross_notional",
         "pending_side_notional",
         "position_count",
@@ -175,6 +177,9 @@ def limits(**changes: Any) -> Limits:
         "symbol_exposure_frac_max": 0.3,
         "strategy_exposure_frac_max": 0.6,
         "total_exposure_frac_max": 0.9,
+        "cluster_exposure_frac_max": 0.5,
+        "correlation_max": 0.7,
+        "correlation_decay": 0.97,
         "net_exposure_frac_max": 0.6,
         "position_count_max": 10.0,
         "margin_leverage_max": 10.0,
@@ -297,6 +302,9 @@ def facts(**changes: float) -> Facts:
         "strategy_lost": 800.0,
         "news_window": 0.0,
         "flat_ahead_s": 3600.0,
+        "cluster_notional": 700.0,
+        "correlation": 0.4,
+        "correlated_notional": 500.0,
     }
     return Facts(**(given | changes))
 
@@ -369,6 +377,9 @@ def admissible(draw: st.DrawFn) -> Case:
         symbol_notional=draw(parts(0.0)) * (p.symbol_exposure_frac_max * equity - requested),
         symbol_is_open=draw(st.sampled_from((0.0, 1.0))) if count >= 1.0 else 0.0,
         strategy_notional=draw(parts(0.0)) * (p.strategy_exposure_frac_max * equity - requested),
+        cluster_notional=draw(parts(0.0)) * (p.cluster_exposure_frac_max * equity - requested),
+        correlation=draw(st.floats(-1.0, p.correlation_max)),
+        correlated_notional=draw(parts(0.0)) * equity,
         gross_notional=draw(parts(0.0)) * (p.total_exposure_frac_max * equity - requested),
         net_notional=side * draw(parts(-1.0, 0.5)) * (p.net_exposure_frac_max * equity - requested),
         pending_side_notional=draw(parts(0.0, 0.4)) * (p.net_exposure_frac_max * equity - requested),

@@ -230,6 +230,19 @@ TURNS: Final[dict[tuple[str, str], tuple[Turn, ...]]] = {
         NOT_NEGATIVE,
         at_most("micro", lambda f, p: p.strategy_exposure_frac_max * f.equity - f.requested_notional),
     ),
+    ("CLUSTER_CAP", "equity"): (
+        at_least("derived", lambda f, p: (f.cluster_notional + f.requested_notional) / p.cluster_exposure_frac_max),
+    ),
+    ("CLUSTER_CAP", "cluster_notional"): (
+        NOT_NEGATIVE,
+        at_most("micro", lambda f, p: p.cluster_exposure_frac_max * f.equity - f.requested_notional),
+    ),
+    ("CORRELATION_VETO", "equity"): KNOWN,
+    ("CORRELATION_VETO", "correlated_notional"): (NOT_NEGATIVE, NOT_INFINITE),
+    ("CORRELATION_VETO", "correlation"): (
+        at_least("exact", lambda f, p: -1.0),
+        at_most("exact", lambda f, p: p.correlation_max),
+    ),
     ("TOTAL_EXPOSURE", "equity"): (
         at_least("derived", lambda f, p: (f.gross_notional + f.requested_notional) / p.total_exposure_frac_max),
     ),

@@ -52,6 +52,13 @@ def test_a_symbol_cap_of_thirty_percent_leaves_a_thousand() -> None:
     assert not held.asking(1000.01).admitted(GUARD_OF["SYMBOL_EXPOSURE"])
 
 
+def test_what_moves_together_shares_a_share_of_equity_or_is_vetoed() -> None:
+    together = case().knowing(equity=10_000.0, correlation=0.71, correlated_notional=2000.0).under(correlation_max=0.7)
+    assert allows(together.under(correlated_exposure_frac_max=0.25), "CORRELATION_VETO") == 500.0
+    assert allows(together.under(correlated_exposure_frac_max=0.0), "CORRELATION_VETO") <= 0.0
+    assert together.under(correlated_exposure_frac_max=0.0).knowing(correlation=0.7).admitted(GUARD_OF["CORRELATION_VETO"])
+
+
 def test_selling_has_the_room_that_a_net_long_gives_it() -> None:
     long = case().knowing(equity=10_000.0, net_notional=5000.0, pending_side_notional=0.0).under(net_exposure_frac_max=0.6)
     assert allows(long, "NET_EXPOSURE") == 1000.0

@@ -2,12 +2,12 @@
 
 from bisect import bisect_right
 from collections.abc import Callable
-from math import inf, nan
+from math import inf, log, nan
 from typing import Any, Final
 
 from interlock.core.cash import cash_flow, equity_marked, on_equity
 from interlock.core.codes import CalendarKind, Code, Scope
-from interlock.core.constants import BASE, CHOP, EPOCH_BITS, OPERATOR_NS, TREND, TRUST_READS_S
+from interlock.core.constants import BASE, CHOP, CORRELATION_RETURNS, EPOCH_BITS, OPERATOR_NS, TREND, TRUST_READS_S
 from interlock.core.exits.kernel import opening_score, regime_flip, sigma_spike, trend_drop
 from interlock.core.fills import executed, orders_reported, spent, unsettled_quota
 from interlock.core.instrument import Instrument
@@ -173,6 +173,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
     a.policy_verified = 1.0 if event.verified else 0.0
     if not event.verified:
         return
+    forget = event.limits[0].correlation_bar_s != state.account_limits().correlation_bar_s
     state.policy = event
     a.policy_valid_until_ns = event.valid_until_ns
     if event.exit_owner != a.exit_owner:
@@ -187,8 +188,11 @@ def _policy_set(state: State, event: PolicySet) -> None:
     complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
         r = state.symbols.edit(index)
-        r.limits = r.chop_limits = r.base_limits = r.trend_limits = -1
+        r.limits = r.chop_limits = r.base_limits = r.trend_limits = r.cluster = -1
+        r.bars = () if forget else r.bars
         r.policy_complete = complete[0]
+    clusters: dict[str, int] = {}
+    a.benchmark = -1
     for symbol in event.universe:
         r = state.symbols.edit(symbol_row(state, symbol.symbol))
         r.limits = symbol.limits
@@ -197,6 +201,9 @@ def _policy_set(state: State, event: PolicySet) -> None:
         r.policy_complete = min(complete[number] for number in used if number >= 0)
         r.margin_leverage = symbol.margin_leverage
         r.kill_score = score_now(r, state.limits(r))
+        r.cluster = clusters.setdefault(symbol.cluster, len(clusters)) if symbol.cluster else -1
+        if symbol.benchmark:
+            a.benchmark = state.names.symbol_index[symbol.symbol]
     measure(state)
 
 
@@ -353,8 +360,17 @@ def _bar_closed(state: State, event: BarClosed) -> None:
     index = state.names.symbol_index.get(event.symbol, -1)
     if index < 0 or is_ahead(state.account.now_ns, event.opened_ns):
         return
+    _compare_by(state, index, event)
     if event.length_s == state.exit_limits(state.symbols[index]).exit_bar_s:
         on_bar(state.symbols.edit(index), event.opened_ns)
+
+
+def _compare_by(state: State, index: int, event: BarClosed) -> None:
+    """A later bar of the length by which symbols are compared is the last of the symbol's; as many as are used are kept."""
+    bars = state.symbols[index].bars
+    later = not bars or event.opened_ns > bars[-1][0]
+    if event.length_s == state.account_limits().correlation_bar_s and later and 0.0 < event.close < inf:
+        state.symbols.edit(index).bars = (*bars[-CORRELATION_RETURNS:], (event.opened_ns, log(event.close)))
 
 
 # ---------------------------------------------------------------- equity

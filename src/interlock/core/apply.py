@@ -29,9 +29,11 @@ from interlock.core.messages import (
     Input,
     Intent,
     LockChanged,
+    OpeningsDeferred,
     Output,
     PermitIssued,
     PermitRevoked,
+    Rebalance,
     RiskEvent,
 )
 from interlock.core.permit import RESTING
@@ -91,8 +93,10 @@ def apply(state: State, wall_ns: int, mono_ns: int, event: Input, outputs: tuple
         apply_output(state, output)
     if type(event) is Intent:
         _remember(state, event, outputs)
-    else:
-        schedule(state)
+        return
+    if type(event) is Rebalance:
+        _remember_openings(state, outputs)
+    schedule(state)
 
 
 def apply_output(state: State, output: Output) -> None:
@@ -119,6 +123,17 @@ def _remember(state: State, intent: Intent, outputs: tuple[Output, ...]) -> None
             )
             state.intents.add(intent.id, seen)
             return
+
+
+def _remember_openings(state: State, outputs: tuple[Output, ...]) -> None:
+    """The openings of a rebalance that were permitted stand for their names, so that told again they leave once."""
+    for output in outputs:
+        if type(output) is Decision and output.granted_steps and not output.reducing and not output.repeats:
+            name = Intent(output.intent_id, output.source, output.strategy, output.symbol, output.side)
+            seen = SeenIntent(
+                name, output.id, output.granted_steps, output.allowance, output.headline, output.permit, False
+            )
+            state.intents.add(name.id, seen)
 
 
 # ---------------------------------------------------------------- permits
@@ -264,6 +279,12 @@ def _exit_proposed(state: State, output: ExitProposed) -> None:
         r.exit_attempts = r.exit_next_ns = 0
 
 
+def _openings_deferred(state: State, output: OpeningsDeferred) -> None:
+    state.waiting.pop(output.rebalance.strategy, None)
+    if output.reductions:
+        state.waiting[output.rebalance.strategy] = output
+
+
 def _baseline_set(state: State, output: BaselineSet) -> None:
     a = state.account
     if output.name in ("drawdown_ref", "equity_peak"):
@@ -375,5 +396,6 @@ _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {
     FlattenGoal: _flatten_goal,
     ExitProposed: _exit_proposed,
     BaselineSet: _baseline_set,
+    OpeningsDeferred: _openings_deferred,
     RiskEvent: _risk_event,
 }

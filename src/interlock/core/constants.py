@@ -53,6 +53,9 @@ RETURNS: Final = 256
 CORRELATION_RETURNS: Final = 128
 """Returns that a correlation looks back on."""
 
+CORRELATION_RETURNS_MIN: Final = 30
+"""A correlation of fewer returns is not known."""
+
 ATR_BARS: Final = 14
 """Bars of the average true range, as Wilder has it (New Concepts in Technical Trading Systems, 1978)."""
 

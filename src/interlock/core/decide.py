@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 
-from interlock.core import rebalance
 from interlock.core.absorb import absorb
 from interlock.core.agenda import Agenda
 from interlock.core.apply import advance, review_interval_ns
@@ -61,6 +60,7 @@ from interlock.core.messages import (
 from interlock.core.numbers import at_least
 from interlock.core.observe import live_ready
 from interlock.core.permit import IN_FLIGHT
+from interlock.core.rebalance import decide_rebalance, settle
 from interlock.core.state import (
     ACCOUNT_LOCKS,
     LOSS_TRIGGERS,
@@ -100,6 +100,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     handler = _HANDLERS.get(type(event))
     if handler is not None:
         handler(agenda, event, before)
+    settle(agenda)
     look(agenda)
     _review_resting(agenda, since_ns)
     succeed(agenda)
@@ -312,14 +313,7 @@ def _intent(agenda: Agenda, event: Intent, _before: _Before) -> None:
 
 
 def _rebalance(agenda: Agenda, event: Rebalance, _before: _Before) -> None:
-    """Every instruction is answered: what reduces first, then openings in order, each seeing those before it."""
-    wishes = [rebalance.intent_of(agenda, event, instruction) for instruction in event.instructions]
-    for reducing in (True, False):
-        for wish in wishes:
-            if isinstance(wish, rebalance.Wish) and wish.reducing == reducing:
-                decide_intent(agenda, wish.intent)
-            elif isinstance(wish, rebalance.Refusal) and reducing:
-                deny(agenda, wish.intent, wish.code, reducing=False, note=wish.note)
+    decide_rebalance(agenda, event)
 
 
 def _amend(agenda: Agenda, event: Amend, _before: _Before) -> None:

@@ -96,6 +96,9 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     strategy_lost: Annotated[float, "money"] = nan
     news_window: Annotated[float, "flag"] = nan
     flat_ahead_s: Annotated[float, "s"] = nan
+    cluster_notional: Annotated[float, "money"] = nan
+    correlation: Annotated[float, "frac"] = nan
+    correlated_notional: Annotated[float, "money"] = nan
 
 
 def _units() -> dict[str, Unit]:

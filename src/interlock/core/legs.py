@@ -181,12 +181,23 @@ def _repeat(agenda: Agenda, intent: Intent, seen: SeenIntent) -> bool:
     While that decision's permit lives or was executed, it is; an id whose permit ended unused, or that was denied, is
     decided anew. A reducing intent is held up only by a permit that is still live.
     """
-    p = agenda.state.permits.get(seen.permit) if seen.permit else None
+    p = standing(agenda.state, seen)
     if p is None or not same_content(intent, seen.intent):
         return False
-    unused = p.ended and p.filled == 0
-    if unused or (seen.reducing and p.ended):
-        return False
+    tell_again(agenda, intent, seen, p)
+    return True
+
+
+def standing(state: State, seen: SeenIntent) -> PermitRow | None:
+    """The permit of that decision, where it lives or was executed; one that reduced and has ended holds up nothing."""
+    p = state.permits.get(seen.permit) if seen.permit else None
+    if p is None or (p.ended and (p.filled == 0 or seen.reducing)):
+        return None
+    return p
+
+
+def tell_again(agenda: Agenda, intent: Intent, seen: SeenIntent, p: PermitRow) -> None:
+    """The intent is answered by an earlier decision and its permit."""
     agenda.emit(
         Decision(
             agenda.take_id(),
@@ -209,7 +220,6 @@ def _repeat(agenda: Agenda, intent: Intent, seen: SeenIntent) -> bool:
             note="this id was decided before; its permit stands",
         )
     )
-    return True
 
 
 def _has_reduced(state: State, intent: Intent, seen: SeenIntent) -> bool:
@@ -338,7 +348,7 @@ def halting(agenda: Agenda, index: int, intent: Intent) -> Binding:
 # ---------------------------------------------------------------- opening
 
 
-def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) -> None:
+def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) -> Decision:
     """
     An opening leg is answered: every guard is asked, and what they allow leaves or nothing does.
 
@@ -350,29 +360,29 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) 
     decision = agenda.next_id
     permit = decision + 1 if granted else 0
     agenda.next_id = decision + (2 if granted else 1)
-    agenda.emit(
-        Decision(
-            decision,
-            intent.id,
-            intent.source,
-            intent.strategy,
-            intent.symbol,
-            intent.side,
-            False,
-            order.steps,
-            granted,
-            allowance,
-            headline,
-            tuple([Objection(code, allowed) for code, allowed in found]) if found else (),
-            facts,
-            order.account_lock[0],
-            lock[1] or "",
-            lock[2],
-            permit,
-        )
+    answer = Decision(
+        decision,
+        intent.id,
+        intent.source,
+        intent.strategy,
+        intent.symbol,
+        intent.side,
+        False,
+        order.steps,
+        granted,
+        allowance,
+        headline,
+        tuple([Objection(code, allowed) for code, allowed in found]) if found else (),
+        facts,
+        order.account_lock[0],
+        lock[1] or "",
+        lock[2],
+        permit,
     )
+    agenda.emit(answer)
     if granted:
         agenda.emit(_opening_permit(agenda, intent, order, granted, decision, permit, limits))
+    return answer
 
 
 Judgement = tuple[Order, Facts, float, Found, int]

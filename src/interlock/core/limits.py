@@ -75,6 +75,8 @@ SWITCHABLE: Final[tuple[Code, ...]] = (
     Code.KELLY_ZERO,
     Code.NEWS_WINDOW,
     Code.SESSION_FLAT,
+    Code.CLUSTER_CAP,
+    Code.CORRELATION_VETO,
 )
 
 DAILY_LOSS_BIT: Final = SWITCHABLE.index(Code.DAILY_LOSS)
@@ -450,6 +452,22 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ] = nan
     kelly_zero_lock_s: Annotated[
         float, Limit("s", "higher", (Code.KELLY_ZERO,), "of no new risk of a strategy without an edge")
+    ] = nan
+
+    cluster_exposure_frac_max: Annotated[float, Limit("frac", "lower", (Code.CLUSTER_CAP,), "of equity")] = nan
+    correlation_max: Annotated[
+        float,
+        Limit("frac", "lower", (Code.CORRELATION_VETO,), "with an open symbol or benchmark, signed by both sides"),
+    ] = nan
+    correlated_exposure_frac_max: Annotated[
+        float, Limit("frac", "lower", (Code.CORRELATION_VETO,), "of equity, together with what is beyond it; 0: nothing")
+    ] = nan
+    correlation_bar_s: Annotated[float, Limit("s", "neither", (Code.CORRELATION_VETO,), "of the bars compared")] = nan
+    correlation_decay: Annotated[
+        float, Limit("frac", "neither", (Code.CORRELATION_VETO,), "of the weight of a return that the next one keeps")
+    ] = nan
+    correlation_age_s_max: Annotated[
+        float, Limit("s", "lower", (Code.CORRELATION_VETO,), "since the last bar that both symbols closed began")
     ] = nan
 
 

@@ -676,6 +676,17 @@ class ExitProposed(Message, frozen=True):
     policy: str = ""
 
 
+class OpeningsDeferred(Message, frozen=True):
+    """
+    Openings of a rebalance, its instructions here, wait until all of these permits have filled, and are then decided again.
+
+    They replace what waited for the strategy before; without `reductions` nothing waits any more.
+    """
+
+    rebalance: Rebalance
+    reductions: tuple[int, ...]
+
+
 class BaselineSet(Message, frozen=True):
     """
     A reference figure was taken: `name` is a calendar's name, `drawdown_ref`, `equity_peak` or `initial_balance`.
@@ -719,6 +730,7 @@ Output = (
     | LockChanged
     | FlattenGoal
     | ExitProposed
+    | OpeningsDeferred
     | BaselineSet
     | RiskEvent
     | Alert

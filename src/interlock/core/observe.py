@@ -13,6 +13,7 @@ from interlock.core.locks import FREE, Binding
 from interlock.core.measure import equity_gap, flat_window, guard_equity, session_of, window_at
 from interlock.core.numbers import larger, share, within
 from interlock.core.state import PermitRow, State, SymbolRow
+from interlock.core.together import cluster_exposure, company
 from interlock.core.transitions import money
 
 
@@ -231,6 +232,8 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         lost,
         news,
         flat_ahead_s,
+        cluster_exposure(state, order.row, own) if limits.cluster_exposure_frac_max >= 0.0 else nan,
+        *(company(state, order.row, side, now_ns, limits, own) if limits.correlation_max >= 0.0 else (nan, nan)),
     )
 
 

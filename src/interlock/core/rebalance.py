@@ -1,20 +1,57 @@
-"""From the instructions of a rebalance to ordinary intents."""
+"""
+A rebalance: instructions for many symbols, decided as a whole.
 
+What reduces leaves first. Openings follow in the given order, judged on what is held and reserved, those of one cluster
+scaled by one factor where they do not all fit. A reduction that has not filled frees nothing: what does not fit for
+want of room waits, and is decided again once the reductions under way are filled.
+"""
+
+from collections import Counter
 from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from interlock.core.agenda import Agenda
-from interlock.core.codes import Action, Code
-from interlock.core.messages import Instruction, Intent, Rebalance
+from interlock.core.codes import Action, Code, Partial, RiskAction
+from interlock.core.legs import closing_steps, decide_intent, decide_opening, deny, order_of, standing, tell_again
+from interlock.core.locks import FREE
+from interlock.core.messages import Decision, Instruction, Intent, OpeningsDeferred, Rebalance, RiskEvent
 from interlock.core.observe import equity_now
 from interlock.core.record import deserved_steps
+from interlock.core.state import PermitRow, State, is_stop
+from interlock.core.together import cluster_exposure
+
+ROOM: Final = frozenset(
+    {
+        Code.SYMBOL_EXPOSURE,
+        Code.STRATEGY_EXPOSURE,
+        Code.TOTAL_EXPOSURE,
+        Code.NET_EXPOSURE,
+        Code.CONCURRENT_POSITIONS,
+        Code.CLUSTER_CAP,
+        Code.CORRELATION_VETO,
+        Code.FREE_MARGIN,
+        Code.GROSS_LEVERAGE,
+        Code.LOSS_HEADROOM,
+    }
+)
+"""Objections that a reduction can lift."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An instruction as an intent; `reducing` when it starts by reducing."""
+    """
+    An instruction as an intent; `reducing` when it starts by reducing.
 
+    Where it also `turns` the position, the opening part is decided when it is flat.
+    """
+
+    instruction: Instruction
     intent: Intent
-    reducing: bool
+    row: int
+    reducing: bool = False
+    turns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +63,165 @@ class Refusal:
     note: str
 
 
-def intent_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> Wish | Refusal | None:
+def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
+    """
+    Every instruction is answered, and what does not fit yet waits in place of what waited before.
+
+    The same rebalance told again closes what is left to close; an opening that was permitted stands.
+    """
+    state = agenda.state
+    wishes = _wishes(agenda, rebalance)
+    for wish in wishes:
+        if wish.reducing:
+            decide_intent(agenda, wish.intent)
+    openings = [wish for wish in wishes if not wish.reducing and not _stands(agenda, wish.intent)]
+    short = _decide_openings(agenda, openings, rebalance.partial)
+    waits = state.waiting.get(rebalance.strategy)
+    if waits is not None and waits.rebalance.id == rebalance.id:
+        return
+    waiting = tuple(wish.instruction for wish in wishes if wish.turns or wish.row in short)
+    under_way = tuple(p.id for p in _reductions(state, rebalance.strategy)) if waiting else ()
+    if under_way or waits is not None:
+        agenda.emit(OpeningsDeferred(msgspec.structs.replace(rebalance, instructions=waiting), under_way))
+
+
+def settle(agenda: Agenda) -> None:
+    """What waited for reductions is decided once all are filled; where one ended otherwise, nothing was freed."""
+    state = agenda.state
+    for waits in tuple(state.waiting.values()):
+        permits = [state.permits.get(number) for number in waits.reductions]
+        filled = [p is not None and p.ended and p.filled == p.steps for p in permits]
+        if all(filled):
+            agenda.emit(OpeningsDeferred(waits.rebalance, ()))
+            wishes = [wish for wish in _wishes(agenda, waits.rebalance) if not wish.reducing]
+            _decide_openings(agenda, wishes, waits.rebalance.partial)
+        elif any(p is None or (p.ended and not done) for p, done in zip(permits, filled, strict=True)):
+            agenda.emit(OpeningsDeferred(waits.rebalance, ()))
+
+
+def _stands(agenda: Agenda, intent: Intent) -> bool:
+    """Whether an opening of that name was permitted and may still come of it or has; then that is said again."""
+    seen = agenda.state.intents.get(intent.id)
+    p = None if seen is None else standing(agenda.state, seen)
+    if seen is None or p is None:
+        return False
+    tell_again(agenda, intent, seen, p)
+    return True
+
+
+def _reductions(state: State, strategy: str) -> list[PermitRow]:
+    """Closes of the strategy's positions that are under way at the market."""
+    number = state.names.strategy_index.get(strategy, -1)
+    return [
+        p
+        for p in state.permits.alive()
+        if p.reduce_only and p.strategy == number and p.limit_price != p.limit_price and not is_stop(p)
+    ]
+
+
+# ---------------------------------------------------------------- openings
+
+
+def _decide_openings(agenda: Agenda, wishes: list[Wish], partial: Partial) -> set[int]:
+    """The openings are answered in order; returns the rows of those that got less than they wanted for want of room."""
+    factors = _factors(agenda, wishes) if partial is Partial.SCALE else {}
+    short = set()
+    for wish in wishes:
+        factor = factors.get(agenda.state.symbols[wish.row].cluster, 1.0)
+        if _lacks_room(_decide_scaled(agenda, wish, factor), scaled=factor < 1.0):
+            short.add(wish.row)
+    return short
+
+
+def _decide_scaled(agenda: Agenda, wish: Wish, factor: float) -> Decision | None:
+    """The opening at that share of its size is answered; None where that is less than the venue trades."""
+    intent = wish.intent
+    if factor < 1.0:
+        intent = msgspec.structs.replace(intent, quantity=intent.quantity * factor)
+        instrument = agenda.state.instruments[wish.row]
+        assert instrument is not None
+        if not instrument.steps_down(intent.quantity):
+            note = "scaled with its cluster it is less than one step of the venue"
+            deny(agenda, intent, Code.BELOW_MIN_NOTIONAL, reducing=False, note=note)
+            return None
+    return decide_opening(agenda, intent, wish.row, 0.0)
+
+
+def _lacks_room(decision: Decision | None, *, scaled: bool) -> bool:
+    """Whether more of it could leave if something else were reduced."""
+    if decision is None:
+        return True
+    codes = {objection.code for objection in decision.objections}
+    return codes <= ROOM and (scaled or decision.granted_steps < decision.requested_steps)
+
+
+def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
+    """
+    By which factor the openings of each cluster are scaled to fit its cap together; clusters that fit are not named.
+
+    The event of each says what the openings come to at the worst price they may get, and for how much there is room:
+    the factor is the second over the first. A vetoed symbol does not take part.
+    """
+    state = agenda.state
+    line = state.account_limits().cluster_exposure_frac_max * equity_now(state, agenda.at_ns)
+    if not line > 0.0:
+        return {}
+    wanted: dict[int, float] = {}
+    rows: dict[int, int] = {}
+    for wish in wishes:
+        r = state.symbols[wish.row]
+        if r.cluster < 0 or r.goal:
+            continue
+        order = order_of(agenda, wish.intent, wish.row, state.limits(r), 0.0)
+        if order.symbol_lock is FREE:
+            wanted[r.cluster] = wanted.get(r.cluster, 0.0) + order.steps * order.unit_notional
+            rows[r.cluster] = wish.row
+    factors = {}
+    for cluster, notional in wanted.items():
+        room = line - cluster_exposure(state, rows[cluster], None)
+        if notional > room > 0.0:
+            factors[cluster] = room / notional
+            name = _cluster_name(state, rows[cluster])
+            agenda.emit(RiskEvent(agenda.at_ns, Code.CLUSTER_CAP, "", RiskAction.SCALE, notional, room, name))
+    return factors
+
+
+def _cluster_name(state: State, row: int) -> str:
+    """What the policy calls the symbol's cluster."""
+    symbol = state.names.symbols[row]
+    assert state.policy is not None
+    return next(each.cluster for each in state.policy.universe if each.symbol == symbol)
+
+
+# ---------------------------------------------------------------- wishes
+
+
+def _wishes(agenda: Agenda, rebalance: Rebalance) -> list[Wish]:
+    """What there is to do; instructions that cannot be carried out are denied at once."""
+    wishes = []
+    counts = Counter(instruction.symbol for instruction in rebalance.instructions)
+    for instruction in rebalance.instructions:
+        twice = instruction.action is not Action.CLOSE and counts[instruction.symbol] > 1
+        wish = (
+            _refuse(
+                rebalance, instruction, f"symbol {instruction.symbol!r} stands there more than once: only a CLOSE counts"
+            )
+            if twice
+            else wish_of(agenda, rebalance, instruction)
+        )
+        if isinstance(wish, Refusal):
+            deny(agenda, wish.intent, wish.code, reducing=False, note=wish.note)
+        elif wish is not None:
+            wishes.append(wish)
+    return wishes
+
+
+def wish_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> Wish | Refusal | None:
     """
     The intent that takes the symbol to its target, or None when there is nothing to do.
 
-    VETO leaves the position alone. A target is a share of guard equity at the mark; openings under way count as there,
-    so that the same rebalance told twice, or the next one before the first has filled, does not open twice.
+    VETO leaves the position alone. A target is a share of guard equity at the mark; what is under way counts as there, so
+    that the same rebalance told twice, or the next one before the first has filled, neither opens nor reduces twice.
     """
     state = agenda.state
     index = state.names.symbol_index.get(instruction.symbol, -1)
@@ -41,13 +231,10 @@ def intent_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) ->
     if instrument is None:
         return _refuse(rebalance, instruction, f"symbol {instruction.symbol!r} is not known")
     r = state.symbols[index]
+    held = instrument.quantity(abs(r.position))
     if instruction.action is Action.CLOSE:
-        if r.position == 0:
-            return None
         side = -1 if r.position > 0 else 1
-        return Wish(
-            _intent(rebalance, instruction, side, instrument.quantity(abs(r.position)), closing=True), reducing=True
-        )
+        return Wish(instruction, _intent(rebalance, instruction, side, held, True), index, True) if r.position else None
     weight = instruction.target_weight
     if not -1.0 <= weight <= 1.0 or (weight == 0.0 and instruction.action is Action.OPEN):
         return _refuse(rebalance, instruction, f"target_weight must be in [-1, 1] and not 0 to open, found {weight!r}")
@@ -63,15 +250,21 @@ def intent_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) ->
     wanted = abs(change) - (r.pending_buy if side > 0 else r.pending_sell)
     if wanted <= 0:
         return None
-    intent = _intent(rebalance, instruction, side, instrument.quantity(wanted), closing=False)
-    return Wish(intent, reducing=r.position * side < 0)
+    if r.position * side >= 0:
+        return Wish(instruction, _intent(rebalance, instruction, side, instrument.quantity(wanted), False), index)
+    turns = wanted > abs(r.position)
+    reduction = abs(r.position) if turns else wanted - closing_steps(state, r, agenda.at_ns)
+    if reduction <= 0:
+        return None
+    intent = _intent(rebalance, instruction, side, instrument.quantity(reduction), True)
+    return Wish(instruction, intent, index, True, turns)
 
 
 def _refuse(rebalance: Rebalance, instruction: Instruction, note: str, code: Code = Code.MALFORMED) -> Refusal:
-    return Refusal(_intent(rebalance, instruction, 0, 0.0, closing=False), code, note)
+    return Refusal(_intent(rebalance, instruction, 0, 0.0, False), code, note)
 
 
-def _intent(rebalance: Rebalance, instruction: Instruction, side: int, quantity: float, *, closing: bool) -> Intent:
+def _intent(rebalance: Rebalance, instruction: Instruction, side: int, quantity: float, closing: bool) -> Intent:
     return Intent(
         f"{rebalance.id}/{instruction.symbol}",
         rebalance.source,

@@ -3,7 +3,7 @@
 import msgspec
 
 from interlock.core.instrument import Instrument
-from interlock.core.messages import PolicySet
+from interlock.core.messages import OpeningsDeferred, PolicySet
 from interlock.core.state import (
     STRATEGY_LOCKS,
     AccountRow,
@@ -34,6 +34,7 @@ class Snapshot(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     strategy_names: list[str]
     source_names: list[str]
     policy: PolicySet | None
+    waiting: list[OpeningsDeferred] = []
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -59,6 +60,7 @@ def encode(state: State) -> bytes:
             names.strategies,
             names.sources,
             state.policy,
+            list(state.waiting.values()),
         )
     )
 
@@ -90,6 +92,7 @@ def decode(data: bytes) -> State:
     names.strategies, names.strategy_index = stored.strategy_names, _index(stored.strategy_names)
     names.sources, names.source_index = stored.source_names, _index(stored.source_names)
     state.policy = stored.policy
+    state.waiting = {waits.rebalance.strategy: waits for waits in stored.waiting}
     if stored.policy is not None:
         state.rights = {(right.source, right.strategy): right for right in stored.policy.rights}
     return state

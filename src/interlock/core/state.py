@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from copy import copy
 from functools import cache
 from math import nan
-from typing import Final, Generic, Self, TypeVar, get_origin, get_type_hints
+from typing import Final, Generic, NamedTuple, Self, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
@@ -21,7 +21,7 @@ from interlock.core.codes import AccountKind, CalendarKind, Code, ExitMode, Perm
 from interlock.core.constants import BASE, CHOP, INTENT_WINDOW, OPERATOR_NS, PERMIT_WINDOW, RING, TREND
 from interlock.core.instrument import Instrument
 from interlock.core.limits import NO_LIMITS, Limits
-from interlock.core.messages import Intent, PermitIssued, PolicySet, SourceRight
+from interlock.core.messages import Intent, OpeningsDeferred, PermitIssued, PolicySet, SourceRight
 
 LOSS_TRIGGERS: Final = (
     Code.DAILY_LOSS,
@@ -211,6 +211,7 @@ class AccountRow(Row, array_like=True):
     exit_deposed: bool = False
     owner_since_ns: int = 0
     heartbeats_since_ns: int = 0
+    benchmark: int = -1
 
     day_entries: int = 0
     day_slices: int = 0
@@ -226,7 +227,8 @@ class SymbolRow(Row, array_like=True):
     venue refused or lost the position's stop since one last rested there; the next is due at `stop_next_ns`, a close
     instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
     `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability; `kill_score` is that
-    of a position opened in this market.
+    of a position opened in this market. Symbols of one `cluster` share its number; -1 is a cluster of its own. `bars` are
+    when the last ones began and the logarithms of their closes.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
@@ -332,6 +334,8 @@ class SymbolRow(Row, array_like=True):
     news_windows: tuple[tuple[int, int], ...] = ()
     flat_windows: tuple[tuple[int, int], ...] = ()
     windows_until_ns: int = 0
+    cluster: int = -1
+    bars: tuple[tuple[int, float], ...] = ()
 
 
 class StrategyRow(Row, array_like=True):
@@ -437,6 +441,25 @@ class SeenIntent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     headline: Code
     permit: int
     reducing: bool
+
+
+class Pair(NamedTuple):
+    """What two symbols' bars came to, for as long as these are their bars."""
+
+    a: tuple[tuple[int, float], ...]
+    b: tuple[tuple[int, float], ...]
+    decay: float
+    rho: float
+    opened_ns: int
+
+
+class Weighed(NamedTuple):
+    """One symbol's bars, and the returns between them as a correlation weighs them."""
+
+    bars: tuple[tuple[int, float], ...]
+    decay: float
+    opened_ns: tuple[int, ...]
+    returns: tuple[float, ...]
 
 
 R = TypeVar("R", bound=Row)
@@ -554,7 +577,8 @@ class State:
     All tables of one account.
 
     `index` maps symbols to rows, `open_rows` lists, ascending, the rows that are held or reserved: what a decision
-    costs grows with them and not with the universe.
+    costs grows with them and not with the universe. `waiting` holds, by strategy, openings that wait for reductions.
+    `pairs` and `weighed` only spare work: what they hold follows from the rows, and drafts share it.
     """
 
     def __init__(self) -> None:
@@ -566,6 +590,9 @@ class State:
         self.intents: Keyed[str, SeenIntent] = Keyed(INTENT_WINDOW)
         self.flows: Keyed[str, bool] = Keyed(INTENT_WINDOW)
         self.open_rows: list[int] = []
+        self.waiting: dict[str, OpeningsDeferred] = {}
+        self.pairs: dict[tuple[int, int], Pair] = {}
+        self.weighed: dict[int, Weighed] = {}
         self.instruments: list[Instrument | None] = []
         self.names = Names()
         self.policy: PolicySet | None = None
@@ -582,6 +609,9 @@ class State:
         twin.intents = Keyed(0, self.intents)
         twin.flows = Keyed(0, self.flows)
         twin.open_rows = self.open_rows.copy()
+        twin.waiting = self.waiting.copy()
+        twin.pairs = self.pairs
+        twin.weighed = self.weighed
         twin.instruments = self.instruments
         twin.names = self.names.draft()
         twin.policy = self.policy

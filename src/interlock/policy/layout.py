@@ -25,6 +25,7 @@ UNTIL_OPERATOR: Final = {"until operator": inf}
 SINCE_RESET: Final = {"since reset": inf}
 AT_ENTRY: Final = {"entry": 0.0}
 BY_LABEL: Final = {"label": 0.0}
+VETO: Final = {"veto": 0.0}
 NEXT_RISK_DAY: Final = {"next risk day": 0.0, "until operator": inf}
 
 
@@ -85,6 +86,12 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("rules.TOTAL_EXPOSURE.exposure", "total_exposure_frac_max"),
     _slot("rules.NET_EXPOSURE.exposure", "net_exposure_frac_max"),
     _slot("rules.CONCURRENT_POSITIONS.positions", "position_count_max"),
+    _slot("rules.CLUSTER_CAP.exposure", "cluster_exposure_frac_max"),
+    _slot("rules.CORRELATION_VETO.correlation", "correlation_max", zero=True, under=1.0),
+    _slot("rules.CORRELATION_VETO.exposure", "correlated_exposure_frac_max", words=VETO),
+    _slot("rules.CORRELATION_VETO.bar", "correlation_bar_s"),
+    _slot("rules.CORRELATION_VETO.decay", "correlation_decay", under=1.0),
+    _slot("rules.CORRELATION_VETO.age", "correlation_age_s_max"),
     _slot("rules.ORDER_NOTIONAL.notional", "order_notional_max"),
     _slot("rules.ORDER_QUANTITY.quantity", "order_quantity_max"),
     _slot("rules.ORDER_RATE.interval", "order_interval_s"),

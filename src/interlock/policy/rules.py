@@ -48,6 +48,8 @@ _RISING: Final[tuple[tuple[str, ...], ...]] = (
 _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
     ("rules.SYMBOL_EXPOSURE.exposure", "rules.STRATEGY_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("rules.NET_EXPOSURE.exposure", "rules.TOTAL_EXPOSURE.exposure"),
+    ("rules.CLUSTER_CAP.exposure", "rules.TOTAL_EXPOSURE.exposure"),
+    ("rules.CORRELATION_VETO.exposure", "rules.TOTAL_EXPOSURE.exposure"),
     ("exits.retry_first", "exits.retry_max"),
     ("record.trades", "record.window"),
     ("rules.TRADE_RISK.chop", "rules.TRADE_RISK.base", "rules.TRADE_RISK.trend"),
@@ -161,6 +163,7 @@ def crossed(leaves: Leaves) -> Iterator[Problem]:
     yield from _one_size(leaves, ())
     yield from _currencies(leaves)
     yield from _leverages(leaves)
+    yield from _one_benchmark(leaves)
     yield from _symbols(leaves)
     yield from _instants(leaves)
     yield from _names(leaves)
@@ -218,6 +221,12 @@ def _leverages(leaves: Leaves) -> Iterator[Problem]:
         if path[0] == "universe" and path[2:] == ("margin_leverage",) and leaf.number > cap.number:
             expected = f'at most account.margin_leverage = "{cap.text}"'
             yield Problem(path, f'"{leaf.text}"', expected, "lower the symbol's leverage")
+
+
+def _one_benchmark(leaves: Leaves) -> Iterator[Problem]:
+    named = [path for path, leaf in leaves.items() if path[0] == "universe" and path[2:] == ("benchmark",) and leaf.number]
+    for path in named[1:]:
+        yield Problem(path, '"yes"', f"one benchmark, and {named[0][1]} is one", f"keep the flag at {named[0][1]} or here")
 
 
 def _symbols(leaves: Leaves) -> Iterator[Problem]:

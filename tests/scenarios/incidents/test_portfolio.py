@@ -61,6 +61,21 @@ def test_X5_weight_zero_is_a_target_close_flattens_and_open_at_zero_is_an_error(
     """)
 
 
+def test_X6_caps_and_vetoes_hold_in_a_rebalance_as_anywhere() -> None:
+    tell("""
+    policy: layered@1
+      universe.BTC.cluster = "majors"
+      universe.ETH.cluster = "majors"
+      rules.CLUSTER_CAP.exposure = "25 %"
+      rules.PRICE_COLLAR.collar = "0.001 %"
+    09:00  lock symbol SOL until OPERATOR by alice
+    =      rebalance r BTC=0.2 ETH=0.2 SOL=0.1    -> event CLUSTER_CAP SCALE of majors, deny SYMBOL_VETO
+           -> permit b 12.4998u, permit e 24.9997u
+    =      filled b, filled e
+    =      rebalance q BTC=0.2                    -> no permit
+    """)
+
+
 def test_X7_a_lock_that_has_no_length_is_refused() -> None:
     tell("""
     policy: layered@1

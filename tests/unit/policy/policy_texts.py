@@ -35,6 +35,8 @@ rules.LOSS_HEADROOM = { buffer = "1 %", no_stop_gap = "10 %" }
 rules.ORDER_QUANTITY.quantity = "100"
 rules.STRATEGY_EXPOSURE.exposure = "400 %"
 rules.NET_EXPOSURE.exposure = "500 %"
+rules.CLUSTER_CAP.exposure = "450 %"
+rules.CORRELATION_VETO = { correlation = "70 %", exposure = "25 %", bar = "4 h", decay = "97 %", age = "12 h" }
 rules.CONSEC_LOSS_BREAKER.losses = 10
 rules.STOP_HIT.lock = "1 h"
 rules.GROSS_LEVERAGE.chop = "2.5 x"

@@ -59,6 +59,18 @@ ORDERS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         {"rules.NET_EXPOSURE.exposure": "601 %"},
         "NET_EXPOSURE.exposure",
     ),
+    (
+        "cluster at most total",
+        {"rules.CLUSTER_CAP.exposure": "600 %"},
+        {"rules.CLUSTER_CAP.exposure": "601 %"},
+        "CLUSTER_CAP.exposure",
+    ),
+    (
+        "what moves together at most total",
+        {"rules.CORRELATION_VETO.exposure": "600 %"},
+        {"rules.CORRELATION_VETO.exposure": "601 %"},
+        "CORRELATION_VETO.exposure",
+    ),
 ]
 
 
@@ -94,6 +106,13 @@ def test_a_symbols_leverage_stays_within_the_accounts() -> None:
     assert paths_of(changed({"account.margin_leverage": "9 x"})) == ["universe.ETHUSDT.margin_leverage"]
     without = {"account.margin_leverage": None}
     assert paths_of(changed(without)) == ["account.margin_leverage"]
+
+
+def test_one_symbol_at_most_is_the_benchmark() -> None:
+    one = {"universe.ETHUSDT.benchmark": "yes", "universe.BTCUSDT.benchmark": "no"}
+    assert paths_of(changed(one)) == []
+    both = {"universe.ETHUSDT.benchmark": "yes", "universe.BTCUSDT.benchmark": "yes"}
+    assert paths_of(changed(both)) == ["universe.ETHUSDT.benchmark"]
 
 
 def test_a_symbols_leverage_may_be_missing_only_where_nothing_reads_it() -> None:

@@ -50,6 +50,8 @@ GUARDS: Final[tuple[Guard, ...]] = (
     exposure.total_exposure,
     exposure.net_exposure,
     exposure.concurrent_positions,
+    exposure.cluster_cap,
+    exposure.correlation_veto,
     exposure.free_margin,
     order.stop_required,
     order.atr_spike,

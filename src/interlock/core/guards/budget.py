@@ -54,5 +54,6 @@ def kelly_cap(f: Facts, p: Limits) -> float:
     given = p.kelly_trade_count_min >= 0.0 and p.kelly_multiplier + p.kelly_prior_count >= 0.0
     counted = 0.0 <= f.strategy_win_count < inf and 0.0 <= f.strategy_loss_count < inf
     money = 0.0 <= f.strategy_won < inf and 0.0 <= f.strategy_lost < inf and 0.0 < f.equity < inf and stake > -inf
-    known = given and counted and money and founded and f.stop_frac > 0.0 and lost_frac > 0.0
+    readable = deserved == deserved or f.strategy_win_count == 0.0
+    known = given and counted and money and founded and readable and f.stop_frac > 0.0 and lost_frac > 0.0
     return risk / lost_frac if known else 0.0

@@ -63,6 +63,23 @@ def concurrent_positions(f: Facts, p: Limits) -> float:
     return open_if(0.0 <= f.position_count < inf and (fewer or one_of_them))
 
 
+@guard("CLUSTER_CAP", remedy="reduce positions in the symbol's cluster first")
+def cluster_cap(f: Facts, p: Limits) -> float:
+    """Held and reserved notional of the symbol's cluster stays within its share of equity."""
+    line = p.cluster_exposure_frac_max * f.equity
+    return room(line, f.cluster_notional)
+
+
+@guard("CORRELATION_VETO", remedy="reduce what moves with the symbol first; are the bars of both told?")
+def correlation_veto(f: Facts, p: Limits) -> float:
+    """The order moves with nothing that is open beyond a limit, or stays with what does within a share of equity."""
+    line = p.correlated_exposure_frac_max * f.equity
+    known = -1.0 <= f.correlation <= 1.0 and 0.0 <= f.correlated_notional < inf and 0.0 < f.equity < inf
+    given = p.correlation_max >= 0.0 and line >= 0.0
+    together = line - f.correlated_notional if known and given else 0.0
+    return inf if known and given and f.correlation <= p.correlation_max else together
+
+
 @guard("FREE_MARGIN", remedy="reduce positions, or use less margin leverage elsewhere")
 def free_margin(f: Facts, p: Limits) -> float:
     """The order's initial margin fits into free margin."""

@@ -38,11 +38,11 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_day_slice_count = f.day_slice_count
     f_strategy_won = f.strategy_won
     f_strategy_win_count = f.strategy_win_count
+    p_kelly_multiplier = p.kelly_multiplier
     f_stop_price = f.stop_price
     f_regime = f.regime
     f_campaign_slice_count = f.campaign_slice_count
     f_strategy_loss_count = f.strategy_loss_count
-    p_kelly_multiplier = p.kelly_multiplier
     day_open_equity_floor = f_day_open_equity * (1.0 - p.day_loss_frac_max) if f_day_open_equity > 0.0 else nan
     week_open_equity_floor = f.week_open_equity * (1.0 - p.week_loss_frac_max) if f.week_open_equity > 0.0 else nan
     drawdown_ref_floor = f.drawdown_ref * (1.0 - p.drawdown_frac_max) if f.drawdown_ref > 0.0 else nan
@@ -350,6 +350,50 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.CONCURRENT_POSITIONS, 0.0))
         allowance = 0.0
+    if active_1 & 262144:
+        line = p.cluster_exposure_frac_max * f_equity
+        allowed = line - f.cluster_notional if f.cluster_notional >= 0.0 and (-inf < line and line < inf) else 0.0
+        if allowed > 0.0 and (
+            allowed >= requested
+            or (-inf < requested and requested <= allowed and (allowed < inf))
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.CLUSTER_CAP, allowed))
+            if allowed < allowance:
+                allowance = allowed
+    if active_1 & 524288:
+        line = p.correlated_exposure_frac_max * f_equity
+        known = (
+            (-1.0 <= f.correlation and f.correlation <= 1.0)
+            and (0.0 <= f.correlated_notional and f.correlated_notional < inf)
+            and (0.0 < f_equity and f_equity < inf)
+        )
+        given = p.correlation_max >= 0.0 and line >= 0.0
+        allowed = (
+            inf
+            if known and given and (f.correlation <= p.correlation_max)
+            else line - f.correlated_notional
+            if known and given
+            else 0.0
+        )
+        if allowed > 0.0 and (
+            allowed >= requested
+            or (-inf < requested and requested <= allowed and (allowed < inf))
+            or (allowed * MONEY_SCALE + 0.5) // 1.0 >= (requested * MONEY_SCALE + 0.5) // 1.0
+        ):
+            if allowed < allowance:
+                allowance = allowed
+        else:
+            if not allowed > 0.0:
+                allowed = 0.0
+            found.append((Code.CORRELATION_VETO, allowed))
+            if allowed < allowance:
+                allowance = allowed
     if active_0 & 131072:
         allowed = (
             f.free_margin * f_margin_leverage
@@ -538,16 +582,17 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             else nan
         )
         probe = p.kelly_probe_frac * f_equity
+        deserved = (
+            p_kelly_multiplier * full * stake
+            if p_kelly_multiplier * full * stake >= probe
+            else probe
+            if probe > p_kelly_multiplier * full * stake
+            else nan
+        )
         lost_frac = f_stop_frac + p_cost_frac
         allowed = (
             (
-                (
-                    p_kelly_multiplier * full * stake
-                    if p_kelly_multiplier * full * stake >= probe
-                    else probe
-                    if probe > p_kelly_multiplier * full * stake
-                    else nan
-                )
+                deserved
                 if f_strategy_win_count + f_strategy_loss_count >= p.kelly_trade_count_min
                 and f_strategy_win_count > 0.0
                 and (f_strategy_loss_count > 0.0)
@@ -566,6 +611,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 and (stake > -inf)
             )
             and (f_initial_balance > 0.0 if p.kelly_above_floor > 0.0 else p.kelly_above_floor == 0.0)
+            and (deserved == deserved or f_strategy_win_count == 0.0)
             and (f_stop_frac > 0.0)
             and (lost_frac > 0.0)
             else 0.0

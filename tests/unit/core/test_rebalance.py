@@ -1,0 +1,78 @@
+"""Corners of a rebalance that stories do not reach."""
+
+from itertools import pairwise
+
+import pytest
+
+from interlock.core.codes import Action, Code, Partial, RiskAction
+from interlock.core.messages import Decision, Instruction, OpeningsDeferred, PermitIssued, Provenance, Rebalance, RiskEvent
+from interlock.core.snapshot import decode, encode
+from interlock.testing import Bench, make_instrument, make_policy, open_bench
+from lawkit import hold
+
+CLUSTERED = {
+    "universe.BTC.cluster": "one",
+    "universe.ETH.cluster": "one",
+    "universe.SOL.cluster": "two",
+    "rules.CLUSTER_CAP.exposure": "25 %",
+    "rules.PRICE_COLLAR.collar": "0.0001 %",
+}
+
+
+def rebalance(bench: Bench, name: str, partial: Partial = Partial.SCALE, **weights: float) -> Rebalance:
+    origin = Provenance("run-7", "trend", "calm")
+    instructions = tuple(
+        Instruction(symbol, Action.SCALE, weight, bench.book.prices[symbol].mark * 0.95, provenance=origin)
+        for symbol, weight in weights.items()
+    )
+    return Rebalance(name, "bot", "trend", instructions, partial, bench.clock.wall_ns)
+
+
+def test_the_worked_example_of_a_cluster_is_scaled_by_five_sixths() -> None:
+    bench = open_bench(policy=make_policy("layered@1", changes=CLUSTERED))
+    step = bench.send(rebalance(bench, "r", BTC=0.2, ETH=0.1, SOL=0.05))
+    (event,) = [each for each in step.outputs if isinstance(each, RiskEvent)]
+    assert (event.trigger, event.action, event.metadata) == (Code.CLUSTER_CAP, RiskAction.SCALE, "one")
+    assert event.threshold / event.value_at_trigger == pytest.approx(5 / 6, rel=1e-5)
+    btc, eth, sol = [each.steps for each in step.outputs if isinstance(each, PermitIssued)]
+    assert [btc, eth, sol] == [pytest.approx(each, abs=2) for each in (1_000_000 / 6, 1_000_000 / 6, 250_000)]
+
+
+def test_one_that_takes_all_or_nothing_is_not_scaled() -> None:
+    bench = open_bench(policy=make_policy("layered@1", changes=CLUSTERED))
+    step = bench.send(rebalance(bench, "r", Partial.REFUSE, BTC=0.2, ETH=0.1))
+    assert not [each for each in step.outputs if isinstance(each, RiskEvent)]
+    assert [each.headline for each in step.outputs if isinstance(each, Decision)] == [Code.ALLOWED, Code.CLUSTER_CAP]
+
+
+def test_scaled_below_a_step_it_waits_and_is_told_so() -> None:
+    coarse = (make_instrument("ETH", step=1.0),)
+    bench = open_bench(policy=make_policy("layered@1", changes=CLUSTERED), instruments=coarse)
+    hold(bench, "SOL", 1, 50.0)
+    hold(bench, "BTC", 1, 20.0)
+    step = bench.send(rebalance(bench, "r", SOL=0.05, BTC=0.295, ETH=0.005))
+    answers = {each.symbol: each.headline for each in step.outputs if isinstance(each, Decision)}
+    assert answers == {"SOL": Code.ALLOWED, "BTC": Code.ALLOWED, "ETH": Code.BELOW_MIN_NOTIONAL}
+    (waits,) = [each for each in step.outputs if isinstance(each, OpeningsDeferred)]
+    assert [each.symbol for each in waits.rebalance.instructions] == ["BTC", "ETH"]
+
+
+def test_what_waits_is_stored_with_where_it_came_from() -> None:
+    bench = open_bench(policy=make_policy("layered@1", changes=CLUSTERED))
+    hold(bench, "BTC", 1, 20.0)
+    bench.send(rebalance(bench, "r", BTC=0.1, ETH=0.2))
+    state = bench.engine.state
+    stored = decode(encode(state))
+    assert encode(stored) == encode(state)
+    (waits,) = stored.waiting.values()
+    assert [each.provenance.run_id for each in waits.rebalance.instructions] == ["run-7"]
+
+
+def test_reductions_leave_before_openings_whatever_their_order() -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    hold(bench, "ETH", 1, 20.0)
+    step = bench.send(rebalance(bench, "r", BTC=0.1, ETH=0.05, SOL=0.1))
+    leaving = [each.reduce_only for each in step.outputs if isinstance(each, PermitIssued)]
+    assert leaving == [True, False, False]
+    ids = [each.id for each in step.outputs if isinstance(each, Decision | PermitIssued)]
+    assert all(one < other for one, other in pairwise(ids))
