@@ -39,7 +39,7 @@ from interlock.testing.builders import START_NS
 BALANCE: Final = 100_000.0
 """What the account starts with: much less than the largest order that a policy here allows."""
 
-PRICES: Final = {"BTC": 100.0, "ETH": 50.0, "SOL": 20.0} | {f"ALT{number}": 10.0 for number in range(12)}
+PRICES: Final = {"BTC": 100.0, "ETH": 50.0, "SOL": 20.0} | {f"ALT{number}": 10.0 for number in range(9)}
 
 FINER: Final = 1e-3
 """By which share a limit is moved to see whether it was that one."""
@@ -306,5 +306,5 @@ def happened(start: Start, push: Push, circumstance: Any, ticks: int) -> Seen:
 
 def samples(most: int) -> list[int]:
     """Ticks to start from: none, the most, and between them ever fewer."""
-    between = {most >> shift for shift in range(0, most.bit_length(), 2)}
+    between = {most >> shift for shift in range(0, most.bit_length(), 3)}
     return sorted({0, most} | between)

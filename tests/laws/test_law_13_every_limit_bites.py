@@ -92,24 +92,43 @@ def compiled(preset: str, toml: str = "") -> PolicySet:
     return load_policy(json.dumps(document)).compile(START_NS)
 
 
+DORMANT: Final = {
+    "crypto-futures@1": {
+        "sigma_cap": "volatility alone counts 0.5 x 2 at the cap, and 0.405 closes the position: no cap above 0.81 is met",
+    },
+    "layered@1": {
+        "breaker_lock_s": "until operator, as breaker_trip_count_max says too: either may be left out, not both",
+        "breaker_trip_count_max": "as breaker_lock_s",
+        "breaker_trip_window_s": "one trip is within any window",
+    },
+}
+"""Limits that a preset gives and that never decide there, with the reason; they bite in other policies."""
+
+
 def names(limits: Any) -> set[str]:
     return {limit.name for limit in limits}
 
 
 def of_presets() -> set[str]:
-    """Limits that some preset gives."""
-    return {limit.name for preset in preset_texts() for limit in given(compiled(preset))}
+    """Limits that bite in some preset."""
+    return {
+        limit.name
+        for preset in preset_texts()
+        for limit in given(compiled(preset))
+        if limit.name not in DORMANT.get(preset, ())
+    }
 
 
 @pytest.mark.parametrize("preset", preset_texts())
 def test_every_limit_of_the_preset_bites(preset: str) -> None:
-    search = Search(compiled(preset)).run(PUSHES)
+    rules = compiled(preset)
+    search = Search(rules, names(given(rules)) - set(DORMANT.get(preset, ()))).run(PUSHES)
     assert search.idle == []
-    assert names(search.bites) == names(given(compiled(preset)))
+    assert names(search.bites) | set(DORMANT.get(preset, ())) == names(given(rules))
 
 
 @pytest.mark.parametrize("policy", MORE)
-def test_limits_that_no_preset_gives_bite(policy: str) -> None:
+def test_limits_that_bite_in_no_preset_bite_here(policy: str) -> None:
     rules = compiled(*MORE[policy])
     wanted = names(given(rules)) - of_presets()
     assert wanted
