@@ -6,6 +6,7 @@ place where the effect changes, and a limit bites there when the effect changes 
 tighter or looser. No limit is named by a push, and none is looked for but those that the compiled policy gives.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
@@ -39,7 +40,9 @@ from interlock.testing.builders import START_NS
 BALANCE: Final = 100_000.0
 """What the account starts with: much less than the largest order that a policy here allows."""
 
-PRICES: Final = {"BTC": 100.0, "ETH": 50.0, "SOL": 20.0} | {f"ALT{number}": 10.0 for number in range(9)}
+PRICES: Final = {"BTC": 100.0, "ETH": 50.0, "SOL": 20.0, "ALT": 10.0}
+OTHERS: Final = dict.fromkeys((f"ALT{number}" for number in range(8)), 10.0)
+"""Symbols of which prices are told only in stories that need many."""
 
 FINER: Final = 1e-3
 """By which share a limit is moved to see whether it was that one."""
@@ -154,9 +157,11 @@ def stored(bench: Bench) -> Start:
 @cache
 def unruled() -> Start:
     """An account without a policy, of which everything else is known."""
-    bench = open_bench(balance=BALANCE, prices=PRICES, feeds=frozenset())
-    for symbol in PRICES:
+    bench = open_bench(balance=BALANCE, prices=PRICES | OTHERS, feeds=frozenset())
+    for symbol in PRICES | OTHERS:
         bench.tell_windows(symbol)
+    for symbol in OTHERS:
+        del bench.book.prices[symbol]
     return stored(bench)
 
 
@@ -219,17 +224,19 @@ class Search:
         self.bites: dict[Limited, Pair] = {}
         self._near: dict[tuple[Limited, float], Start] = {}
         self._own = ruled(compiled)
+        self._seen: defaultdict[tuple[str, Any], dict[int, Seen]] = defaultdict(dict)
 
     def run(self, pushes: Iterable[Push]) -> "Search":
-        """Every push was made, until each limit had bitten."""
-        for push in pushes:
-            for circumstance in push.circumstances:
+        """Every push was made until each limit had bitten: first for those newly given as a reason, then for all given."""
+        told = [(push, circumstance) for push in pushes for circumstance in push.circumstances]
+        for widely in (False, True):
+            for push, circumstance in told:
                 if self.idle:
-                    self._push(push, circumstance)
+                    self._push(push, circumstance, widely=widely)
         return self
 
-    def _push(self, push: Push, circumstance: Any) -> None:
-        seen: dict[int, Seen] = {}
+    def _push(self, push: Push, circumstance: Any, *, widely: bool) -> None:
+        seen = self._seen[push.fact, circumstance]
 
         def look(ticks: int) -> Seen:
             if ticks not in seen:
@@ -238,21 +245,20 @@ class Search:
 
         def search(low: int, high: int) -> None:
             one, other = look(low), look(high)
-            if one.effect == other.effect or not self._suspects(one, other):
-                return
-            if high - low == 1:
-                self._blame(push, circumstance, low, (one.effect, other.effect), self._suspects(one, other))
-                return
-            middle = (low + high) // 2
-            search(low, middle)
-            search(middle, high)
+            suspects = self._suspects(one, other, widely=widely) if one.effect != other.effect else []
+            if suspects and high - low == 1:
+                self._blame(push, circumstance, low, (one.effect, other.effect), suspects)
+            elif suspects:
+                middle = (low + high) // 2
+                search(low, middle)
+                search(middle, high)
 
         for low, high in pairwise(samples(push.most)):
             search(low, high)
 
-    def _suspects(self, one: Seen, other: Seen) -> list[Limited]:
-        """Limits still looked for that belong to a rule which gave a reason on either side, or to one that gives none."""
-        codes = one.codes | other.codes | SILENT
+    def _suspects(self, one: Seen, other: Seen, *, widely: bool) -> list[Limited]:
+        """Limits still looked for of rules that gave a reason on one side only, or (`widely`) on any, or that give none."""
+        codes = one.codes | other.codes | SILENT if widely else one.codes ^ other.codes
         return [limit for limit in self.idle if not codes.isdisjoint(LIMIT_FIELDS[limit.name].rules)]
 
     def _blame(self, push: Push, circumstance: Any, ticks: int, effects: tuple[Effect, Effect], suspects: list[Limited]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from bite_search import BALANCE, DAY_S, PRICES, Push, Story, Trial
+from bite_search import BALANCE, OTHERS, PRICES, Push, Story, Trial
 from interlock.core.codes import Action, KillMode, Partial, PermitState, Scope
 from interlock.core.constants import NS_PER_S
 from interlock.core.messages import (
@@ -26,6 +26,7 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
+from interlock.testing.builders import around
 from lawkit import permits
 
 CENT: Final = 0.01
@@ -209,7 +210,7 @@ def loss(bench: Trial, ticks: int, _: Any) -> None:
     ask(bench)
 
 
-LOSSES: Final = (0.009, 0.016, 0.02, 0.03, 0.045, 0.06, 0.09, 0.11, 0.15, 0.25, 0.6)
+LOSSES: Final = (0.009, 0.02, 0.03, 0.045, 0.06, 0.09, 0.11, 0.15, 0.25)
 """Shares of equity that are lost: one of them lies between any two limits that are some way apart."""
 
 
@@ -315,7 +316,7 @@ BOOKS: Final = (
     (("ETH", 1, "trend", 9.0), ("SOL", 1, "trend", 0.2)),
     (("ETH", 1, "trend", 9.0), ("SOL", 1, "trend", 2.0)),
     (("ETH", 1, "trend", 9.0), ("SOL", -1, "trend", 0.2)),
-    (("ETH", 1, "trend", 9.0), ("SOL", -1, "mean", 9.0), ("ALT0", -1, "mean", 0.1)),
+    (("ETH", 1, "trend", 9.0), ("SOL", -1, "mean", 9.0), ("ALT", -1, "mean", 0.1)),
 )
 """What is held before an order, at most so many times the balance: who holds it decides which exposure is met first."""
 
@@ -346,10 +347,12 @@ def unjudged(bench: Trial, ticks: int, _: Any) -> None:
     ask(bench)
 
 
-@pushes("positions opened one after the other", len(PRICES))
+@pushes("positions opened one after the other", len(PRICES | OTHERS))
 def positions(bench: Trial, ticks: int, _: Any) -> None:
-    for symbol in list(PRICES)[:ticks]:
-        hold(bench, symbol, 20.0 / PRICES[symbol])
+    bench.book.prices.update({symbol: around(price) for symbol, price in OTHERS.items()})
+    bench.refresh()
+    for symbol in list(bench.book.prices)[:ticks]:
+        hold(bench, symbol, 20.0 / bench.book.prices[symbol].mark)
 
 
 @pushes("orders at once", 40)
@@ -360,7 +363,7 @@ def burst(bench: Trial, ticks: int, _: Any) -> None:
 
 @pushes("ms between orders", HUNDREDTHS * 10)
 def interval(bench: Trial, ticks: int, _: Any) -> None:
-    for _ in range(40):
+    for _ in range(20):
         ask(bench, quantity=0.02)
         wait(bench, ticks * MS)
 
@@ -396,21 +399,64 @@ def after_the_policys_size(bench: Trial, ticks: int, sign: int) -> None:
     move(bench, 100.0 + sign * ticks * CENT)
 
 
-@pushes("steps asked for beside what a wild market left of an order", MOST_STEPS, 0.018, 0.02, 0.0235)
-def size_beside_a_shrunk_order(bench: Trial, ticks: int, sigma: float) -> None:
+WILD: Final = ((0.018, 0.3), (0.02, 0.3), (0.03, 0.3), (0.03, 0.1))
+"""Volatility and trend strength of markets that are ever worse to be in."""
+
+
+@pushes("steps asked for beside what a wild market left of an order", MOST_STEPS, *WILD)
+def size_beside_a_shrunk_order(bench: Trial, ticks: int, wild: tuple[float, float]) -> None:
     fill_up(bench, "ETH", 2.8)
     fill_up(bench, "SOL", 2.2)
-    bench.tell_market(of_regime("BASE", sigma=sigma))
+    bench.tell_market(of_regime("BASE", sigma=wild[0], trend_strength=wild[1]))
     hold(bench, "BTC", 50.0, stop_price=98.0)
     bench.tell_market(of_regime("BASE"))
     bench.quiet()
     bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
 
 
-@pushes("hundredths of a percent of volatility, before an order", HUNDREDTHS // 10)
+@pushes("hundredths of a percent of trend strength, before an order", HUNDREDTHS)
 def wild_market(bench: Trial, ticks: int, _: Any) -> None:
-    bench.tell_market(of_regime("BASE", sigma=ticks / HUNDREDTHS))
+    bench.tell_market(of_regime("BASE", sigma=0.03, trend_strength=ticks / HUNDREDTHS))
     ask(bench, partial=Partial.SCALE)
+
+
+# ---------------------------------------------------------------- what moves together
+
+
+def compared(bench: Trial, share: float) -> None:
+    """Sixty bars of BTC, which is held, and of ETH, which follows it to that share."""
+    levels = {"BTC": 100.0, "ETH": 50.0}
+    first_ns = bench.clock.true_ns
+    for number in range(60):
+        bench.clock.advance(60.0)
+        own = {"BTC": 0.01 if number % 3 else -0.02, "ETH": 0.01 if number % 2 else -0.01}
+        own["ETH"] = share * own["BTC"] + (1.0 - share) * own["ETH"]
+        for symbol, moved in own.items():
+            levels[symbol] *= 1.0 + moved
+            bars = (levels[symbol],) * 4
+            bench.send(BarClosed(symbol, first_ns + number * 60 * NS_PER_S, 60.0, *bars))
+    bench.refresh()
+    fill_up(bench, "BTC", 9.0)
+    bench.quiet()
+
+
+@pushes("hundredths of a percent to which one symbol follows another", HUNDREDTHS)
+def company(bench: Trial, ticks: int, _: Any) -> None:
+    compared(bench, ticks / HUNDREDTHS)
+    ask(bench, "ETH", quantity=500.0, limit_price=50.0)
+
+
+@pushes("steps asked for beside what moves with it", MOST_STEPS)
+def size_in_company(bench: Trial, ticks: int, _: Any) -> None:
+    compared(bench, 1.0)
+    ask(bench, "ETH", quantity=ticks * STEP, limit_price=50.0)
+
+
+@pushes("ms since the last bars", DAY_MS)
+def old_bars(bench: Trial, ticks: int, _: Any) -> None:
+    compared(bench, 0.0)
+    wait(bench, ticks * MS)
+    ask(bench, "ETH")
 
 
 # ---------------------------------------------------------------- counting
@@ -533,84 +579,6 @@ def other_side(bench: Trial, ticks: int, _: Any) -> None:
     ask(bench, side=-1)
 
 
-# ---------------------------------------------------------------- budgets, records, windows
-
-
-def trade(bench: Trial, quantity: float, pnl: float = 0.0) -> None:
-    """A trade of at most that quantity, with its stop 5 % away, that came to so much."""
-    fields = {"limit_price": 100.0, "stop_price": 95.0, "margin_leverage": 5.0, "partial": Partial.SCALE}
-    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=quantity, **fields))):
-        bench.fill(permit.id, price=100.0)
-        units = bench.book.instruments["BTC"].quantity(permit.steps)
-        close(bench, "BTC", 100.0 + pnl / units)
-
-
-@pushes("entries", 40, *((quantity, gap) for gap in (7.0, 30_000.0) for quantity in (0.1, 1_000.0)))
-def entries(bench: Trial, ticks: int, circumstance: tuple[float, float]) -> None:
-    quantity, seconds = circumstance
-    for _ in range(ticks):
-        trade(bench, quantity)
-        wait(bench, seconds)
-    bench.quiet()
-    ask(bench, quantity=0.1)
-
-
-RECORDS: Final = ("WL", "LLLLLLLLWWWWWWWWWWWWWWWWWWLLLLLL", "WWWWWWWWWWWWWWWWWWWWWLLLLL")
-"""How trades went, one letter each, over and over."""
-
-
-def record(bench: Trial, count: int, pattern: str) -> None:
-    """So many trades went that way: twice as much was won with each as lost."""
-    for number in range(count):
-        trade(bench, 1.0, 8.0 if pattern[number % len(pattern)] == "W" else -4.0)
-        wait(bench, 3_000.0)
-    bench.quiet()
-
-
-@pushes("trades closed", 40, *((pattern, 1.5**power) for pattern in RECORDS for power in range(1, 12, 2)))
-def trades(bench: Trial, ticks: int, circumstance: tuple[str, float]) -> None:
-    pattern, quantity = circumstance
-    record(bench, ticks, pattern)
-    ask(bench, quantity=quantity, limit_price=100.0)
-
-
-@pushes("steps asked for after a record", MOST_STEPS // 10, *((pattern, n) for pattern in RECORDS for n in (0, 3, 20)))
-def size_after_a_record(bench: Trial, ticks: int, circumstance: tuple[str, int]) -> None:
-    pattern, count = circumstance
-    record(bench, count, pattern)
-    ask(bench, quantity=ticks * STEP, limit_price=100.0)
-
-
-@pushes("hundredths of a percent of a target after a record", HUNDREDTHS // 4, *((pattern, 20) for pattern in RECORDS))
-def target_after_a_record(bench: Trial, ticks: int, circumstance: tuple[str, int]) -> None:
-    pattern, count = circumstance
-    record(bench, count, pattern)
-    wish = Instruction("BTC", Action.OPEN, ticks / HUNDREDTHS, 95.0)
-    bench.send(Rebalance("r", "bot", "trend", (wish,), created_at_ns=bench.clock.true_ns))
-
-
-@pushes("ms since trades without an edge", 4 * DAY_MS, 4)
-def rest(bench: Trial, ticks: int, count: int) -> None:
-    record(bench, count, "L")
-    bench.pass_until(bench.clock.true_ns + ticks * 10**6)
-    ask(bench)
-
-
-@pushes("ms until a symbol has to be flat", DAY_MS)
-def session_end(bench: Trial, ticks: int, _: Any) -> None:
-    bench.tell_windows("BTC", flat=[(ticks * MS, ticks * MS + 600.0)])
-    ask(bench)
-
-
-@pushes("steps asked for beside positions with far stops", MOST_STEPS // 10, *range(8))
-def size_beside_risk(bench: Trial, ticks: int, count: int) -> None:
-    for symbol in list(PRICES)[1 : 1 + count]:
-        price = PRICES[symbol]
-        hold(bench, symbol, 0.25 * BALANCE / price, stop_price=0.95 * price)
-    bench.quiet()
-    ask(bench, quantity=ticks * STEP, limit_price=100.0)
-
-
 # ---------------------------------------------------------------- closing
 
 
@@ -686,13 +654,13 @@ def bars(bench: Trial, count: int, seconds: float, *, rising: int = 0) -> None:
         bench.send(BarClosed("BTC", opened_ns, seconds, price, price, price, price))
 
 
-@pushes("bars without a new best price", 60, 0, 40)
+@pushes("bars without a new best price", 40, 0, 30)
 def idle_bars(bench: Trial, ticks: int, rising: int) -> None:
     own(bench, 0.3)
     bars(bench, rising + ticks, 900.0, rising=rising)
 
 
-@pushes("bars that made a new best price, before others that did not", 60)
+@pushes("bars that made a new best price, before others that did not", 32)
 def young_bars(bench: Trial, ticks: int, _: Any) -> None:
     own(bench, 0.3)
     bars(bench, ticks + 20, 900.0, rising=ticks)
@@ -760,3 +728,81 @@ def strength(bench: Trial, ticks: int, now: Changed) -> None:
 @pushes("seconds that a position is held", 200_000, *CHANGED)
 def age(bench: Trial, ticks: int, now: Changed) -> None:
     in_a_changed_market(bench, now._replace(held_s=float(ticks)))
+
+
+# ---------------------------------------------------------------- budgets, records, windows
+
+
+def trade(bench: Trial, quantity: float, pnl: float = 0.0) -> None:
+    """A trade of at most that quantity, with its stop 5 % away, that came to so much."""
+    fields = {"limit_price": 100.0, "stop_price": 95.0, "margin_leverage": 5.0, "partial": Partial.SCALE}
+    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=quantity, **fields))):
+        bench.fill(permit.id, price=100.0)
+        units = bench.book.instruments["BTC"].quantity(permit.steps)
+        close(bench, "BTC", 100.0 + pnl / units)
+
+
+@pushes("entries", 40, *((quantity, gap) for gap in (7.0, 30_000.0) for quantity in (0.1, 1_000.0)))
+def entries(bench: Trial, ticks: int, circumstance: tuple[float, float]) -> None:
+    quantity, seconds = circumstance
+    for _ in range(ticks):
+        trade(bench, quantity)
+        wait(bench, seconds)
+    bench.quiet()
+    ask(bench, quantity=0.1)
+
+
+RECORDS: Final = ("WL", "LLLLLLLLWWWWWWWWWWWWWWWWWW")
+"""How trades went, one letter each, over and over."""
+
+
+def record(bench: Trial, count: int, pattern: str) -> None:
+    """So many trades went that way: twice as much was won with each as lost."""
+    for number in range(count):
+        trade(bench, 1.0, 8.0 if pattern[number % len(pattern)] == "W" else -4.0)
+        wait(bench, 3_000.0)
+    bench.quiet()
+
+
+@pushes("trades closed", 24, *((pattern, quantity) for pattern in RECORDS for quantity in (3.0, 12.0, 40.0)))
+def trades(bench: Trial, ticks: int, circumstance: tuple[str, float]) -> None:
+    pattern, quantity = circumstance
+    record(bench, ticks, pattern)
+    ask(bench, quantity=quantity, limit_price=100.0)
+
+
+@pushes("steps asked for after a record", MOST_STEPS // 10, *((pattern, n) for pattern in RECORDS for n in (3, 20)))
+def size_after_a_record(bench: Trial, ticks: int, circumstance: tuple[str, int]) -> None:
+    pattern, count = circumstance
+    record(bench, count, pattern)
+    ask(bench, quantity=ticks * STEP, limit_price=100.0)
+
+
+@pushes("hundredths of a percent of a target after a record", HUNDREDTHS // 4, *((pattern, 20) for pattern in RECORDS))
+def target_after_a_record(bench: Trial, ticks: int, circumstance: tuple[str, int]) -> None:
+    pattern, count = circumstance
+    record(bench, count, pattern)
+    wish = Instruction("BTC", Action.OPEN, ticks / HUNDREDTHS, 95.0)
+    bench.send(Rebalance("r", "bot", "trend", (wish,), created_at_ns=bench.clock.true_ns))
+
+
+@pushes("ms since trades without an edge", 4 * DAY_MS, 4)
+def rest(bench: Trial, ticks: int, count: int) -> None:
+    record(bench, count, "L")
+    bench.pass_until(bench.clock.true_ns + ticks * 10**6)
+    ask(bench)
+
+
+@pushes("ms until a symbol has to be flat", DAY_MS)
+def session_end(bench: Trial, ticks: int, _: Any) -> None:
+    bench.tell_windows("BTC", flat=[(ticks * MS, ticks * MS + 600.0)])
+    ask(bench)
+
+
+@pushes("steps asked for beside positions with far stops", MOST_STEPS // 10, *range(len(PRICES)))
+def size_beside_risk(bench: Trial, ticks: int, count: int) -> None:
+    for symbol in list(PRICES)[1 : 1 + count]:
+        price = PRICES[symbol]
+        hold(bench, symbol, 0.25 * BALANCE / price, stop_price=0.95 * price)
+    bench.quiet()
+    ask(bench, quantity=ticks * STEP, limit_price=100.0)

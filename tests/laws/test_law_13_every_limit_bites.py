@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from bite_search import BALANCE, PRICES, Limited, Pair, Search, given, happened, ruled
+from bite_search import BALANCE, OTHERS, PRICES, Limited, Pair, Search, given, happened, ruled
 from interlock.core.codes import Code
 from interlock.core.limits import BITS, LIMIT_FIELDS
 from interlock.core.messages import PolicySet
@@ -57,6 +57,19 @@ MORE: Final = {
         rules.KELLY_ZERO.lock = "1 d"
         """,
     ),
+    "clusters": (
+        "layered@1",
+        """
+        universe = { BTC = { cluster = "majors" }, ETH = { cluster = "majors" } }
+        rules.CLUSTER_CAP.exposure = "50 %"
+        """,
+    ),
+    "correlations": (
+        "layered@1",
+        """
+        rules.CORRELATION_VETO = { correlation = "70 %", exposure = "45 %", bar = "1 min", decay = "97 %", age = "2 h" }
+        """,
+    ),
     "scores": (
         "crypto-futures@1",
         """
@@ -64,6 +77,7 @@ MORE: Final = {
         rules.SESSION_FLAT.lead = "300 s"
         rules.KILL_SCORE = { shrink = "60 %", critical = "70 %", decay = "5 x", least = "70 %" }
         score.flip = "10 %"
+        score.sigma_cap = "1.2 x"
         score.sigma = "1 %"
         score.strength = "50 %"
         """,
@@ -83,11 +97,14 @@ def compiled(preset: str, toml: str = "") -> PolicySet:
         "valid_for": "90 d",
         "generator": {"name": "a test"},
         "account": {"currency": "USDT"},
-        "universe": {symbol: {"margin_leverage": leverage} for symbol in PRICES},
+        "universe": {symbol: {"margin_leverage": leverage} for symbol in PRICES | OTHERS},
         "sources": SOURCES,
         "rules": {"ORDER_NOTIONAL": {"notional": f"{2 * BALANCE:.0f} USDT"}},
     }
-    for key, value in tomllib.loads(toml).items():
+    changes = tomllib.loads(toml)
+    for symbol, own in changes.pop("universe", {}).items():
+        document["universe"][symbol] |= own
+    for key, value in changes.items():
         document[key] = document.get(key, {}) | value
     return load_policy(json.dumps(document)).compile(START_NS)
 
