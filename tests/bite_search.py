@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
-from math import inf, isinf, isnan
+from math import isinf, isnan
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -48,6 +48,9 @@ FINER: Final = 1e-3
 """By which share a limit is moved to see whether it was that one."""
 
 DAY_S: Final = 86_400.0
+
+FEW: Final = 10
+"""So many limits may all be suspects at once."""
 
 SILENT: Final = frozenset({Code.POLICY_MISSING_SIZE})
 """The policy's model of a size gives no reason: it only says how much is asked for."""
@@ -229,7 +232,7 @@ class Search:
     def run(self, pushes: Iterable[Push]) -> "Search":
         """Every push was made until each limit had bitten: first for those newly given as a reason, then for all given."""
         told = [(push, circumstance) for push in pushes for circumstance in push.circumstances]
-        for widely in (False, True):
+        for widely in (False, True) if len(self.idle) > FEW else (True,):
             for push, circumstance in told:
                 if self.idle:
                     self._push(push, circumstance, widely=widely)
@@ -261,7 +264,9 @@ class Search:
         codes = one.codes | other.codes | SILENT if widely else one.codes ^ other.codes
         return [limit for limit in self.idle if not codes.isdisjoint(LIMIT_FIELDS[limit.name].rules)]
 
-    def _blame(self, push: Push, circumstance: Any, ticks: int, effects: tuple[Effect, Effect], suspects: list[Limited]) -> None:
+    def _blame(
+        self, push: Push, circumstance: Any, ticks: int, effects: tuple[Effect, Effect], suspects: list[Limited]
+    ) -> None:
         """
         The line is a suspect's where a little more or less of it alone puts one side on the other.
 

@@ -62,7 +62,7 @@ def ask(bench: Trial, symbol: str = "BTC", side: int = 1, **changes: Any) -> Non
 def closely(bench: Trial, symbol: str, side: int = 1, **changes: Any) -> Any:
     """An order at the mark with its stop close by, so that it risks little and may be large."""
     mark = bench.book.prices[symbol].mark
-    fields = {"limit_price": mark, "stop_price": mark * (1.0 - side * 0.002), "margin_leverage": 10.0}
+    fields: dict[str, Any] = {"limit_price": mark, "stop_price": mark * (1.0 - side * 0.002), "margin_leverage": 10.0}
     fields["partial"] = Partial.SCALE
     return bench.intent(symbol, side, **{**fields, **changes})
 
@@ -456,7 +456,7 @@ def size_in_company(bench: Trial, ticks: int, _: Any) -> None:
 def old_bars(bench: Trial, ticks: int, _: Any) -> None:
     compared(bench, 0.0)
     wait(bench, ticks * MS)
-    ask(bench, "ETH")
+    ask(bench, "ETH", quantity=500.0, limit_price=50.0)
 
 
 # ---------------------------------------------------------------- counting
@@ -484,7 +484,11 @@ def ended(bench: Trial, state: PermitState, count: int, seconds: float) -> None:
         wait(bench, seconds)
 
 
-@pushes("orders that ended without a fill", 32, *((state, gap) for gap in (7.0, 90_000.0) for state in ("REJECTED", "CANCELLED")))
+@pushes(
+    "orders that ended without a fill",
+    32,
+    *((state, gap) for gap in (7.0, 90_000.0) for state in ("REJECTED", "CANCELLED")),
+)
 def failed_orders(bench: Trial, ticks: int, circumstance: tuple[str, float]) -> None:
     state, seconds = circumstance
     ended(bench, PermitState[state], ticks, seconds)
@@ -628,7 +632,11 @@ def trending(bench: Trial, ticks: int, _: Any) -> None:
     move(bench, 104.0)
 
 
-@pushes("cents that the market falls back after a rise", HUNDREDTHS // 20, *((p, c) for p in (0.1, 0.9) for c in (1.7, 2.5, 5.0)))
+@pushes(
+    "cents that the market falls back after a rise",
+    HUNDREDTHS // 20,
+    *((p, c) for p in (0.1, 0.9) for c in (1.7, 2.5, 5.0)),
+)
 def fall_back(bench: Trial, ticks: int, circumstance: tuple[float, float]) -> None:
     p_trend, cents = circumstance
     own(bench)
@@ -673,7 +681,7 @@ def length_of_bars(bench: Trial, ticks: int, _: Any) -> None:
 
 
 class Changed(NamedTuple):
-    """A market now, as probable to be choppy, as volatile and as strong in its trend; what the trend was, and how long ago."""
+    """How choppy, volatile and strong a market is now, how strong it was when bought in, and for how long that is held."""
 
     p_chop: float
     sigma: float

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from bite_search import BALANCE, OTHERS, PRICES, Limited, Pair, Search, given, happened, ruled
+from bite_search import BALANCE, OTHERS, PRICES, Push, Search, given
 from interlock.core.codes import Code
 from interlock.core.limits import BITS, LIMIT_FIELDS
 from interlock.core.messages import PolicySet
@@ -45,7 +45,12 @@ MORE: Final = {
         """
         account.cost = "0.1 %"
         sizing.fraction = "1 %"
-        rules.DAILY_RISK_QUOTA = { slice = "0.2 %", order_slices = 2, day_entries = 6, day_slices = 8, campaign_slices = 20 }
+        [rules.DAILY_RISK_QUOTA]
+        slice = "0.2 %"
+        order_slices = 2
+        day_entries = 6
+        day_slices = 8
+        campaign_slices = 20
         """,
     ),
     "records": (
@@ -155,3 +160,27 @@ def test_limits_that_bite_in_no_preset_bite_here(policy: str) -> None:
 def test_no_limit_is_left_out() -> None:
     given_here = {limit.name for policy in MORE.values() for limit in given(compiled(*policy))}
     assert of_presets() | given_here == set(LIMIT_FIELDS)
+
+
+def of_size() -> list[Push]:
+    return [push for push in PUSHES if push.story.__name__.startswith("size")]
+
+
+def test_control_limits_that_another_one_shadows_are_found_out() -> None:
+    """Where only one symbol may be held, and that for 30 % of equity, 60 % and 90 % are never met."""
+    shadowed = compiled("layered@1", "rules.CONCURRENT_POSITIONS.positions = 1")
+    exposures = {"symbol_exposure_frac_max", "strategy_exposure_frac_max", "total_exposure_frac_max"}
+    assert names(Search(shadowed, exposures).run(of_size()).idle) == exposures - {"symbol_exposure_frac_max"}
+
+
+def test_control_a_limit_that_nothing_reads_is_found_out() -> None:
+    rules = compiled("crypto-futures@1")
+    unread = tuple(msgspec.structs.replace(row, active=row.active - BITS[Code.TRADE_RISK]) for row in rules.limits)
+    wanted = {"base_risk_frac_max", "base_leverage_max"}
+    search = Search(msgspec.structs.replace(rules, limits=unread), wanted).run(of_size())
+    assert names(search.idle) == {"base_risk_frac_max"}
+
+
+def test_control_a_limit_that_nobody_pushes_is_found_out() -> None:
+    idle = Search(compiled("crypto-futures@1"), {"spread_bps_max", "base_risk_frac_max"}).run(of_size()).idle
+    assert [(limit.name, limit.value) for limit in idle] == [("spread_bps_max", 50.0)]
