@@ -371,7 +371,21 @@ def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
     if p.reduce_only and before.position != 0 and r.position == 0 and _at_stop(state, p, before):
         stop_hit(agenda, p.symbol, 1 if before.position > 0 else -1, before.stop_price)
     if p.deferred is not None and p.filled == p.steps:
-        decide_opening(agenda, p.deferred, p.symbol, 0.0)
+        _decide_rest(agenda, p, p.deferred)
+
+
+def _decide_rest(agenda: Agenda, p: PermitRow, rest: Intent) -> None:
+    """What a flip opens is decided now that the position is flat; a fence raised since then voids it, like any permit."""
+    if p.fence == agenda.state.account.fence:
+        decide_opening(agenda, rest, p.symbol, 0.0)
+    else:
+        deny(
+            agenda,
+            rest,
+            Code.INTENT_STALE,
+            reducing=False,
+            note="openings were stopped after it was asked for: send it anew",
+        )
 
 
 def _tell_exposed(agenda: Agenda, p: PermitRow, event: Executed) -> None:

@@ -43,7 +43,10 @@ def equity_guard(f: Facts, p: Limits) -> float:
     return open_if(f.initial_balance > 0.0 and above(f.equity, f.initial_balance * p.equity_floor_frac_min))
 
 
-@guard("LOSS_HEADROOM", remedy="take less risk: the nearest loss floor is closer than this order's stop")
+@guard(
+    "LOSS_HEADROOM",
+    remedy="take less risk: the nearest loss floor is closer than this order's stop; where nothing fits, an operator rebases",
+)
 def loss_headroom(f: Facts, p: Limits) -> float:
     """All stops, this order's included, can be hit without touching the nearest active loss floor."""
     day = floor_if(p.active, DAILY_LOSS_BIT, loss_floor(f.day_open_equity, p.day_loss_frac_max))
