@@ -320,7 +320,7 @@ def _guard_stands(guard: Guard, places: list[_Place], binding_count: int, state:
         use.share,
         bound,
         worst.strategy if where & OF_STRATEGY else "",
-        worst.symbol if where & OF_SYMBOL else "",
+        worst.symbol if where & (OF_SYMBOL if objecting or measure != "share" else OF_SYMBOL - OF_ORDER) else "",
         worst.side if where & OF_SIDE else 0,
         len(asked),
         count,
@@ -366,10 +366,11 @@ def _worst(guard: Guard, places: list[_Place], measure: Measure) -> tuple[_Place
     """The place where most of a limit is used, and that use; the one that allows least where no limit is used up."""
     if measure == "condition":
         return min(places, key=lambda place: _nearness(guard, place)), _Use()
-    found, use = min(places, key=lambda place: place.allowance(guard)), _Use()
+    ordered = sorted(places, key=lambda place: place.allowance(guard))
+    found, use = ordered[0], _Use()
     if measure == "order":
         return found, use
-    for place in places:
+    for place in ordered:
         facts = _further(place.facts)
         for name in filter(_has_use, guard.limits):
             if not isnan(use.share) and _uses_less(guard, facts, place.limits, name, use.share):

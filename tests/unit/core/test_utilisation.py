@@ -257,6 +257,27 @@ def test_what_binds_is_what_allows_least() -> None:
     assert sum(each.binding_count for each in told(made).standings) == told(made).place_count
 
 
+def test_what_the_account_has_spent_is_no_symbols_and_what_is_left_is_the_least() -> None:
+    quota = {"quota_slice_frac": 0.01, "quota_day_slice_count_max": 10.0, "quota_campaign_slice_count_max": 10.0}
+    made = bench_under(limits_of_everything(**quota))
+    hold(made, "BTC", 1, 1.0)
+    each = standing(made, "DAILY_RISK_QUOTA")
+    assert (each.used, each.limit, each.symbol) == (1.0, 10.0, "")
+    said = [each for decision in answers(made) for each in decision.objections if each.code == Code.DAILY_RISK_QUOTA]
+    assert each.allowance == pytest.approx(min(objection.allowance for objection in said))
+
+
+def answers(made: Bench) -> list[Decision]:
+    """What the engine says to orders that are larger than anything."""
+    found = []
+    for symbol in made.book.instruments:
+        for side in (1, -1):
+            intent = made.intent(symbol, side, notional=1e6)
+            outputs = decide(made.engine.state, made.clock.wall_ns, made.clock.mono_ns, intent)
+            found += [each for each in outputs if isinstance(each, Decision) and not each.reducing]
+    return found
+
+
 def test_what_grows_with_the_order_has_no_amount_and_binds_nothing() -> None:
     made = bench_under()
     each = standing(made, "KILL_SCORE")
