@@ -18,6 +18,9 @@ from interlock.core.wording import measured, money, share, stated, words
 _MUCH: Final = 0.7
 """The share of a limit from which its line is yellow."""
 
+_LITTLE: Final = 0.005
+"""The share of a limit below which nothing is said of it: it would round to nothing."""
+
 _DIGITS: Final = 4
 """Significant digits of what is used: enough beside a limit."""
 
@@ -35,9 +38,9 @@ def show_use(console: Console, told: Utilisation) -> None:
     guards = [each for each in told.standings if each.kind == "guard"]
     triggers = [each for each in told.standings if each.kind == "trigger"]
     _print(console, _objections(each for each in guards if each.stand == "objects"))
-    _print(console, _shares((each for each in guards if each.stand == "admits" and each.share > 0.0), wide=wide))
+    _print(console, _shares((each for each in guards if each.stand == "admits" and each.share >= _LITTLE), wide=wide))
     _print(console, _bounds(each for each in guards if each.stand == "admits" and each.measure != "share"))
-    _print(console, _triggers(each for each in triggers if each.stand == "fired" or each.share > 0.0 or each.room))
+    _print(console, _triggers(each for each in triggers if each.stand == "fired" or each.share >= _LITTLE or each.room))
     exits = [each for each in told.standings if each.kind == "exit"]
     _print(console, _ways_out(each for each in exits if each.limit_name))
     for line in _rest(guards, [*triggers, *exits]):
@@ -165,15 +168,19 @@ def _rest(guards: list[Standing], triggers: list[Standing]) -> Iterator[str]:
     """What binds, and by their names those of which there is nothing more to tell."""
     binding = [f"{each.code} in {each.binding_count} of {each.place_count}" for each in guards if each.binding_count]
     admits = [each for each in guards if each.stand == "admits" and each.allowance == inf and each.room is None]
+    shares = [each for each in guards if each.stand == "admits" and each.measure == "share"]
     quiet = [each for each in triggers if each.stand == "quiet" and each.room is None]
     off = dict.fromkeys(each.code for each in (*guards, *triggers) if each.stand == "off")
     yield ""
     yield f"Allows least: {', '.join(binding) or 'nothing bounds an order'}."
     for what, codes in (
-        ("Nothing used", _codes(each for each in guards if each.stand == "admits" and each.share == 0.0)),
+        ("Next to nothing used", _codes(each for each in shares if not each.share >= _LITTLE)),
         ("Met", _codes(each for each in admits if each.measure == "condition")),
         ("Looked at with each order", _codes(each for each in admits if each.measure == "order")),
-        ("Quiet", _codes(each for each in quiet if not (each.share > 0.0 or (each.kind == "exit" and each.limit_name)))),
+        (
+            "Quiet",
+            _codes(each for each in quiet if not (each.share >= _LITTLE or (each.kind == "exit" and each.limit_name))),
+        ),
         ("Not asked, as nothing is defined", _codes(each for each in guards if each.stand == "unasked")),
         ("Off", ", ".join(off)),
     ):
