@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from math import inf, isnan
-from typing import Final
+from typing import Final, get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -18,9 +18,14 @@ from interlock.core.wording import measured, money, share, stated, words
 _MUCH: Final = 0.7
 """The share of a limit from which its line is yellow."""
 
+_LITTLE: Final = 0.005
+"""The share of a limit below which nothing is said of it: it would round to nothing."""
+
 _DIGITS: Final = 4
 """Significant digits of what is used: enough beside a limit."""
 
+_PRICE_DIGITS: Final = 7
+_UNITS: Final[tuple[Unit, ...]] = get_args(Unit)
 _SIDES: Final = {1: "buy", -1: "sell", 0: ""}
 
 
@@ -33,10 +38,12 @@ def show_use(console: Console, told: Utilisation) -> None:
     guards = [each for each in told.standings if each.kind == "guard"]
     triggers = [each for each in told.standings if each.kind == "trigger"]
     _print(console, _objections(each for each in guards if each.stand == "objects"))
-    _print(console, _shares((each for each in guards if each.stand == "admits" and each.share > 0.0), wide=wide))
+    _print(console, _shares((each for each in guards if each.stand == "admits" and each.share >= _LITTLE), wide=wide))
     _print(console, _bounds(each for each in guards if each.stand == "admits" and each.measure != "share"))
-    _print(console, _triggers(each for each in triggers if each.stand == "fired" or each.share > 0.0 or each.room))
-    for line in _rest(guards, triggers):
+    _print(console, _triggers(each for each in triggers if each.stand == "fired" or each.share >= _LITTLE or each.room))
+    exits = [each for each in told.standings if each.kind == "exit"]
+    _print(console, _ways_out(each for each in exits if each.limit_name))
+    for line in _rest(guards, [*triggers, *exits]):
         console.print(Text(line))
 
 
@@ -59,6 +66,10 @@ def show_standing(console: Console, standing: Standing, currency: str) -> None:
 def _lines(standing: Standing, currency: str) -> Iterator[tuple[str, str]]:
     yield "now", _stand(standing)
     now, limit, part = _numbers(standing)
+    if standing.measure == "position" and standing.limit_name:
+        move = "" if isnan(standing.move_frac) else f", a move of {standing.move_frac:+.2%}"
+        reads = f"{words(standing.limit_name)} {_near(standing.used, standing.unit)}"
+        yield "reads", f"{reads}, acts at {_near(standing.limit, standing.unit)}{move}"
     yield "used", now and f"{now} of {limit} {words(standing.limit_name)}".rstrip() + f", {part}"
     yield "at most", money(standing.allowance, currency) if 0.0 < standing.allowance < inf else ""
     yield "where", _where(standing)
@@ -89,7 +100,7 @@ def _print(console: Console, table: Table) -> None:
 def _table(title: str, *headings: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", padding=(0, 1), pad_edge=False, box=None)
     for heading in headings:
-        right = heading in ("Now", "Limit", "Used", "At most")
+        right = heading in ("Now", "Limit", "Used", "At most", "Move")
         table.add_column(heading, justify="right" if right else "left", no_wrap=right or heading == "Code", overflow="fold")
     return table
 
@@ -125,11 +136,22 @@ def _triggers(standings: Iterable[Standing]) -> Table:
     return table
 
 
+def _ways_out(standings: Iterable[Standing]) -> Table:
+    """Rules of the way out on the position where each is nearest, by the move of the mark until then."""
+    table = _table("The way out, on the position that is nearest", "Code", "Reads", "Now", "Limit", "Move", "Where")
+    for each in sorted(standings, key=lambda each: abs(each.move_frac) if each.move_frac == each.move_frac else inf):
+        numbers = (_near(each.used, each.unit), _near(each.limit, each.unit))
+        move = "" if isnan(each.move_frac) else f"{each.move_frac:+.2%}"
+        where = (each.symbol or each.why) + (", acts now" if each.stand == "fired" else "")
+        table.add_row(*map(Text, (each.code, words(each.limit_name), *numbers, move, where)), style=_style(each))
+    return table
+
+
 def _numbers(standing: Standing) -> tuple[str, str, str]:
     """What is used, of what, and the share; empty where there is no share."""
     if isnan(standing.share):
         return "", "", ""
-    return _near(standing.used, standing.unit), measured(standing.limit, _unit(standing)), share(standing.share)
+    return _near(standing.used, standing.unit), measured(standing.limit, _unit(standing.unit)), share(standing.share)
 
 
 def _bounds(standings: Iterable[Standing]) -> Table:
@@ -146,15 +168,19 @@ def _rest(guards: list[Standing], triggers: list[Standing]) -> Iterator[str]:
     """What binds, and by their names those of which there is nothing more to tell."""
     binding = [f"{each.code} in {each.binding_count} of {each.place_count}" for each in guards if each.binding_count]
     admits = [each for each in guards if each.stand == "admits" and each.allowance == inf and each.room is None]
+    shares = [each for each in guards if each.stand == "admits" and each.measure == "share"]
     quiet = [each for each in triggers if each.stand == "quiet" and each.room is None]
     off = dict.fromkeys(each.code for each in (*guards, *triggers) if each.stand == "off")
     yield ""
     yield f"Allows least: {', '.join(binding) or 'nothing bounds an order'}."
     for what, codes in (
-        ("Nothing used", _codes(each for each in guards if each.stand == "admits" and each.share == 0.0)),
+        ("Next to nothing used", _codes(each for each in shares if not each.share >= _LITTLE)),
         ("Met", _codes(each for each in admits if each.measure == "condition")),
         ("Looked at with each order", _codes(each for each in admits if each.measure == "order")),
-        ("Quiet triggers", _codes(each for each in quiet if not each.share > 0.0)),
+        (
+            "Quiet",
+            _codes(each for each in quiet if not (each.share >= _LITTLE or (each.kind == "exit" and each.limit_name))),
+        ),
         ("Not asked, as nothing is defined", _codes(each for each in guards if each.stand == "unasked")),
         ("Off", ", ".join(off)),
     ):
@@ -183,10 +209,11 @@ def _room(standing: Standing) -> str:
     return "" if room is None else f"{stated(room.fact, room.value)}, changes at {_near(room.edge, room.unit)}"
 
 
-def _near(value: float, unit: Unit | str) -> str:
-    """The number to a few digits, with its unit."""
-    return measured(float(f"{value:.{_DIGITS}g}"), unit or "money")  # type: ignore[arg-type]
+def _near(value: float, unit: str) -> str:
+    """The number to a few digits, with its unit; a price to a few more."""
+    return measured(float(f"{value:.{_PRICE_DIGITS if unit == 'price' else _DIGITS}g}"), _unit(unit))
 
 
-def _unit(standing: Standing) -> Unit:
-    return standing.unit or "money"
+def _unit(unit: str) -> Unit:
+    """The unit as `measured` knows it; what has none is a plain number."""
+    return next((each for each in _UNITS if each == unit), "money")

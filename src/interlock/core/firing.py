@@ -169,7 +169,7 @@ def _record(state: State, code: Code, limits: Limits, _now_ns: int) -> Firing:
         told = _of_limit(code, "kelly_trade_count_min", count, limits.kelly_trade_count_min)
         lost = s.recent_lost / s.recent_won if s.recent_won > 0.0 else inf if count else 0.0
         if lost < told.share or count >= limits.kelly_trade_count_min:
-            told = Firing(code, s.recent_lost, s.recent_won, lost, "", "money")
+            told = Firing(code, s.recent_lost, s.recent_won, lost, "", "money", note="lost of what was won")
         if told.share > worst.share:
             worst = told._replace(strategy=strategy)
     return worst

@@ -10,6 +10,9 @@ either side; no formula is repeated here. What can honestly be said depends on t
 - `order`: the rule bounds each order by itself, and nothing is used up: what is told is the largest that it lets pass.
 - `condition`: something holds or does not, such as a lock or a window, and where time decides, how far away that is.
 
+- `position`: a rule of the way out looks at each position by itself: what it reads, from where on it acts, and the move of
+  the mark until then, on the position where that is nearest.
+
 A trigger is told by the measure that fires it, as a share of the value at which it does. Nothing here is changed.
 """
 
@@ -22,21 +25,24 @@ import msgspec
 
 from interlock.core.agenda import Agenda
 from interlock.core.codes import Code
+from interlock.core.constants import SILENCES
 from interlock.core.envelope import least_steps, present, with_stop
+from interlock.core.exits.explain import closest, exit_owner, explain_exits
+from interlock.core.exits.views import ExitOwner
 from interlock.core.explain import Headroom, Reading, facts_read, headroom_of, is_cap, limits_read, objection_of
 from interlock.core.facts import Facts
-from interlock.core.firing import Firing, firings
+from interlock.core.firing import UNMEASURED, Firing, firings
 from interlock.core.guard import Guard
 from interlock.core.guards import GUARDS
 from interlock.core.headroom import admits, limit_use
 from interlock.core.legs import STOP_REQUIRED_BIT, ask_guards, order_of
-from interlock.core.limits import BITS, LIMIT_FIELDS, Limits, Unit, is_on
+from interlock.core.limits import BITS, LIMIT_FIELDS, Limits, is_on
 from interlock.core.messages import BUY, SELL, Intent
 from interlock.core.observe import observe
-from interlock.core.reasons import TRIGGERS
+from interlock.core.reasons import EXITS, TRIGGERS
 from interlock.core.state import State
 
-Measure = Literal["share", "order", "condition"]
+Measure = Literal["share", "order", "condition", "position"]
 Stand = Literal["admits", "objects", "quiet", "fired", "off", "unasked"]
 
 
@@ -51,18 +57,18 @@ class Standing(msgspec.Struct, frozen=True):
     These are told of the worst place: `strategy`, `symbol` and `side`, empty and 0 where it is the same everywhere.
     `place_count` places were asked, in `objecting_count` of them the guard objects, in `binding_count` it is the one that
     allows least. `unknown` names facts that are missing there, `why` the objection in words, `room` how far a condition
-    without a share is from changing. `facts` and `limits` are what it reads there. `until_ns` is the end of a trigger's
-    lock, 0 without one.
+    without a share is from changing. `move_frac` is the move of the mark by which a rule of the way out acts. `facts` and
+    `limits` are what it reads there. `until_ns` is the end of a trigger's lock, 0 without one.
     """
 
     code: Code
-    kind: Literal["guard", "trigger"]
+    kind: Literal["guard", "trigger", "exit"]
     measure: Measure
     stand: Stand
     limit_name: str = ""
     used: float = nan
     limit: float = nan
-    unit: Unit | Literal[""] = ""
+    unit: str = ""
     share: float = nan
     allowance: float = inf
     strategy: str = ""
@@ -74,6 +80,7 @@ class Standing(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     why: str = ""
     room: Headroom | None = None
+    move_frac: float = nan
     until_ns: int = 0
     facts: tuple[Reading, ...] = ()
     limits: tuple[Reading, ...] = ()
@@ -81,7 +88,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 class Utilisation(msgspec.Struct, frozen=True):
     """
-    How far every guard and every trigger is used at `at_ns`, in their order.
+    How far every guard, every trigger and every rule of the way out is used at `at_ns`, in their order.
 
     `stop_frac` is the stop that was assumed for orders; `undefined` are symbols of the policy that nobody has defined, in
     which nothing can be asked.
@@ -115,7 +122,20 @@ def utilisation(state: State, wall_ns: int, mono_ns: int, *, stop_frac: float = 
     guards = (_guard_stands(guard, places, binding.count(guard.code), now) for guard in GUARDS)
     told = {each.code: each for each in firings(now, agenda.at_ns)}
     triggers = (_trigger_stands(code, told.get(code), now.account_limits()) for code in TRIGGERS)
-    return Utilisation(agenda.at_ns, now.account.currency, stop_frac, len(places), undefined, (*guards, *triggers))
+    standings = (*guards, *triggers, *_exits_stand(now, agenda.at_ns))
+    return Utilisation(agenda.at_ns, now.account.currency, stop_frac, len(places), undefined, standings)
+
+
+def measure_of_trigger(code: Code) -> Measure:
+    """What can be said of a trigger: how much of what fires it is there, or whether it has come."""
+    return "condition" if code in UNMEASURED else "share"
+
+
+def measure_of_exit(code: Code) -> Measure:
+    """What can be said of a rule of the way out: of most, how far it is on a position."""
+    if code == Code.HEARTBEAT_LOST:
+        return "share"
+    return "condition" if code == Code.RULE_EXPOSED else "position"
 
 
 def measure_of(guard: Guard) -> Measure:
@@ -300,7 +320,7 @@ def _guard_stands(guard: Guard, places: list[_Place], binding_count: int, state:
         use.share,
         bound,
         worst.strategy if where & OF_STRATEGY else "",
-        worst.symbol if where & OF_SYMBOL else "",
+        worst.symbol if where & (OF_SYMBOL if objecting or measure != "share" else OF_SYMBOL - OF_ORDER) else "",
         worst.side if where & OF_SIDE else 0,
         len(asked),
         count,
@@ -346,10 +366,11 @@ def _worst(guard: Guard, places: list[_Place], measure: Measure) -> tuple[_Place
     """The place where most of a limit is used, and that use; the one that allows least where no limit is used up."""
     if measure == "condition":
         return min(places, key=lambda place: _nearness(guard, place)), _Use()
-    found, use = min(places, key=lambda place: place.allowance(guard)), _Use()
+    ordered = sorted(places, key=lambda place: place.allowance(guard))
+    found, use = ordered[0], _Use()
     if measure == "order":
         return found, use
-    for place in places:
+    for place in ordered:
         facts = _further(place.facts)
         for name in filter(_has_use, guard.limits):
             if not isnan(use.share) and _uses_less(guard, facts, place.limits, name, use.share):
@@ -389,11 +410,11 @@ def _nearness(guard: Guard, place: _Place) -> float:
 
 def _trigger_stands(code: Code, told: Firing | None, limits: Limits) -> Standing:
     if told is None:
-        return Standing(code, "trigger", "condition", "off")
+        return Standing(code, "trigger", measure_of_trigger(code), "off")
     return Standing(
         code,
         "trigger",
-        "condition" if isnan(told.limit) else "share",
+        measure_of_trigger(code),
         "fired" if told.fired else "quiet",
         told.limit_name,
         told.used,
@@ -406,4 +427,56 @@ def _trigger_stands(code: Code, told: Firing | None, limits: Limits) -> Standing
         room=told.room,
         until_ns=told.until_ns,
         limits=limits_read(TRIGGERS[code].limits, limits),
+    )
+
+
+# ---------------------------------------------------------------- the way out
+
+
+def _exits_stand(state: State, now_ns: int) -> Iterator[Standing]:
+    limits = state.account_limits()
+    near = closest(explain_exits(state, now_ns))
+    for code, reason in EXITS.items():
+        read = limits_read(reason.limits, limits)
+        if code == Code.HEARTBEAT_LOST:
+            yield _owner_stands(exit_owner(state, now_ns), read)
+        elif code not in near:
+            yield Standing(code, "exit", measure_of_exit(code), "quiet" if is_on(limits, code) else "off", limits=read)
+        else:
+            view, rule, condition = near[code]
+            yield Standing(
+                code,
+                "exit",
+                "position",
+                "fired" if rule.met else "quiet",
+                condition.reads,
+                condition.value,
+                condition.threshold,
+                condition.unit,
+                strategy=view.strategy,
+                symbol=view.symbol,
+                why=view.problem or rule.note,
+                move_frac=condition.move_frac,
+                limits=read,
+            )
+
+
+def _owner_stands(owner: ExitOwner, read: tuple[Reading, ...]) -> Standing:
+    """How long the exit owner has been silent, of the time after which it is succeeded."""
+    limit_s = SILENCES * owner.silent_s_max
+    stand: Stand = "fired" if owner.succeeded else "quiet"
+    share = owner.silent_s / limit_s if limit_s > 0.0 else nan
+    name = "" if isnan(limit_s) else "controller_age_s_max"
+    return Standing(
+        Code.HEARTBEAT_LOST,
+        "exit",
+        "share",
+        stand,
+        name,
+        owner.silent_s,
+        limit_s,
+        "s",
+        share,
+        why=owner.owner,
+        limits=read,
     )

@@ -16,12 +16,11 @@ import msgspec
 
 from interlock.core.codes import Code
 from interlock.core.facts import FACT_UNITS
-from interlock.core.firing import UNMEASURED
 from interlock.core.guard import Guard
 from interlock.core.guards import GUARDS
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Tighter, Unit
 from interlock.core.reasons import EXITS, TRIGGERS, Reason
-from interlock.core.utilisation import Measure, measure_of
+from interlock.core.utilisation import Measure, measure_of, measure_of_exit, measure_of_trigger
 from interlock.policy.layout import SLOTS
 from interlock.policy.leaf import OFF, Leaf
 from interlock.policy.load import preset_texts, read_preset
@@ -70,14 +69,14 @@ class Rule(msgspec.Struct, frozen=True):
     structural: bool
     off: dict[str, str]
     remedy: str
-    measure: Measure | Literal["position"]
+    measure: Measure
 
 
-MEASURES: Final[dict[Measure | Literal["position"], str]] = {
+MEASURES: Final[dict[Measure, str]] = {
     "share": "the share of its limit that is used up already, without the order that asks",
     "order": "bounds each order by itself, so that nothing is used up: the largest that it lets pass",
     "condition": "holds or does not; where time or a fact decides, how far away that is",
-    "position": "on each position by itself: `interlock exits` shows the distance",
+    "position": "looks at each position by itself: what it reads, where it acts, and the move of the mark to there",
 }
 """What is said of how far a rule is used, by the class of the rule."""
 
@@ -128,7 +127,7 @@ def _reason(kind: Literal["trigger", "exit"], reason: Reason, policies: Mapping[
         reason.code not in SWITCHABLE,
         _off(reason.code, policies),
         reason.remedy,
-        "position" if kind == "exit" else "condition" if reason.code in UNMEASURED else "share",
+        measure_of_exit(reason.code) if kind == "exit" else measure_of_trigger(reason.code),
     )
 
 

@@ -16,7 +16,7 @@ from interlock.cli.used import show_standing
 from interlock.core.codes import Code
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.guards import GUARDS
-from interlock.core.reasons import TRIGGERS
+from interlock.core.reasons import EXITS, TRIGGERS
 from interlock.core.utilisation import Standing
 from repository import ROOT
 
@@ -49,7 +49,9 @@ def test_every_rule_has_its_formula_facts_limits_and_present_use() -> None:
     assert now["share"] == pytest.approx(140 / 9_990 / 0.02)
     assert {each["name"]: each["value"] for each in now["facts"]} == {"equity": 9_850.0, "day_open_equity": 9_990.0}
     assert of(told, "DAILY_LOSS", "trigger")["now"]["share"] == pytest.approx(now["share"])
-    assert of(told, "STOP_EXIT", "exit")["now"] is None
+    assert [each["code"] for each in told["rules"] if each["kind"] == "exit"] == [*EXITS]
+    assert all(each["now"]["measure"] == each["measure"] for each in told["rules"])
+    assert of(told, "HEARTBEAT_LOST", "exit")["now"]["share"] == pytest.approx(2 / 60)
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -65,7 +67,8 @@ def test_what_objects_comes_first_and_then_what_is_used_most(columns: int) -> No
     assert "atr is unknown" in line(text, "ATR_SPIKE")
     assert line(text, "DAILY_LOSS").split()[1:][:5] == ["1.401", "%", "2", "%", "70"]
     assert text.index("DAILY_LOSS  ") < text.index("DRAWDOWN  ") < text.index("TOTAL_DRAWDOWN  ")
-    assert "22,021.94  ETHUSDT" in line(text, "SYMBOL_EXPOSURE")
+    left = of(json.loads(run("--state", STATE, "--json").output), "SYMBOL_EXPOSURE")["now"]["allowance"]
+    assert f"{left:,.2f}  ETHUSDT" in line(text, "SYMBOL_EXPOSURE")
     assert "25,000.00" in line(text, "ORDER_NOTIONAL")
     assert "fired, DAILY_LOSS" in line(text, "WARN")
     assert ("symbol exposure" in line(text, "SYMBOL_EXPOSURE")) == (columns == 120)
@@ -73,12 +76,14 @@ def test_what_objects_comes_first_and_then_what_is_used_most(columns: int) -> No
 
 def test_every_rule_is_on_the_page_whatever_its_state() -> None:
     text = run("--state", STATE).output
-    assert {guard.code for guard in GUARDS} | {*TRIGGERS} <= {word.strip(".,") for word in text.split()}
+    assert {guard.code for guard in GUARDS} | {*TRIGGERS, *EXITS} <= {word.strip(".,") for word in text.split()}
 
 
 def test_one_rule_is_told_whole() -> None:
     text = run("symbol_exposure", "--state", STATE).output
-    for part in ("formula", "76.43 % of 300 % symbol exposure, 25 %", "22,021.94 USDT", "ETHUSDT", "symbol_notional 7,528"):
+    now = of(json.loads(run("symbol_exposure", "--state", STATE, "--json").output), "SYMBOL_EXPOSURE")["now"]
+    used = f"76.43 % of {now['limit']:.0%}"[:-1] + f" % symbol exposure, {now['share']:.0%}"[:-1]
+    for part in ("formula", used, f"{now['allowance']:,.2f} USDT", "ETHUSDT", "symbol_notional 7,528"):
         assert part in text
     text = run("TRADE_RISK", "--state", STATE).output
     assert "objects in 1 of 3 places, binds in 2 of 3" in text
@@ -87,7 +92,7 @@ def test_one_rule_is_told_whole() -> None:
 
 def test_the_rules_themselves_say_what_can_be_told_of_their_use() -> None:
     assert "bounds each order by itself" in run("TRADE_RISK").output
-    assert "`interlock exits` shows the distance" in run("STOP_EXIT").output
+    assert "looks at each position by itself" in run("STOP_EXIT").output
     assert {each["measure"] for each in json.loads(run("--json").output)} == {"share", "order", "condition", "position"}
 
 
@@ -126,6 +131,22 @@ def test_a_gateway_that_does_not_answer_is_unknown(tmp_path: Path) -> None:
     assert result.output.startswith("Used: UNKNOWN")
     assert json.loads(run("--home", home, "--json").output)["used"] == "UNKNOWN"
     assert run("--home", tmp_path / "nowhere").exit_code == 2
+
+
+def test_the_way_out_is_told_on_the_position_where_it_is_nearest(tmp_path: Path) -> None:
+    text = STATE.read_text().replace("entry = 2950.0", "entry = 2950.0\nstop = 2900.0")
+    for name in ("policy.toml", "calendar.csv"):
+        text = text.replace(f'"{name}"', f'"{ROOT / "examples" / name}"')
+    described = tmp_path / "state.toml"
+    described.write_text(text)
+    now = of(json.loads(run("--state", described, "--json").output), "STOP_EXIT", "exit")["now"]
+    assert (now["measure"], now["symbol"], now["limit_name"], now["limit"]) == ("position", "ETHUSDT", "mark", 2_900.0)
+    assert now["move_frac"] == pytest.approx(2_900 / 3_011.225 - 1)
+    page = run("--state", described, columns=80).output
+    assert line(page, "STOP_EXIT").split() == ["STOP_EXIT", "mark", "3,011.225", "2,900", "-3.69%", "ETHUSDT"]
+    whole = run("STOP_EXIT", "--state", described).output
+    assert "mark 3,011.225, acts at 2,900, a move of -3.69%" in whole
+    assert "bars without a new best mark 0, acts at 12\n" in run("TIME_EXIT", "--state", described).output.replace("  ", "")
 
 
 def test_nothing_that_is_defined_is_said(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from interlock.core.guards import GUARDS
 from interlock.core.headroom import admits, limit_use
 from interlock.core.limits import LIMIT_FIELDS
 from interlock.core.messages import AccountOpened, Decision, EquityMarked, LockSet
-from interlock.core.reasons import TRIGGERS
+from interlock.core.reasons import EXITS, TRIGGERS
 from interlock.core.utilisation import (
     OF_ORDER,
     OF_SIDE,
@@ -54,6 +54,7 @@ def test_every_rule_is_told_once_in_its_order() -> None:
     standings = told(bench_under()).standings
     assert [each.code for each in standings if each.kind == "guard"] == [guard.code for guard in GUARDS]
     assert [each.code for each in standings if each.kind == "trigger"] == [*TRIGGERS]
+    assert [each.code for each in standings if each.kind == "exit"] == [*EXITS]
 
 
 def test_facts_are_of_what_they_are_said_to_be() -> None:
@@ -256,6 +257,27 @@ def test_what_binds_is_what_allows_least() -> None:
     assert sum(each.binding_count for each in told(made).standings) == told(made).place_count
 
 
+def test_what_the_account_has_spent_is_no_symbols_and_what_is_left_is_the_least() -> None:
+    quota = {"quota_slice_frac": 0.01, "quota_day_slice_count_max": 10.0, "quota_campaign_slice_count_max": 10.0}
+    made = bench_under(limits_of_everything(**quota))
+    hold(made, "BTC", 1, 1.0)
+    each = standing(made, "DAILY_RISK_QUOTA")
+    assert (each.used, each.limit, each.symbol) == (1.0, 10.0, "")
+    said = [each for decision in answers(made) for each in decision.objections if each.code == Code.DAILY_RISK_QUOTA]
+    assert each.allowance == pytest.approx(min(objection.allowance for objection in said))
+
+
+def answers(made: Bench) -> list[Decision]:
+    """What the engine says to orders that are larger than anything."""
+    found = []
+    for symbol in made.book.instruments:
+        for side in (1, -1):
+            intent = made.intent(symbol, side, notional=1e6)
+            outputs = decide(made.engine.state, made.clock.wall_ns, made.clock.mono_ns, intent)
+            found += [each for each in outputs if isinstance(each, Decision) and not each.reducing]
+    return found
+
+
 def test_what_grows_with_the_order_has_no_amount_and_binds_nothing() -> None:
     made = bench_under()
     each = standing(made, "KILL_SCORE")
@@ -324,3 +346,50 @@ def test_a_side_on_which_an_order_would_only_close_is_not_asked() -> None:
     hold(made, "BTC", 1, 1.0)
     openers = {right.strategy for right in made.engine.state.rights.values() if right.may_open}
     assert told(made).place_count == whole - len(openers)
+
+
+# ---------------------------------------------------------------- the way out
+
+
+def way_out(made: Bench, code: Code) -> Standing:
+    return next(each for each in told(made).standings if each.kind == "exit" and each.code == code)
+
+
+def test_a_rule_of_the_way_out_is_told_on_the_position_that_is_nearest() -> None:
+    made = open_bench(policy=make_policy("layered@1", toml='rules.STOP_EXIT = "on"'))
+    assert way_out(made, Code.STOP_EXIT).stand == "quiet"
+    assert way_out(made, Code.TARGET_EXIT).stand == "off"
+    for symbol, away in (("BTC", 0.05), ("ETH", 0.02), ("SOL", 0.04)):
+        mark = made.book.prices[symbol].mark
+        step = made.send(made.intent(symbol, 1, quantity=100.0 / mark, stop_price=mark * (1.0 - away)))
+        for decision in step.outputs:
+            if isinstance(decision, Decision):
+                made.fill(decision.permit)
+        made.clock.advance(10.0)
+        made.refresh()
+    each = way_out(made, Code.STOP_EXIT)
+    assert (each.symbol, each.strategy, each.limit_name, each.stand) == ("ETH", "trend", "mark", "quiet")
+    assert each.move_frac == pytest.approx(-0.02)
+    assert each.limit == pytest.approx(0.98 * each.used)
+    state = made.engine.state
+    state.symbols[state.names.symbol_index["ETH"]].managed = 0.0
+    assert way_out(made, Code.STOP_EXIT).symbol == "SOL"
+
+
+def test_where_exits_are_nobodys_nobody_can_fall_silent() -> None:
+    each = way_out(bench_under(), Code.HEARTBEAT_LOST)
+    assert (each.measure, each.stand, each.limit_name, isnan(each.share)) == ("share", "quiet", "", True)
+
+
+def test_a_silent_owner_is_told_beside_what_is_borne_until_it_is_succeeded() -> None:
+    owned = {"exits.mode": "external", "exits.owner": "exit", "exits.heartbeat": "20 s", "rules.STOP_EXIT": "on"}
+    made = open_bench(policy=make_policy("layered@1", changes=owned))
+    hold(made, "BTC", 1, 1.0)
+    made.feeds.discard("heartbeat")
+    made.clock.advance(30.0)
+    made.refresh()
+    each = way_out(made, Code.HEARTBEAT_LOST)
+    assert (each.stand, each.used, each.limit, each.share, each.why) == ("quiet", 30.0, 40.0, 0.75, "exit")
+    made.clock.advance(11.0)
+    made.refresh()
+    assert way_out(made, Code.HEARTBEAT_LOST).stand == "fired"

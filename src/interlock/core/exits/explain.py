@@ -4,6 +4,7 @@ What the way out knows of a position and makes of it: every rule with its thresh
 It changes nothing. All numbers are those of the rules themselves; what is not known is NaN, and then no rule is met.
 """
 
+from collections.abc import Iterable
 from math import inf, nan
 from typing import NamedTuple
 
@@ -100,6 +101,32 @@ def next_rung(view: ExitView) -> RuleView | None:
         if view.side * condition.move_frac > 0.0
     ]
     return view.rules[min(ahead)[1]] if ahead else None
+
+
+def closest(views: Iterable[ExitView]) -> dict[Code, tuple[ExitView, RuleView, Condition]]:
+    """
+    For each rule the position on which least has to happen until it acts, and what of that is furthest away.
+
+    Left out are rules that are off or have fired, and positions that nobody looks after.
+    """
+    found: dict[Code, tuple[ExitView, RuleView, Condition]] = {}
+    for view in views:
+        for rule in view.rules:
+            if not rule.on or rule.fired or not view.managed:
+                continue
+            last = max(rule.conditions, key=_way)
+            if rule.rule not in found or _way(last) < _way(found[rule.rule][2]):
+                found[rule.rule] = view, rule, last
+    return found
+
+
+def _way(condition: Condition) -> float:
+    """How far the condition is from being met: a move of the mark, or a share of its number; infinite where unknown."""
+    move = abs(condition.move_frac)
+    if move == move:
+        return move
+    whole = max(abs(condition.threshold), abs(condition.value))
+    return abs(condition.distance) / whole if whole > 0.0 else inf
 
 
 # ---------------------------------------------------------------- what is known
