@@ -19,7 +19,7 @@ from interlock.core.fills import end_permit, strategy_of, unsettled_quota
 from interlock.core.floors import day_open_equity
 from interlock.core.limits import Limits
 from interlock.core.locks import reset_counter
-from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, window_at
+from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, take_sides, window_at
 from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
@@ -40,7 +40,7 @@ from interlock.core.messages import (
 from interlock.core.permit import RESTING
 from interlock.core.positions import close_row, open_row
 from interlock.core.state import (
-    ACCOUNT_LOCKS,
+    ACCOUNT_LOCK_SLOTS,
     ACCOUNT_WARNINGS,
     LOSS_TRIGGERS,
     RUNGS,
@@ -204,7 +204,8 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
             on_exit_sent(r, a.now_ns, limits.flatten_retry_s_min, limits.flatten_retry_s_max, p.id)
         return
     a.position_count += not is_position(r)
-    reserve(a, strategy_of(state, p), r, p)
+    reserve(a, strategy_of(state, p), state.clusters.edit(r.cluster), r, p)
+    take_sides(state, index)
     if r.owner == -1:
         r.owner = p.strategy
         r.opener = p.source
@@ -243,7 +244,7 @@ def _fence_raised(state: State, output: FenceRaised) -> None:
 
 def _lock_changed(state: State, output: LockChanged) -> None:
     if output.scope == Scope.ACCOUNT:
-        slot = ACCOUNT_LOCKS.index(output.code)
+        slot = ACCOUNT_LOCK_SLOTS[output.code]
         _put(state.account, slot, output)
         if output.until_ns:
             reset_counter(state.account, output.code)
@@ -382,7 +383,7 @@ def schedule(state: State) -> None:
             wake = min(wake, r.exit_next_ns)
     for p in state.permits.alive():
         wake = min(wake, _permit_wake(state, p))
-    if a.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)] == TradingState.HALTED:
+    if a.lock_severity[ACCOUNT_LOCK_SLOTS[Code.KILL_SWITCH]] == TradingState.HALTED:
         wake = min(wake, (a.now_ns // FREEZE_ALERT_NS + 1) * FREEZE_ALERT_NS)
     a.wake_ns = wake
 

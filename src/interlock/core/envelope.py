@@ -76,9 +76,8 @@ def envelope(
         stop_frac: distance of the orders' stops, as a share of the mark; without it they name none, and the policy's
             sizing model may give them one.
     """
-    now = state.draft()
-    apply(now, wall_ns, mono_ns, Tick(), decide(state, wall_ns, mono_ns, Tick()))
-    agenda = Agenda(now, now.account.now_ns, now.account.clock_trusted, now.account.next_id, draft=True)
+    agenda = present(state, wall_ns, mono_ns)
+    now = agenda.state
     strategies = [right.strategy for right in now.rights.values() if right.source == source and right.may_open]
     universe = () if now.policy is None else [each.symbol for each in now.policy.universe]
     rooms = (
@@ -89,6 +88,25 @@ def envelope(
         for side in (BUY, SELL)
     )
     return Envelope(agenda.at_ns, source, now.account.currency, stop_frac, tuple(rooms))
+
+
+def present(state: State, wall_ns: int, mono_ns: int) -> Agenda:
+    """The account as of that instant, on a draft on which orders can be tried."""
+    now = state.draft()
+    apply(now, wall_ns, mono_ns, Tick(), decide(state, wall_ns, mono_ns, Tick()))
+    return Agenda(now, now.account.now_ns, now.account.clock_trusted, now.account.next_id, draft=True)
+
+
+def with_stop(wish: Intent, mark: float, stop_frac: float) -> Intent:
+    """The wish with a stop so far from the mark; as it is where that is NaN."""
+    if stop_frac != stop_frac:
+        return wish
+    return msgspec.structs.replace(wish, stop_price=mark * (1.0 - wish.side * stop_frac))
+
+
+def least_steps(instrument: Instrument, unit_notional: float) -> int:
+    """The venue's smallest order, where a step is worth so much of the account's currency."""
+    return max(1, ceil(instrument.min_notional / unit_notional)) if 0.0 < unit_notional < inf else 1
 
 
 def _room(agenda: Agenda, wish: Intent, stop_frac: float) -> Room:
@@ -103,9 +121,7 @@ def _room(agenda: Agenda, wish: Intent, stop_frac: float) -> Room:
             return Room(wish.strategy, wish.symbol, wish.side, 0.0, 0.0, 0, Code.NOT_EXIT_OWNER, OPERATOR_NS)
         closes = instrument.quantity(abs(r.position))
         return Room(wish.strategy, wish.symbol, wish.side, 0.0, 0.0, 0, Code.ALLOWED, OPERATOR_NS, nan, closes)
-    if stop_frac == stop_frac:
-        wish = msgspec.structs.replace(wish, stop_price=r.mark * (1.0 - wish.side * stop_frac))
-    return _Search(agenda, wish, index, instrument).room()
+    return _Search(agenda, with_stop(wish, r.mark, stop_frac), index, instrument).room()
 
 
 class _Search:
@@ -119,7 +135,7 @@ class _Search:
         self._limits = agenda.state.limits(agenda.state.symbols[index])
         order, _, self._allowance, _, _ = self._judged(1)
         self._unit = order.unit_notional
-        self._least = max(1, ceil(instrument.min_notional / self._unit)) if 0.0 < self._unit < inf else 1
+        self._least = least_steps(instrument, self._unit)
 
     def room(self) -> Room:
         """The largest order that passes, and what speaks against one step more."""
