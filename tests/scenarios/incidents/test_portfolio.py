@@ -151,7 +151,7 @@ def test_X12_a_broken_record_is_not_skipped_and_nothing_after_it_is_read(tmp_pat
     with closing(sqlite3.connect(segment)) as connection:
         connection.execute("UPDATE records SET payload = x'00' WHERE seq = ?", (broken,))
         connection.commit()
-    seen = []
+    seen: list[int] = []
     with pytest.raises(LedgerBroken):
         seen.extend(record.seq for record in read(tmp_path / "ledger", schema=SCHEMA))
     assert all(seq < broken for seq in seen)
