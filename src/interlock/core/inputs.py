@@ -177,6 +177,8 @@ def _lock_released(state: State, event: LockReleased, _at_ns: int) -> str:
     codes = {Scope.ACCOUNT: ACCOUNT_LOCKS, Scope.STRATEGY: STRATEGY_LOCKS, Scope.SYMBOL: SYMBOL_LOCKS}[event.scope]
     if event.code not in codes and event.code not in RELEASED_WITHOUT_LOCK:
         return f"{event.code} is no lock of {event.scope} scope; they are {', '.join(codes)}"
+    if event.code in RELEASED_WITHOUT_LOCK and event.scope != Scope.ACCOUNT:
+        return f"{event.code} is the account's: it is released for all of it or not at all"
     if event.code == Code.KILL_SWITCH:
         return "the kill switch is reset, not released: its flattening ends with it"
     if not event.by:

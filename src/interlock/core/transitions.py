@@ -396,24 +396,28 @@ def on_outcome(s: StrategyRow, pnl: int, window_count: float) -> None:
 
 
 def recount(s: StrategyRow, window_count: float) -> None:
-    """The row's recent figures are those of its last trades within the window; of all remembered where none is known."""
+    """
+    The row's recent figures are those of its last trades within the window; of all remembered where none is known.
+
+    They are summed in whole millionths, so that as much won as lost is exactly as much.
+    """
     count = s.outcome_count if s.outcome_count < OUTCOMES else OUTCOMES
     if 0.0 <= window_count < float(count):
         count = int(window_count)
     s.recent_wins = 0
     s.recent_losses = 0
-    won = 0
-    lost = 0
+    won = 0.0
+    lost = 0.0
     for back in range(count):
         pnl = s.outcomes[(s.outcome_count - 1 - back) % OUTCOMES]
         if pnl > 0:
             s.recent_wins += 1
-            won += pnl
+            won += float(pnl)
         else:
             s.recent_losses += 1
-            lost -= pnl
-    s.recent_won = money(won)
-    s.recent_lost = money(lost)
+            lost -= float(pnl)
+    s.recent_won = won / MONEY_SCALE
+    s.recent_lost = lost / MONEY_SCALE
 
 
 # ---------------------------------------------------------------- stops

@@ -1,7 +1,16 @@
 # ruff: noqa: N802
 """Incidents of a portfolio risk engine; `docs/incidents.md` lists them."""
 
-from interlock.testing import tell
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from interlock.core.messages import SCHEMA
+from interlock.ledger import LedgerBroken, read
+from interlock.testing import make_policy, open_bench, tell
+from lawkit import gate_on_disk
 
 
 def test_X1_the_initial_balance_is_not_overwritten_with_the_present_one() -> None:
@@ -131,6 +140,21 @@ def test_X11_a_budget_is_spent_by_every_order_and_refuses_the_one_that_exceeds_i
     =      restart
     =      intent t SOL +100                      -> deny DAILY_RISK_QUOTA cap 0
     """)
+
+
+def test_X12_a_broken_record_is_not_skipped_and_nothing_after_it_is_read(tmp_path: Path) -> None:
+    with gate_on_disk(tmp_path, open_bench(policy=make_policy("layered@1"))):
+        pass
+    (segment,) = (tmp_path / "ledger").glob("*.sqlite")
+    sound = [record.seq for record in read(tmp_path / "ledger", schema=SCHEMA)]
+    broken = sound[len(sound) // 2]
+    with closing(sqlite3.connect(segment)) as connection:
+        connection.execute("UPDATE records SET payload = x'00' WHERE seq = ?", (broken,))
+        connection.commit()
+    seen: list[int] = []
+    with pytest.raises(LedgerBroken):
+        seen.extend(record.seq for record in read(tmp_path / "ledger", schema=SCHEMA))
+    assert all(seq < broken for seq in seen)
 
 
 def test_X13_asking_about_a_lock_changes_no_lock() -> None:

@@ -1,7 +1,11 @@
 # ruff: noqa: N802
 """Incidents of a trading bot's safety module; `docs/incidents.md` lists them."""
 
-from interlock.testing import tell
+import pytest
+
+from interlock.core.errors import PolicyInvalid
+from interlock.policy.windows import WindowsInvalid, parse_windows
+from interlock.testing import make_policy, tell
 
 
 def test_Y2_kill_switch_and_breaker_survive_a_restart() -> None:
@@ -82,6 +86,15 @@ def test_Y10_closed_positions_leave_the_limits() -> None:
     +1s    tick
     """)
     assert run.bench.engine.state.open_rows == []
+
+
+def test_Y12_no_time_is_local_to_whoever_reads_it() -> None:
+    make_policy(changes={"created_at": "2027-01-15T08:00:00Z"})
+    with pytest.raises(PolicyInvalid, match="created_at"):
+        make_policy(changes={"created_at": "2027-01-15T08:00:00"})
+    parse_windows("kind,from,until,zone,symbols\nno-open,16:45,17:00,Europe/Prague,*")
+    with pytest.raises(WindowsInvalid, match="zone"):
+        parse_windows("kind,from,until,zone,symbols\nno-open,16:45,17:00,,*")
 
 
 def test_Y13_a_streak_of_nothing_is_no_streak() -> None:

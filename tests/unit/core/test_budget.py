@@ -6,6 +6,7 @@ import pytest
 
 from interlock.core.codes import Code, Scope
 from interlock.core.constants import SLICES_MAX
+from interlock.core.errors import InputInvalid
 from interlock.core.limits import BITS
 from interlock.core.messages import LockReleased
 from interlock.core.snapshot import decode, encode
@@ -60,3 +61,12 @@ def test_an_order_without_a_stop_pays_its_costs_with_slices_too() -> None:
     assert answer.facts is not None
     assert answer.facts.requested_notional * 0.1 < 100.0 < answer.facts.requested_notional * 0.11
     assert (a.day_slices, a.campaign_slices) == (2, 2)
+
+
+@pytest.mark.parametrize(("scope", "key"), [(Scope.SYMBOL, "BTC"), (Scope.STRATEGY, "trend")])
+def test_a_campaign_is_the_accounts_and_ends_for_all_of_it(scope: Scope, key: str) -> None:
+    bench = bench_under(limits_of_everything(**QUOTA))
+    assert permits(bench.send(bench.intent("BTC", 1, notional=1_000.0)))
+    with pytest.raises(InputInvalid, match="the account's"):
+        bench.send(LockReleased(scope, key, Code.DAILY_RISK_QUOTA, "alice"))
+    assert bench.engine.state.account.campaign_slices == 1

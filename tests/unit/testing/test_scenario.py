@@ -90,6 +90,7 @@ def test_an_expectation_that_is_not_met_fails_and_names_its_line(line: str) -> N
         ("09:01  intent i BTC +100 age old", "an age is a length of time"),
         ("09:01  intent i BTC +100 at", "expected a value for 'at'"),
         ("09:01  silent gossip", "'gossip' is no feed"),
+        ("09:01  windows BTC flat 10:00", "is no window"),
         ("09:01  clock stop", "the clock can jump or check"),
         ("09:01  venue fees 1", "the venue tells equity or balance"),
         ("09:01  kill", "an operator has a name"),
