@@ -80,7 +80,7 @@ def rebalance_of(engine: Engine, names: list[str], weight: float) -> Callable[[]
 
 
 def new_bars(engine: Engine, names: list[str]) -> Callable[[], None]:
-    """Each time every symbol has another bar: the last moment's time stands still, as for bars told late."""
+    """Each time every symbol has another bar, a moment after its last one, for the engine's time stands still."""
     numbers = itertools.count()
 
     def tell() -> None:
