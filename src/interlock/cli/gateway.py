@@ -69,8 +69,20 @@ def operator(home: Home, timeout_s: float | None = None) -> Iterator[Client]:
     Raises:
         GatewayUnreachable: the operator's key cannot be read, so nothing can be asked.
     """
+    with asked_as(home, OPERATOR, timeout_s) as client:
+        yield client
+
+
+@contextmanager
+def asked_as(home: Home, source: str, timeout_s: float | None = None) -> Iterator[Client]:
+    """
+    The source's client, as long as the context lasts.
+
+    Raises:
+        GatewayUnreachable: its key cannot be read, so nothing can be asked.
+    """
     try:
-        client = Client.connect(home.path, source=OPERATOR, timeout_s=timeout_s or TIMEOUT_S)
+        client = Client.connect(home.path, source=source, timeout_s=timeout_s or TIMEOUT_S)
     except KeyUnreadable as error:
         raise GatewayUnreachable(str(error)) from error
     with client:

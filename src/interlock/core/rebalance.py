@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from interlock.core.agenda import Agenda
+from interlock.core.authority import ALWAYS, may_open
 from interlock.core.codes import Action, Code, Partial, RiskAction
 from interlock.core.instrument import Instrument
 from interlock.core.legs import closing_steps, decide_intent, decide_opening, deny, order_of, standing, tell_again
@@ -66,7 +67,8 @@ class Refusal:
 
 def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     """
-    Whatever there is to do is answered, and what does not fit yet waits in place of what waited before.
+    Whatever there is to do is answered, and what does not fit yet waits in place of what waited before, if that is the
+    source's to replace.
 
     The same rebalance told again closes what is left to close; an opening that was permitted stands.
     """
@@ -78,6 +80,8 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     openings = [wish for wish in wishes if not wish.reducing and not _stands(agenda, wish.intent)]
     short = _decide_openings(agenda, openings, rebalance.partial)
     waits = state.waiting.get(rebalance.strategy)
+    if waits is not None and not _may_instruct(state, rebalance):
+        return
     kept = _waiting_of(waits, rebalance.id)
     waiting = tuple(
         wish.instruction
@@ -94,6 +98,11 @@ def _waiting_of(waits: OpeningsDeferred | None, rebalance: str) -> frozenset[str
     """Symbols of that very rebalance which wait already: told again it drops none of them."""
     same = waits is not None and waits.rebalance.id == rebalance
     return frozenset(each.symbol for each in waits.rebalance.instructions) if waits is not None and same else frozenset()
+
+
+def _may_instruct(state: State, rebalance: Rebalance) -> bool:
+    """Whether what waits for the strategy is the source's to replace."""
+    return rebalance.source in ALWAYS or may_open(state, rebalance.source, rebalance.strategy) == 1.0
 
 
 def settle(agenda: Agenda) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from interlock.core.codes import AccountKind, Code, KillMode, Scope, TradingState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.exits.views import ExitOwner, ExitView
-from interlock.core.messages import Decision, PermitIssued
+from interlock.core.messages import Decision, Instruction, PermitIssued
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -36,6 +36,61 @@ class Answer(msgspec.Struct, frozen=True):
     def allowed(self) -> bool:
         """Whether anything may go out."""
         return self.granted_steps > 0
+
+
+class Instructed(msgspec.Struct, frozen=True):
+    """
+    What became of one instruction of a rebalance.
+
+    `quantity` is granted, in base units and signed by side. ALLOWED without any means that nothing is to be done now, and
+    `note` says why. What `waits`, all of it or the rest, is decided again by the gateway when the reductions that are
+    under way have filled.
+    """
+
+    instruction: Instruction
+    headline: Code
+    quantity: float = 0.0
+    decisions: tuple[Decision, ...] = ()
+    waits: bool = False
+    note: str = ""
+
+
+class Rebalanced(msgspec.Struct, frozen=True):
+    """
+    What became of a rebalance, one answer for each instruction in the given order.
+
+    `headline` is ALLOWED where every instruction was decided, whatever it got. Else it is BUSY or UNANSWERED, which mean
+    no, or MALFORMED, and only instructions to close may have been decided: `answers` tells. Openings that wait do so for
+    the fills of the permits in `reductions`.
+    """
+
+    rebalance_id: str
+    headline: Code
+    answers: tuple[Instructed, ...] = ()
+    reductions: tuple[int, ...] = ()
+    note: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether anything may go out."""
+        return any(answer.quantity for answer in self.answers)
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """
+    What became of the wish to cancel the opening orders of an intent, or of a whole rebalance.
+
+    `revoked` permits had not been used and never will be. Orders of `cancelling` permits are being cancelled at the venue
+    until it confirms, and may fill before that. `withdrawn` symbols of a rebalance waited, and wait no longer. Where there
+    is nothing of all that, `headline` and `note` say why.
+    """
+
+    id: str
+    headline: Code
+    revoked: tuple[int, ...] = ()
+    cancelling: tuple[int, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    note: str = ""
 
 
 class KillStatus(msgspec.Struct, frozen=True):

@@ -91,3 +91,13 @@ def test_a_close_of_a_position_in_doubt_that_has_no_quantity_says_why() -> None:
     (answer,) = [each for each in bench.send(close).outputs if isinstance(each, Decision)]
     assert (answer.headline, answer.granted_steps) == (Code.NOTHING_TO_REDUCE, 0)
     assert "not known" in answer.note
+
+
+@pytest.mark.parametrize(("source", "stands"), [("rival", True), ("exit", True), ("operator", False), ("bot", False)])
+def test_what_waits_is_ended_only_by_those_who_may_open_for_the_strategy(source: str, stands: bool) -> None:
+    bench = open_bench(policy=make_policy("layered@1", changes=CLUSTERED))
+    hold(bench, "BTC", 1, 20.0)
+    bench.send(rebalance(bench, "r", BTC=0.1, ETH=0.2))
+    assert bench.engine.state.waiting
+    bench.send(Rebalance("other", source, "trend", (), created_at_ns=bench.clock.wall_ns))
+    assert bool(bench.engine.state.waiting) == stands
