@@ -17,6 +17,7 @@ from interlock.core.state import (
     SymbolRow,
     Table,
 )
+from interlock.core.together import one_of
 
 
 class Snapshot(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -75,6 +76,8 @@ def decode(data: bytes) -> State:
     state = State()
     state.account = stored.account
     state.symbols = Table(stored.symbols)
+    for symbol in stored.symbols:
+        symbol.bar_ns = one_of(symbol.bar_ns)
     state.strategies = Table(stored.strategies)
     for strategy in stored.strategies:
         new = [0] * (len(STRATEGY_LOCKS) - len(strategy.lock_until))

@@ -177,6 +177,7 @@ def test_bars_are_kept_as_long_as_symbols_are_compared_by_them() -> None:
     bench.send(BarClosed("BTC", again + 1, 60.0, 9.0, 9.0, 9.0, 9.0))
     assert (row.bar_ns[-1], row.bar_logs[-1]) == (again, close)
     stored = decode(encode(bench.engine.state)).symbols[0]
+    assert stored.bar_ns is row.bar_ns
     assert (stored.bar_ns, stored.bar_logs) == (row.bar_ns, row.bar_logs)
     policy = make_policy("layered@1", changes={"rules.CORRELATION_VETO": RULE}, at_ns=bench.clock.wall_ns)
     bench.send(policy.compile(bench.clock.wall_ns))
