@@ -14,11 +14,13 @@ MADE  := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 # A few tests take minutes and stand side by side: a worker that has nothing left takes from the other's end.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
-# uv does not read pip's configuration: where only pip knows the index, pip does the work.
+# uv does not read pip's configuration: where only pip knows the index, pip does the work. Everything is compiled here, once,
+# so that neither the first run nor one whose environment forbids to keep bytecode has to do it.
 define install
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '$(1)' \
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --compile-bytecode --editable '$(1)' \
 	|| $(BIN)/python -m pip install --constraint constraints.txt --editable '$(1)'
+	@$(BIN)/python -m compileall -q src
 endef
 
 .DEFAULT_GOAL := help

@@ -5,9 +5,9 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import base_import, compiled, engine, exits, gateway, history, ledger, shell
+from benchmarks import base_import, compiled, engine, exits, gateway, history, ledger, shell, together
 
-SUBJECTS = (base_import, engine, exits, compiled, ledger, shell, gateway, history)
+SUBJECTS = (base_import, engine, together, exits, compiled, ledger, shell, gateway, history)
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from interlock.core.exits.explain import exit_owner, explain_exits
 from interlock.core.messages import (
     Adopted,
     BarClosed,
+    Cancel,
     Decision,
     Executed,
     Heartbeat,
@@ -32,10 +33,13 @@ from interlock.core.messages import (
     Output,
     OwnerSet,
     PermitIssued,
+    Rebalance,
     Rebased,
 )
+from interlock.core.utilisation import Utilisation, utilisation
 from interlock.service.api import (
     Answer,
+    Cancelled,
     DecisionStatus,
     Exits,
     FloorStatus,
@@ -43,10 +47,12 @@ from interlock.service.api import (
     LimitStatus,
     LockStatus,
     PositionStatus,
+    Rebalanced,
     Status,
 )
 from interlock.service.desk.control import ControlServer
 from interlock.service.desk.desk import PolicyView, Started, policy_view
+from interlock.service.desk.rebalance import cancelled, orders_of, rebalanced
 from interlock.service.desk.sources import SourceKeys
 
 KEYS = {"bot": b"b" * 32, "operator": b"o" * 32, "rival": b"r" * 32}
@@ -69,6 +75,7 @@ class SmallDesk:
     def __init__(self) -> None:
         self.engine: Engine = engine()
         self.submitted: list[Intent] = []
+        self.rebalances: list[Rebalance] = []
         self.reported: list[tuple[str, Executed]] = []
         self.acts: list[object] = []
         self.heard: list[tuple[str, MarketState | BarClosed]] = []
@@ -84,6 +91,22 @@ class SmallDesk:
 
     async def dry_run(self, intent: Intent) -> Answer:
         return _answer(intent, decide(self.engine.state, at_s(1), at_s(1), intent), hand_over=False)
+
+    async def rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        self.rebalances.append(rebalance)
+        if self.held is not None:
+            await self.held.wait()
+        step = self.engine.step(_made_now(rebalance), at_s(1))
+        return rebalanced(self.engine.state, rebalance, step.outputs)
+
+    async def dry_run_rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        outputs = decide(self.engine.state, at_s(1), at_s(1), _made_now(rebalance))
+        return rebalanced(self.engine.state, rebalance, outputs)
+
+    async def cancel(self, source: str, name: str) -> Cancelled:
+        orders = orders_of(self.engine.state, name)
+        steps = [self.engine.step(Cancel(f"cancel:{name}", source, p.id), at_s(1)) for p in orders]
+        return cancelled(name, orders, [output for step in steps for output in step.outputs], ())
 
     async def report(self, source: str, executed: Executed) -> None:
         self.reported.append((source, executed))
@@ -137,6 +160,9 @@ class SmallDesk:
     async def allowed(self, source: str, symbol: str, stop_frac: float) -> Envelope:
         return envelope(self.engine.state, at_s(1), at_s(1), source, symbol=symbol, stop_frac=stop_frac)
 
+    async def utilisation(self, stop_frac: float) -> Utilisation:
+        return utilisation(self.engine.state, at_s(1), at_s(1), stop_frac=stop_frac)
+
     async def rebase(self, by: str, reason: str) -> None:
         self.acts.append(Rebased(by, reason))
 
@@ -177,6 +203,11 @@ class SmallDesk:
             policy_until_ns=at_s(86_400),
             troubles=("no stop is set for EURO",),
         )
+
+
+def _made_now(rebalance: Rebalance) -> Rebalance:
+    """As of the desk's clock, which stands still."""
+    return msgspec.structs.replace(rebalance, created_at_ns=at_s(1))
 
 
 def _answer(intent: Intent, outputs: tuple[Output, ...], *, hand_over: bool) -> Answer:

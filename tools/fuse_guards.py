@@ -11,6 +11,7 @@ import inspect
 import subprocess
 import sys
 import textwrap
+from itertools import combinations, takewhile
 from pathlib import Path
 
 from interlock.core import guards, limits, numbers
@@ -119,23 +120,43 @@ def asked_bit(bit: int) -> str:
 def pieces() -> list[str]:
     """The lines that cut `active` into pieces of one digit."""
     count = (len(SWITCHABLE) - 1) // DIGIT + 1
-    return [f"active_{number} = active >> {DIGIT * number} & {(1 << DIGIT) - 1}" for number in range(count)]
+    low = [f"active_{number} = active >> {DIGIT * number} & {(1 << DIGIT) - 1}" for number in range(count - 1)]
+    return [*(line.replace(" >> 0", "") for line in low), f"active_{count - 1} = active >> {DIGIT * (count - 1)}"]
 
 
 ENOUGH = ast.unparse(Inline({}).visit(ast.parse("at_least(allowed, requested)", mode="eval")))
 
 
-def statements(guard: Guard, floors: dict[str, ast.expr]) -> list[str]:
+def compute_once(bodies: list[list[ast.stmt]]) -> list[str]:
+    """
+    The longest run of lines with which several guards begin, which is taken out of them and computed once for all.
+
+    Its names are its own, so that no guard between them uses one for something else.
+    """
+    begins = [[ast.unparse(each) for each in body[:-1]] for body in bodies]
+    pairs = (takewhile(lambda lines: lines[0] == lines[1], zip(*two, strict=False)) for two in combinations(begins, 2))
+    run = max(([one for one, _ in same] for same in pairs), key=len)
+    names = {line.split(" = ")[0] for line in run}
+    renamed = Substitute({name: ast.Name(f"nearest_{name}", ast.Load()) for name in names})
+    lines = [ast.unparse(renamed.visit(ast.parse(line))) for line in run]
+    for body, begin in zip(bodies, begins, strict=True):
+        if begin[: len(run)] == run:
+            body[:] = [renamed.visit(each) for each in body[len(run) :]]
+    return lines
+
+
+def statements(guard: Guard, body: list[ast.stmt]) -> list[str]:
     """The lines that ask one guard."""
-    *before, last = used_once(Inline(floors).visit(definition(guard.function)).body[1:])
+    *before, last = body
     assert isinstance(last, ast.Return) and last.value is not None
     assert all(isinstance(each, ast.Assign) for each in before), f"{guard.code}: a guard returns once, at its end"
     lines = [ast.unparse(each) for each in before]
-    on = "" if guard.structural else f"{asked_bit(SWITCHABLE.index(guard.code))} and "
+    on = "" if guard.structural else asked_bit(SWITCHABLE.index(guard.code))
     value = last.value
     veto = [f"    found.append((Code.{guard.code}, 0.0))", "    allowance = 0.0"]
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "open_if":
-        return [*lines, f"if {on}not ({ast.unparse(value.args[0])}):", *veto]
+        off = f" and {on}" if on else ""
+        return [*lines, f"if not ({ast.unparse(value.args[0])}){off}:", *veto]
     inside = [
         *lines,
         f"allowed = {ast.unparse(value)}",
@@ -151,7 +172,7 @@ def statements(guard: Guard, floors: dict[str, ast.expr]) -> list[str]:
     ]
     if not on:
         return inside
-    return [f"if {on[:-5]}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))]
+    return [f"if {on}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))]
 
 
 def used_once(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -203,8 +224,10 @@ def read_of(node: ast.AST) -> str:
 def source() -> str:
     """The whole generated module, unformatted."""
     floors: dict[str, ast.expr] = {}
-    asked = [statement for guard in guards.GUARDS for statement in statements(guard, floors)]
-    shared = [f"{name} = {ast.unparse(value)}" for name, value in floors.items()]
+    bodies = [used_once(Inline(floors).visit(definition(guard.function)).body[1:]) for guard in guards.GUARDS]
+    once = compute_once(bodies)
+    asked = [line for guard, body in zip(guards.GUARDS, bodies, strict=True) for line in statements(guard, body)]
+    shared = [*(f"{name} = {ast.unparse(value)}" for name, value in floors.items()), *once]
     tree = Apart().visit(ast.parse("\n".join([*shared, *asked])))
     local = Local(tree)
     bindings = [*pieces(), *(f"{name} = {name[0]}.{name[2:]}" for name in local.repeated)]

@@ -13,7 +13,7 @@ from interlock.ledger import Code as Finding
 from interlock.policy.model import PolicyFile
 from repository import ROOT
 
-GENERATED = ("permits.md", "rules.md")
+GENERATED = ("permits.md", "presets.md", "rules.md")
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ BUILTINS = {"abs", "int", "float", "range"}
 """min and max order NaN by position, and round, sum and len are about containers or taste."""
 
 NAMED_ELSEWHERE = {"inf", "nan"}
-ROWS = {"Facts", "Limits", "AccountRow", "SymbolRow", "StrategyRow", "CalendarRow", "PermitRow"}
+ROWS = {"Facts", "Limits", "AccountRow", "SymbolRow", "ClusterRow", "StrategyRow", "CalendarRow", "PermitRow"}
 SCALARS = {"int", "float", "bool", "list[int]", "list[float]"}
 NUMBERS_OF_NO_MEANING = {0, 1, 2, 0.5, 1e4, inf}
 PROVEN_DIVISOR = {"share": {"whole"}}

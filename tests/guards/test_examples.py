@@ -4,11 +4,14 @@ from math import nan
 
 import pytest
 
+from interlock.core.codes import Code
 from interlock.core.constants import BASE, CHOP, TREND
 from interlock.core.guards import GUARDS
 from interlock.core.limits import DAILY_LOSS_BIT
 from interlock.core.numbers import kelly_frac
 from interlock.core.transitions import slices_of
+from interlock.testing import make_policy, open_bench
+from lawkit import decision, hold
 from rulekit import ALL_ON, Case, case
 
 GUARD_OF = {str(guard.code): guard for guard in GUARDS}
@@ -74,6 +77,18 @@ def test_an_eleventh_symbol_is_denied_and_more_of_an_open_one_is_not() -> None:
     full = case().knowing(position_count=10.0).under(position_count_max=10.0)
     assert full.knowing(symbol_is_open=0.0).allowance(GUARD_OF["CONCURRENT_POSITIONS"]) == 0.0
     assert full.knowing(symbol_is_open=1.0).admitted(GUARD_OF["CONCURRENT_POSITIONS"])
+
+
+def test_with_nine_positions_and_a_pending_tenth_an_eleventh_symbol_is_denied_and_closes_are_not() -> None:
+    symbols = [f"S{number}" for number in range(11)]
+    policy = make_policy("layered@1", symbols=symbols, changes={"rules.ORDER_RATE": {"interval": "0.1 s", "burst": 30}})
+    bench = open_bench(policy=policy, prices=dict.fromkeys(symbols, 10.0))
+    for symbol in symbols[:9]:
+        hold(bench, symbol, 1, 1.0)
+    assert decision(bench.send(bench.intent(symbols[9], 1, quantity=1.0))).allowed
+    assert decision(bench.send(bench.intent(symbols[10], 1, quantity=1.0))).headline is Code.CONCURRENT_POSITIONS
+    assert decision(bench.send(bench.intent(symbols[9], 1, quantity=1.0))).allowed
+    assert all(decision(bench.send(bench.intent(each, -1, quantity=1.0, reduce_only=True))).allowed for each in symbols[:9])
 
 
 def test_a_burst_is_as_long_as_the_policy_says_whatever_its_interval() -> None:
@@ -254,3 +269,9 @@ def test_only_what_is_above_the_nearest_active_floor_is_at_stake() -> None:
     nothing = aware.under(active=0)
     assert allows(nothing, "KELLY_CAP") == pytest.approx(12_500.0)
     assert allows(nothing.knowing(day_open_equity=nan), "KELLY_CAP") == pytest.approx(12_500.0)
+
+
+def test_no_edge_under_the_floor_is_no_edge() -> None:
+    order = case().knowing(equity=9_000.0, day_open_equity=10_000.0, stop_frac=0.019, **record(50, 50, 0.1)).under(**KELLY)
+    under = order.under(kelly_above_floor=1.0, day_loss_frac_max=0.05, kelly_probe_frac=0.0001, equity_floor_frac_min=0.1)
+    assert allows(under, "KELLY_CAP") * 0.02 == pytest.approx(0.9)

@@ -15,7 +15,9 @@ import pytest
 from drillkit import Rig, drilled
 from interlock.core.codes import Code, KillMode, Scope, TradingState
 from interlock.core.errors import InputInvalid
-from interlock.core.messages import Intent, KillReset, KillSet, LockReleased
+from interlock.core.messages import Intent, KillReset, KillSet, LockReleased, Rebalance
+from interlock.service.shell.gate import EngineAway
+from interlock.service.shell.shell import Unanswered
 from interlock.testing.builders import PRICES
 from interlock.testing.unruly import Mischief
 from traffic import Traffic
@@ -78,7 +80,7 @@ async def operator_looks(rig: Rig) -> None:
                 await rig.gateway.release(LockReleased(lock.scope, lock.scope_key, lock.code, "alice", "reviewed"))
 
 
-async def drive(rig: Rig, count: int, headlines: Counter[str]) -> None:
+async def drive(rig: Rig, count: int, headlines: Counter[str], rebalanced: Counter[str]) -> None:
     """So many messages were sent, a few at once, while one thing after another went wrong."""
     rig.venue.odds = CHANCES
     traffic = iter(
@@ -96,8 +98,12 @@ async def drive(rig: Rig, count: int, headlines: Counter[str]) -> None:
         if isinstance(sent, Intent):
             answer = await rig.gateway.submit(sent, hand_over=False)
             headlines[answer.headline] += 1
+        elif isinstance(sent, Rebalance):
+            rebalanced[(await rig.gateway.rebalance(sent)).headline] += 1
         else:
-            rig.gateway._shell.tell(sent)
+            p = rig.state.permits.get(sent.permit)
+            with suppress(Unanswered, EngineAway):
+                await rig.gateway.cancel(sent.source, p.intent_id if p is not None else "nothing")
 
     trouble: asyncio.Task[None] | None = None
     for number in range(count // TOGETHER):
@@ -125,11 +131,13 @@ async def drive(rig: Rig, count: int, headlines: Counter[str]) -> None:
 )
 def test_mixed_intents_with_faults_leave_nothing_for_the_auditor(count: int, seed: int, tmp_path: Path) -> None:
     headlines: Counter[str] = Counter()
+    rebalanced: Counter[str] = Counter()
 
     async def play(rig: Rig) -> None:
-        await drive(rig, count, headlines)
+        await drive(rig, count, headlines, rebalanced)
 
     rig = drilled(tmp_path, play, seed=seed)
     assert headlines[Code.ALLOWED] > count // 20
     assert len(headlines) > 5
+    assert rebalanced[Code.ALLOWED] > count // 100
     assert {each.order.symbol for each in rig.venue.arrivals} == set(PRICES)

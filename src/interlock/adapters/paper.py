@@ -83,12 +83,12 @@ class PaperVenue:
     def bid(self, symbol: str) -> float:
         """The best price to sell at, in the quote last told."""
         book = self._books[symbol]
-        return book.price(book.bid)
+        return book.price(book.touch(-1))
 
     def ask(self, symbol: str) -> float:
         """The best price to buy at, in the quote last told."""
         book = self._books[symbol]
-        return book.price(book.ask)
+        return book.price(book.touch(1))
 
     def positions(self) -> tuple[PositionAt, ...]:
         """Every position that is not flat."""
@@ -126,12 +126,13 @@ class PaperVenue:
     def execute_at(self, order: PaperOrder, price: float) -> PaperFill:
         """The same at a price of the past bar instead of the present quote, rounded to a tick against the order."""
         book = self._books[order.symbol]
-        kept = book.bid, book.ask
-        book.bid = book.ask = book.ticks(price, ROUND_CEILING if order.side > 0 else ROUND_FLOOR)
+        kept = book.quote_ticks
+        ticks = book.ticks(price, ROUND_CEILING if order.side > 0 else ROUND_FLOOR)
+        book.quote_ticks = ticks, ticks
         try:
             return self.execute(order)
         finally:
-            book.bid, book.ask = kept
+            book.quote_ticks = kept
 
     def _fill(self, book: Book, side: int, steps: int, ticks: int) -> PaperFill:
         booked = self._account.fill(book, side, steps, ticks)

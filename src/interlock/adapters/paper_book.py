@@ -34,14 +34,26 @@ class Booked:
 class Book:
     """One symbol: its quote in ticks, its position in steps, what the position cost in micros."""
 
-    __slots__ = ("ask", "bid", "cost", "instrument", "mark", "micros_per_step_tick", "position", "quoted", "tick")
+    __slots__ = (
+        "_quote_ticks",
+        "_told",
+        "cost",
+        "instrument",
+        "mark",
+        "micros_per_step_tick",
+        "position",
+        "quoted",
+        "tick",
+    )
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.tick = Decimal(str(instrument.tick))
         self.micros_per_step_tick = _micros_per_step_tick(instrument)
-        self.bid = self.ask = self.mark = 0
+        self.mark = 0
         self.quoted = False
+        self._quote_ticks = 0, 0
+        self._told: tuple[float, float] | None = None
         self.position = 0
         self.cost = 0
 
@@ -59,7 +71,7 @@ class Book:
 
     def quote(self, bid: float, ask: float) -> None:
         """
-        The quote is told: the bid rounded down to a tick, the ask up.
+        The quote is told; whoever asks for it finds the bid rounded down to a tick, the ask up.
 
         Raises:
             ValueError: it is crossed, or not two finite prices above one tick.
@@ -67,15 +79,27 @@ class Book:
         symbol = self.instrument.symbol
         if not (0.0 < bid <= ask and isfinite(ask)):
             raise ValueError(f"{symbol}: a quote needs 0 < bid <= ask, found {bid!r} and {ask!r}")
-        ticks = self.ticks(bid, ROUND_FLOOR)
-        if ticks <= 0:
+        if bid < self.instrument.tick:
             raise ValueError(f"{symbol}: a bid of {bid!r} is less than one tick of {self.tick}")
-        self.bid, self.ask = ticks, self.ticks(ask, ROUND_CEILING)
+        self._told = bid, ask
         self.quoted = True
+
+    @property
+    def quote_ticks(self) -> tuple[int, int]:
+        """Bid and ask; a back-test tells many more quotes than are asked for, so that is when they are rounded."""
+        if self._told is not None:
+            bid, ask = self._told
+            self.quote_ticks = self.ticks(bid, ROUND_FLOOR), self.ticks(ask, ROUND_CEILING)
+        return self._quote_ticks
+
+    @quote_ticks.setter
+    def quote_ticks(self, ticks: tuple[int, int]) -> None:
+        self._quote_ticks, self._told = ticks, None
 
     def touch(self, side: int) -> int:
         """Where an order of that side fills now, in ticks."""
-        return self.ask if side > 0 else self.bid
+        bid, ask = self.quote_ticks
+        return ask if side > 0 else bid
 
     def reducible(self, side: int) -> int:
         """Steps that an order of that side can take off the position."""

@@ -208,7 +208,7 @@ class PaperFile:
         for row in self._connection.execute("SELECT * FROM books").fetchall():
             symbol, bid, ask, mark, quoted, position, cost, leverage = self._books[row[0]] = row
             book = market.books[symbol]
-            book.bid, book.ask, book.mark, book.quoted = bid, ask, mark, bool(quoted)
+            book.quote_ticks, book.mark, book.quoted = (bid, ask), mark, bool(quoted)
             book.position, book.cost, market.leverages[symbol] = position, cost, leverage
         states = ", ".join(str(int(state)) for state in OPEN)
         market.open = {order.number: order for order in self._orders(f"state IN ({states}) ORDER BY number")}
@@ -216,7 +216,7 @@ class PaperFile:
 
     def _save(self, market: PaperMarket) -> None:
         for symbol, book in market.books.items():
-            quote = book.bid, book.ask, book.mark, int(book.quoted)
+            quote = *book.quote_ticks, book.mark, int(book.quoted)
             row = symbol, *quote, book.position, book.cost, market.leverages[symbol]
             if self._books.get(symbol) != row:
                 self._connection.execute("INSERT OR REPLACE INTO books VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)

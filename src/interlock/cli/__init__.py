@@ -14,6 +14,7 @@ from interlock.cli.guards import guards
 from interlock.cli.init import init
 from interlock.cli.kill import flatten, kill, reset
 from interlock.cli.operate import adopt, close, rebase, release
+from interlock.cli.rebalance import rebalance
 from interlock.cli.replay import replay
 from interlock.cli.run import run
 from interlock.cli.schema import schema
@@ -33,6 +34,7 @@ app.command()(replay)
 app.command()(init)
 app.command()(check)
 app.command()(allowed)
+app.command()(rebalance)
 app.command()(explain)
 app.command()(guards)
 app.add_typer(exits.app, name="exits")

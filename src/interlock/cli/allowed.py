@@ -1,6 +1,5 @@
 """`interlock allowed`: what a source may open now, what binds it, and until when."""
 
-from math import nan
 from pathlib import Path
 from typing import Annotated
 
@@ -8,17 +7,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from interlock.cli.check import engine_at
-from interlock.cli.gateway import UNREACHABLE, HomeOption, asking, found, operator
+from interlock.cli.check import engine_at, stop_share
+from interlock.cli.gateway import HomeOption, asking, told_by
 from interlock.cli.kill import JsonOption
-from interlock.cli.output import Mistake, failures, out, show_json, utc
-from interlock.client import GatewayUnreachable
+from interlock.cli.output import failures, out, show_json, utc
 from interlock.core.codes import Code
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.envelope import Envelope, Room, envelope
 from interlock.core.messages import BUY
 from interlock.core.wording import measured, money
-from interlock.policy.units import UnitInvalid, parse_measure
 from interlock.service.desk.desk import GetAllowed
 
 
@@ -55,10 +52,12 @@ def allowed(
     if [home, ledger, state].count(None) < 2:
         raise typer.BadParameter("name one of --home, --ledger and --state")
     with asking(), failures():
-        stop_frac = _share(stop)
+        stop_frac = stop_share(stop)
         place = ledger or state
         if place is None:
-            told = _asked(home, GetAllowed(symbol, stop_frac, source), as_json=as_json)
+            question = GetAllowed(symbol, stop_frac, source)
+            told = told_by(home, question, "Allowed: UNKNOWN, so nothing", as_json=as_json)
+            assert isinstance(told, Envelope)
         else:
             engine, at_ns = engine_at(place, at)
             told = envelope(engine.state, at_ns, at_ns, source, symbol=symbol, stop_frac=stop_frac)
@@ -66,33 +65,6 @@ def allowed(
             show_json(told)
         else:
             _show(told)
-
-
-def _share(text: str) -> float:
-    if not text:
-        return nan
-    try:
-        share = parse_measure(text, "frac").value
-    except UnitInvalid as error:
-        raise Mistake(f"--stop {text!r}: {error}") from error
-    if not 0.0 < share < 1.0:
-        raise Mistake(f"--stop {text!r}: write a share of the mark between 0 % and 100 %")
-    return share
-
-
-def _asked(home: Path | None, question: GetAllowed, *, as_json: bool) -> Envelope:
-    place = found(home)
-    try:
-        with operator(place) as gateway:
-            told = gateway.ask(question)
-    except GatewayUnreachable as silence:
-        if as_json:
-            show_json({"allowed": "UNKNOWN", "why": str(silence)})
-        else:
-            typer.echo(f"Allowed: UNKNOWN, so nothing\nWhy: {silence}")
-        raise typer.Exit(UNREACHABLE) from None
-    assert isinstance(told, Envelope)
-    return told
 
 
 def _show(told: Envelope) -> None:

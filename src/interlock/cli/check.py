@@ -1,5 +1,6 @@
 """`interlock check`: may this order go out, and why; nothing is recorded."""
 
+from math import nan
 from pathlib import Path
 from time import time_ns
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from interlock.core.engine import Engine
 from interlock.core.explain import Explanation, explain
 from interlock.core.messages import Decision, Intent, PermitIssued, Step
 from interlock.ledger.fold import fold
+from interlock.policy.units import UnitInvalid, parse_measure
 
 State = Annotated[
     Path,
@@ -111,6 +113,24 @@ def engine_at(state: Path, at: str | None) -> tuple[Engine, int]:
     if at is not None:
         at_ns = time_ns() if at == "now" else read_instant(at)
     return engine, at_ns
+
+
+def stop_share(text: str) -> float:
+    """
+    How far from the mark the stops of assumed orders are, as a share of it; NaN for none.
+
+    Raises:
+        Mistake: it is no share of the mark.
+    """
+    if not text:
+        return nan
+    try:
+        share = parse_measure(text, "frac").value
+    except UnitInvalid as error:
+        raise Mistake(f"--stop {text!r}: {error}") from error
+    if not 0.0 < share < 1.0:
+        raise Mistake(f"--stop {text!r}: write a share of the mark between 0 % and 100 %")
+    return share
 
 
 def _described(path: Path | None, given: dict[str, Any]) -> IntentDescribed:

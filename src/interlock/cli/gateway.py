@@ -8,11 +8,11 @@ from typing import Annotated, Final
 
 import typer
 
-from interlock.cli.output import PROBLEMS, UNREADABLE, Mistake, failures
+from interlock.cli.output import PROBLEMS, UNREADABLE, Mistake, failures, show_json
 from interlock.client import Client, CommandRefused, GatewayUnreachable, KeyUnreadable
 from interlock.core.authority import OPERATOR
 from interlock.core.codes import Scope
-from interlock.service.desk.desk import BY_MAX
+from interlock.service.desk.desk import BY_MAX, Question, Told
 from interlock.service.home.home import Home, HomeMissing
 
 TIMEOUT_S: Final = 10.0
@@ -69,12 +69,38 @@ def operator(home: Home, timeout_s: float | None = None) -> Iterator[Client]:
     Raises:
         GatewayUnreachable: the operator's key cannot be read, so nothing can be asked.
     """
+    with asked_as(home, OPERATOR, timeout_s) as client:
+        yield client
+
+
+@contextmanager
+def asked_as(home: Home, source: str, timeout_s: float | None = None) -> Iterator[Client]:
+    """
+    The source's client, as long as the context lasts.
+
+    Raises:
+        GatewayUnreachable: its key cannot be read, so nothing can be asked.
+    """
     try:
-        client = Client.connect(home.path, source=OPERATOR, timeout_s=timeout_s or TIMEOUT_S)
+        client = Client.connect(home.path, source=source, timeout_s=timeout_s or TIMEOUT_S)
     except KeyUnreadable as error:
         raise GatewayUnreachable(str(error)) from error
     with client:
         yield client
+
+
+def told_by(home: Path | None, question: Question, unknown: str, *, as_json: bool) -> Told:
+    """What the gateway says to an operator's question; UNKNOWN, and the end of the command, where it does not answer."""
+    place = found(home)
+    try:
+        with operator(place) as gateway:
+            return gateway.ask(question)
+    except GatewayUnreachable as silence:
+        if as_json:
+            show_json({unknown.partition(":")[0].lower(): "UNKNOWN", "why": str(silence)})
+        else:
+            typer.echo(f"{unknown}\nWhy: {silence}")
+        raise typer.Exit(UNREACHABLE) from None
 
 
 def scoped(text: str) -> tuple[Scope, str]:

@@ -14,9 +14,10 @@ from interlock.cli.output import utc
 from interlock.cli.way_out import owner_text
 from interlock.core.apply import EXIT_NAME
 from interlock.core.codes import AccountKind, Code, TradingState
+from interlock.core.constants import NS_PER_S_FLOAT
 from interlock.core.stops import STOP_NAME
 from interlock.core.wording import money, share
-from interlock.service.api import DecisionStatus, FloorStatus, LimitStatus, PositionStatus, Status
+from interlock.service.api import DecisionStatus, FloorStatus, LimitStatus, PositionStatus, RecordStatus, Status
 
 COLOURS: Final = {TradingState.ACTIVE: "green", TradingState.REDUCING: "yellow", TradingState.HALTED: "red"}
 BAR_WIDTH: Final = 20
@@ -25,6 +26,16 @@ AMPLE_ROOM_FRAC: Final = 0.1
 SCARCE_ROOM_FRAC: Final = 0.01
 """The room above a floor below which its line is yellow, as a share of equity."""
 DECISIONS_SHOWN: Final = 6
+WINDOWS_SHOWN: Final = 4
+SYMBOLS_SHOWN: Final = 3
+ENDING_S: Final = 3 * 86_400.0
+"""From so long before the calendar file ends it is told."""
+COUNTED: Final = {
+    "quota_day_entry_count_max": "entries today",
+    "quota_day_slice_count_max": "slices today",
+    "quota_campaign_slice_count_max": "slices in all",
+}
+"""What is counted of the account, where one code counts several things."""
 WIDE: Final = 100
 """Columns from which there is room for bars, prices and reasons."""
 
@@ -39,6 +50,9 @@ def page(status: Status, currency: str, width: int, note: str = "") -> Renderabl
     parts += [_positions(status.positions, wide=wide)]
     parts += [Text(f"Exits: {owner_text(status.exits)}", style="bold yellow" if status.exits.succeeded else "dim")]
     parts += [_locks(status)] if status.locks else []
+    parts += [*_windows(status)]
+    traded = [each for each in status.records if each.wins or each.losses]
+    parts += [_records(traded)] if traded else []
     parts += [_decisions(status.decisions, wide=wide)]
     if note:
         parts.append(Text(note, style="dim"))
@@ -126,7 +140,14 @@ def _limits(limits: Iterable[LimitStatus], *, wide: bool) -> Table:
         shown = [f"{each:g}" if counted else money(each) for each in (limit.use, limit.limit)]
         style = "red" if used >= 1.0 else "yellow" if used >= 0.7 else ""
         bar = [_bar(used)] if wide and not isnan(used) else []
-        table.add_row(limit.code, limit.scope, *shown, "" if isnan(used) else share(used), *bar, style=style)
+        table.add_row(
+            limit.code,
+            limit.scope or COUNTED.get(limit.name, ""),
+            *shown,
+            "" if isnan(used) else share(used),
+            *bar,
+            style=style,
+        )
     return table
 
 
@@ -174,6 +195,47 @@ def _locks(status: Status) -> Table:
     for lock in status.locks:
         scope = lock.scope_key or lock.scope.value
         table.add_row(lock.code, scope, lock.severity.name, utc(lock.until_ns), lock.reason, style="yellow")
+    return table
+
+
+def _windows(status: Status) -> Iterator[RenderableType]:
+    """What the calendar file forbids now and soon, and that it ends."""
+    if status.windows:
+        table = _table("Windows", ("Window", ""), ("In", "right"), ("From", ""), ("Until", ""), ("Symbols", ""))
+        for each in status.windows[:WINDOWS_SHOWN]:
+            ahead_s = (each.from_ns - status.at_ns) / NS_PER_S_FLOAT
+            more = len(each.symbols) - SYMBOLS_SHOWN
+            symbols = ", ".join(each.symbols[:SYMBOLS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            times = (utc(each.from_ns)[5:16], utc(each.until_ns)[5:16])
+            table.add_row(each.kind, _in(ahead_s), *times, symbols, style="yellow" if ahead_s <= 0.0 else "")
+        yield table
+    if len(status.windows) > WINDOWS_SHOWN:
+        yield Text(f"{len(status.windows) - WINDOWS_SHOWN} more within a day: `interlock calendar show`", style="dim")
+    left_s = (status.windows_until_ns - status.at_ns) / NS_PER_S_FLOAT
+    if not status.windows_until_ns:
+        yield Text("! nothing is known of windows, so nothing opens: is there a calendar file?", style="bold red")
+    elif left_s <= 0.0:
+        yield Text("! the calendar file has ended: nothing opens until it is continued", style="bold red")
+    elif left_s < ENDING_S:
+        yield Text(f"! the calendar file ends in {_in(left_s)}: then nothing opens", style="bold yellow")
+
+
+def _in(ahead_s: float) -> str:
+    """How far away that is, roughly."""
+    if ahead_s <= 0.0:
+        return "now"
+    return f"{ahead_s / 60.0:.0f} min" if ahead_s < 2.0 * 3_600.0 else f"{ahead_s / 3_600.0:.0f} h"
+
+
+def _records(records: Iterable[RecordStatus]) -> Table:
+    columns = (("Won", "right"), ("Lost", "right"), ("Gains", "right"), ("Losses", "right"), ("Deserves", "right"))
+    table = _table("Records", ("Strategy", ""), *columns)
+    for each in records:
+        deserves = "no edge" if each.edgeless else f"{each.deserved_frac:.1%}" if each.enough else "too few trades"
+        money_told = (money(each.won), money(each.lost))
+        table.add_row(
+            each.strategy, str(each.wins), str(each.losses), *money_told, deserves, style="yellow" if each.edgeless else ""
+        )
     return table
 
 

@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from interlock.cli.output import PROBLEMS, failures, out, read_instant, show_json, utc
-from interlock.policy import describe, load_policy, policy_problems, preset_list
+from interlock.cli.output import PROBLEMS, Mistake, failures, out, read_instant, show_json, utc
+from interlock.policy import describe, describe_preset, load_policy, policy_problems, preset_list
 from interlock.policy.describe import Row
 
 app = typer.Typer(
@@ -53,31 +53,59 @@ def check(
 
 
 @app.command()
-def show(file: File, *, as_json: Json = False) -> None:
+def show(
+    name: Annotated[str, typer.Argument(metavar="{file}", help="TOML or JSON, or the name of a preset, such as balanced.")],
+    *,
+    as_json: Json = False,
+) -> None:
     """
-    Show every number of a policy, its preset expanded: who set it, why, and which rule reads it.
+    Show every number of a policy, its preset expanded, or of a preset: who set it, why, and which rule reads it.
 
     For example:
 
         interlock policy show examples/policy.toml
-        interlock policy show examples/policy.toml --json
+        interlock policy show balanced
+        interlock policy show balanced --json
 
-    Exit codes: 0 shown, 2 the policy is refused.
+    Exit codes: 0 shown, 2 the policy is refused, or there is none.
     """
     with failures():
-        policy = load_policy(file)
+        if not Path(name).is_file():
+            _show_preset(name, as_json=as_json)
+            return
+        policy = load_policy(Path(name))
         rows = describe(policy)
         if as_json:
             show_json({"digest": policy.digest, "valid_until_ns": policy.valid_until_ns, "leaves": rows})
             return
-        table = Table(box=None, padding=(0, 1), pad_edge=False)
-        for heading in ("Where", "Says", "From", "Why"):
-            table.add_column(heading, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(_text(row, key)) for key in ("path", "written", "from", "why")))
         console = out()
-        console.print(table)
+        console.print(_table(rows, Where="path", Says="written", From="from", Why="why"))
         console.print(Text(f"valid until {utc(policy.valid_until_ns)}, digest {policy.digest}"))
+
+
+def _show_preset(name: str, *, as_json: bool) -> None:
+    rows = describe_preset(name)
+    if rows is None:
+        known = ", ".join(str(row["extends"]) for row in preset_list())
+        raise Mistake(f"there is no file and no preset {name!r}: name a policy file, or one of {known}")
+    (head,) = (row for row in preset_list() if row["extends"] == rows[0]["from"])
+    if as_json:
+        show_json({"preset": head, "leaves": rows})
+        return
+    console = out()
+    console.print(Text(f'extends = "{head["extends"]}"', style="bold"))
+    console.print(Text(f"{head['title']}. Source: {head['source']}."))
+    console.print(_table(rows, Where="path", Says="written", Why="why"))
+
+
+def _table(rows: list[Row], **columns: str) -> Table:
+    """The rows as a table, with what to show under each heading."""
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for heading in columns:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_text(row, key)) for key in columns.values()))
+    return table
 
 
 @app.command()
@@ -106,7 +134,9 @@ def presets(*, as_json: Json = False) -> None:
 
 
 def _text(row: Row, key: str) -> str:
+    """The cell as text; of a rule that is off no more than that: why it is stands in a cell of its own."""
     cell = row.get(key)
     if isinstance(cell, list):
         return ", ".join(cell)
-    return "" if cell is None else str(cell)
+    text = "" if cell is None else str(cell)
+    return "off" if key == "written" and text.startswith("off:") else text

@@ -7,7 +7,7 @@ equity), each at its age, so what is asked is the real engine in that situation 
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from math import isnan, nan
 from pathlib import Path
@@ -18,7 +18,7 @@ import msgspec
 
 from interlock.cli.output import Mistake, instant_ns
 from interlock.core.codes import AccountKind, Partial
-from interlock.core.constants import NS_PER_S, NS_PER_S_FLOAT
+from interlock.core.constants import NS_PER_S, NS_PER_S_FLOAT, OUTCOMES
 from interlock.core.engine import Engine
 from interlock.core.inputs import check
 from interlock.core.instrument import Instrument
@@ -43,13 +43,19 @@ from interlock.core.messages import (
     Step,
     Tick,
 )
+from interlock.core.state import State, StrategyRow
+from interlock.core.transitions import micros, on_outcome
 from interlock.policy import load_policy
 from interlock.policy.calendar import day_calendar, week_calendar
 from interlock.policy.units import UnitInvalid, parse_measure
+from interlock.policy.windows import read_windows
+from interlock.service.home.calendar_file import AHEAD_NS, PAST_NS
 
 _WEEK_NS: Final = 8 * 86_400 * NS_PER_S
 
 Price = Annotated[float, msgspec.Meta(gt=0.0)]
+Money = Annotated[float, msgspec.Meta(ge=0.0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Age = Annotated[str, msgspec.Meta(description='Such as "3 s", "15 min" or "4 h".')]
 
 
@@ -58,7 +64,11 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class AccountDescribed(Described, frozen=True, kw_only=True):
-    """The account, in its currency. What is left out is as it would be without any profit or loss so far."""
+    """
+    The account, in its currency. What is left out is as it would be without any profit or loss so far.
+
+    `day_entries`, `day_slices` and `campaign_slices` are what DAILY_RISK_QUOTA has counted.
+    """
 
     currency: str
     equity: Price
@@ -70,6 +80,18 @@ class AccountDescribed(Described, frozen=True, kw_only=True):
     equity_age: Age = "0 s"
     positions_age: Age = "0 s"
     exit_owner_age: Age = "0 s"
+    day_entries: Count = 0
+    day_slices: Count = 0
+    campaign_slices: Count = 0
+
+
+class RecordDescribed(Described, frozen=True, kw_only=True):
+    """What a strategy's last closed trades came to: how many won and how many did not, and the money of each, both >= 0."""
+
+    wins: Count
+    losses: Count
+    won: Money
+    lost: Money
 
 
 class SymbolDescribed(Described, frozen=True, kw_only=True):
@@ -108,13 +130,16 @@ class Situation(Described, frozen=True, kw_only=True):
     """
     An account, its symbols, and the policy file by whose rules it trades (relative to this file).
 
-    `at` is the instant for which it holds; without it, now.
+    `at` is the instant for which it holds; without it, now. `calendar` is the file of its windows, relative as well;
+    without one nothing is known of them. `strategies` have records; of the others no trade is known.
     """
 
     policy: str
     account: AccountDescribed
     symbols: dict[str, SymbolDescribed]
     at: datetime | None = None
+    calendar: str = ""
+    strategies: dict[str, RecordDescribed] = {}
 
 
 class IntentDescribed(Described, frozen=True, kw_only=True):
@@ -195,14 +220,17 @@ def engine_in(situation: Situation, folder: Path) -> tuple[Engine, int]:
     Raises:
         Mistake: something in the description cannot be meant.
         PolicyInvalid: the policy file is refused.
+        WindowsInvalid: the calendar file is refused.
         InputInvalid: the engine refuses a number, and says which.
     """
     at_ns = time_ns() if situation.at is None else instant_ns(situation.at)
     policy = load_policy(folder / situation.policy).compile(at_ns)
+    windows = _windows(folder / situation.calendar, situation.symbols, at_ns) if situation.calendar else []
     engine = Engine()
-    for event_ns, event in sorted(_inputs(situation, policy, at_ns), key=lambda timed: timed[0]):
+    for event_ns, event in sorted(_inputs(situation, policy, windows, at_ns), key=lambda timed: timed[0]):
         engine.step(event, event_ns)
     state = engine.state
+    _count(state, situation)
     for adopted in _adopted(situation.symbols, policy):
         check(state, adopted, at_ns)
         engine.fold(Step(state.account.seq + 1, at_ns, at_ns, adopted, ()))  # folded: what follows from it is the question
@@ -210,7 +238,40 @@ def engine_in(situation: Situation, folder: Path) -> tuple[Engine, int]:
     return engine, at_ns
 
 
-def _inputs(situation: Situation, policy: PolicySet, at_ns: int) -> list[tuple[int, Input]]:
+def _windows(path: Path, symbols: Iterable[str], at_ns: int) -> list[Input]:
+    """What the calendar file says of each symbol."""
+    told = read_windows(path)
+    return [told.of(symbol, at_ns - PAST_NS, at_ns + AHEAD_NS) for symbol in symbols]
+
+
+def _count(state: State, situation: Situation) -> None:
+    """The counters and the records are as described."""
+    a = state.account
+    a.day_entries, a.day_slices = situation.account.day_entries, situation.account.day_slices
+    a.campaign_slices = situation.account.campaign_slices
+    for name, record in situation.strategies.items():
+        if name not in state.names.strategy_index:
+            known = ", ".join(state.names.strategies)
+            raise Mistake(f"strategies.{name}: the policy has no such strategy; it has {known}")
+        _remember(f"strategies.{name}", state.strategies.edit(state.names.strategy_index[name]), record, state)
+
+
+def _remember(where: str, row: StrategyRow, record: RecordDescribed, state: State) -> None:
+    """The strategy has closed so many trades, those that won alike, and those that did not."""
+    window = state.account_limits().kelly_window_count_max
+    most = int(window) if window < OUTCOMES else OUTCOMES
+    if record.wins + record.losses > most:
+        raise Mistake(f"{where}: {record.wins + record.losses} trades, and the last {most} count: describe those")
+    if (record.wins > 0) != (record.won > 0.0) or (record.losses == 0 and record.lost > 0.0):
+        raise Mistake(f"{where}: so many trades and so much money do not belong together")
+    row.outcomes = [0] * OUTCOMES
+    outcomes = [record.won / record.wins] * record.wins if record.wins else []
+    outcomes += [-record.lost / record.losses] * record.losses if record.losses else []
+    for outcome in outcomes:
+        on_outcome(row, micros(outcome), window)
+
+
+def _inputs(situation: Situation, policy: PolicySet, windows: list[Input], at_ns: int) -> list[tuple[int, Input]]:
     """An ordinary start, each input at its instant; the configuration before everything else."""
     account, symbols = situation.account, situation.symbols
     reported_ns = at_ns - _age_ns("account.positions_age", account.positions_age)
@@ -231,6 +292,7 @@ def _inputs(situation: Situation, policy: PolicySet, at_ns: int) -> list[tuple[i
         AccountOpened("check", AccountKind.PAPER, account.currency, initial),
         CashFlow("funding", balance - initial),
         *(InstrumentSet(_instrument(name, described, account.currency)) for name, described in symbols.items()),
+        *windows,
         policy,
         day_calendar("day", "UTC", "00:00", *span),
         week_calendar("week", "UTC", "00:00", "Mon", *span),

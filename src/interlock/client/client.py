@@ -7,6 +7,7 @@ ever sent twice by itself; one with the same id may be sent again by the caller,
 """
 
 import asyncio
+from collections.abc import Iterable
 from math import nan
 from pathlib import Path
 from time import time_ns
@@ -18,12 +19,14 @@ from interlock.client.errors import CommandRefused, GatewayUnreachable
 from interlock.client.ways import InsideWay, SocketWay, Way
 from interlock.core.codes import CloseAction, Code, Partial
 from interlock.core.envelope import Envelope
-from interlock.core.messages import BUY, SELL, BarClosed, Executed, Intent, MarketState
-from interlock.service.api import Answer, Exits, Status
+from interlock.core.messages import BUY, SELL, BarClosed, Executed, Instruction, Intent, MarketState, Rebalance
+from interlock.service.api import Answer, Cancelled, Exits, Rebalanced, Status
 from interlock.service.desk.desk import (
     Beat,
+    CancelOrder,
     Desk,
     DryRun,
+    DryRunRebalance,
     GetAllowed,
     GetExits,
     GetPolicy,
@@ -32,6 +35,7 @@ from interlock.service.desk.desk import (
     Question,
     Report,
     Submit,
+    SubmitRebalance,
     TellMarket,
     Told,
 )
@@ -116,6 +120,34 @@ class Client:
         """
         return self._answer(intent, Submit(intent, execute_here))
 
+    def decide_rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        """What the answer would be now. Nothing is consumed or recorded, and nothing leaves."""
+        return self._rebalanced(rebalance, DryRunRebalance(rebalance))
+
+    def rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        """
+        The gate's answer to the instructions as a whole; what it granted is on its way to the venue.
+
+        What reduces leaves first. An opening that does not fit before reductions have filled `waits` in the gateway, which
+        decides and executes it then; nobody needs to be there. A later rebalance of the strategy ends what waits.
+        Told again, with the same id or as the next one, nothing is opened or reduced twice.
+        """
+        return self._rebalanced(rebalance, SubmitRebalance(rebalance))
+
+    def cancel(self, name: str) -> Cancelled:
+        """
+        The intent or rebalance of that id opens no more than it has, but for what fills before the venue has cancelled it.
+
+        What closes is not cancelled, and an order cannot be amended: cancel it and send a new intent.
+
+        Raises:
+            GatewayUnreachable: it may still open.
+            CommandRefused: the gateway cannot tell, and why.
+        """
+        told = self.ask(CancelOrder(name))
+        assert isinstance(told, Cancelled)
+        return told
+
     def report(self, executed: Executed) -> None:
         """
         What became of a permit that was executed here is on record. Amounts are cumulative: repeats change nothing.
@@ -184,6 +216,12 @@ class Client:
     def sell(self, symbol: str, strategy: str, **wish: Unpack[Wish]) -> Intent:
         """An intent to sell, made now, with an id of its own."""
         return self._intent(symbol, strategy, SELL, wish)
+
+    def instruct(
+        self, strategy: str, instructions: Iterable[Instruction], *, partial: Partial = Partial.SCALE
+    ) -> Rebalance:
+        """A rebalance of these instructions, made now, with an id of its own."""
+        return Rebalance(uuid4().hex, self.source, strategy, tuple(instructions), partial, time_ns())
 
     # ------------------------------------------------------------ reading
 
@@ -256,6 +294,15 @@ class Client:
         if not isinstance(answer, Answer) or answer.intent_id != intent.id:
             return Answer(intent.id, Code.UNANSWERED, note="the gateway answered to something else")
         return answer
+
+    def _rebalanced(self, rebalance: Rebalance, question: SubmitRebalance | DryRunRebalance) -> Rebalanced:
+        try:
+            told = self.ask(question)
+        except (GatewayUnreachable, CommandRefused) as error:
+            return Rebalanced(rebalance.id, Code.UNANSWERED, note=str(error))
+        if not isinstance(told, Rebalanced) or told.rebalance_id != rebalance.id:
+            return Rebalanced(rebalance.id, Code.UNANSWERED, note="the gateway answered to something else")
+        return told
 
     def _intent(self, symbol: str, strategy: str, side: int, wish: Wish) -> Intent:
         return Intent(uuid4().hex, self.source, strategy, symbol, side, created_at_ns=time_ns(), **wish)

@@ -45,6 +45,7 @@ from interlock.core.positions import doubt, positions_reported
 from interlock.core.regime import on_market_state
 from interlock.core.state import (
     CalendarRow,
+    ClusterRow,
     DraftTable,
     R,
     State,
@@ -52,6 +53,7 @@ from interlock.core.state import (
     SymbolRow,
     Table,
 )
+from interlock.core.together import on_compared_bar, one_of
 from interlock.core.transitions import (
     begin_campaign,
     is_ahead,
@@ -189,7 +191,8 @@ def _policy_set(state: State, event: PolicySet) -> None:
     for index in range(len(state.symbols)):
         r = state.symbols.edit(index)
         r.limits = r.chop_limits = r.base_limits = r.trend_limits = r.cluster = -1
-        r.bars = () if forget else r.bars
+        if forget:
+            r.bar_ns, r.bar_logs = (), ()
         r.policy_complete = complete[0]
     clusters: dict[str, int] = {}
     a.benchmark = -1
@@ -204,7 +207,17 @@ def _policy_set(state: State, event: PolicySet) -> None:
         r.cluster = clusters.setdefault(symbol.cluster, len(clusters)) if symbol.cluster else -1
         if symbol.benchmark:
             a.benchmark = state.names.symbol_index[symbol.symbol]
+    _count_clusters(state, len(clusters))
     measure(state)
+
+
+def _count_clusters(state: State, count: int) -> None:
+    """There are so many clusters, and each counts what its symbols reserve."""
+    state.clusters = Table(ClusterRow() for _ in range(count + 1))
+    for index in state.open_rows:
+        r = state.symbols[index]
+        state.clusters[r.cluster].pending_reserved += r.pending_buy_reserved + r.pending_sell_reserved
+    state.company = {}
 
 
 def _calendar_set(state: State, event: CalendarSet) -> None:
@@ -367,10 +380,13 @@ def _bar_closed(state: State, event: BarClosed) -> None:
 
 def _compare_by(state: State, index: int, event: BarClosed) -> None:
     """A later bar of the length by which symbols are compared is the last of the symbol's; as many as are used are kept."""
-    bars = state.symbols[index].bars
-    later = not bars or event.opened_ns > bars[-1][0]
+    r = state.symbols[index]
+    later = not r.bar_ns or event.opened_ns > r.bar_ns[-1]
     if event.length_s == state.account_limits().correlation_bar_s and later and 0.0 < event.close < inf:
-        state.symbols.edit(index).bars = (*bars[-CORRELATION_RETURNS:], (event.opened_ns, log(event.close)))
+        r = state.symbols.edit(index)
+        r.bar_ns = one_of((*r.bar_ns[-CORRELATION_RETURNS:], event.opened_ns))
+        r.bar_logs = (*r.bar_logs[-CORRELATION_RETURNS:], log(event.close))
+        on_compared_bar(state, index)
 
 
 # ---------------------------------------------------------------- equity

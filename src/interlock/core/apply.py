@@ -17,8 +17,9 @@ from interlock.core.codes import Code, PermitState, RiskAction, Rung, Scope, Tra
 from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.fills import end_permit, strategy_of, unsettled_quota
 from interlock.core.floors import day_open_equity
+from interlock.core.limits import Limits
 from interlock.core.locks import reset_counter
-from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, window_at
+from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, take_sides, window_at
 from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
@@ -39,7 +40,7 @@ from interlock.core.messages import (
 from interlock.core.permit import RESTING
 from interlock.core.positions import close_row, open_row
 from interlock.core.state import (
-    ACCOUNT_LOCKS,
+    ACCOUNT_LOCK_SLOTS,
     ACCOUNT_WARNINGS,
     LOSS_TRIGGERS,
     RUNGS,
@@ -49,6 +50,7 @@ from interlock.core.state import (
     PermitRow,
     SeenIntent,
     State,
+    SymbolRow,
     is_stop,
 )
 from interlock.core.transitions import (
@@ -94,8 +96,7 @@ def apply(state: State, wall_ns: int, mono_ns: int, event: Input, outputs: tuple
     if type(event) is Intent:
         _remember(state, event, outputs)
         return
-    if type(event) is Rebalance:
-        _remember_openings(state, outputs)
+    _remember_openings(state, outputs, of_all=type(event) is Rebalance)
     schedule(state)
 
 
@@ -125,15 +126,25 @@ def _remember(state: State, intent: Intent, outputs: tuple[Output, ...]) -> None
             return
 
 
-def _remember_openings(state: State, outputs: tuple[Output, ...]) -> None:
-    """The openings of a rebalance that were permitted stand for their names, so that told again they leave once."""
+def _remember_openings(state: State, outputs: tuple[Output, ...], *, of_all: bool) -> None:
+    """
+    The openings of a rebalance that were permitted stand for their names, so that told again they leave once.
+
+    `of_all` is whether the step decided a rebalance; otherwise those are meant that had waited for its reductions.
+    """
+    named: set[str] = set()
     for output in outputs:
-        if type(output) is Decision and output.granted_steps and not output.reducing and not output.repeats:
-            name = Intent(output.intent_id, output.source, output.strategy, output.symbol, output.side)
-            seen = SeenIntent(
-                name, output.id, output.granted_steps, output.allowance, output.headline, output.permit, False
-            )
-            state.intents.add(name.id, seen)
+        if type(output) is OpeningsDeferred and not output.reductions:
+            named |= {f"{output.rebalance.id}/{each.symbol}" for each in output.rebalance.instructions}
+        elif type(output) is Decision and (of_all or output.intent_id in named):
+            _remember_opening(state, output)
+
+
+def _remember_opening(state: State, output: Decision) -> None:
+    if output.granted_steps and not output.reducing and not output.repeats:
+        name = Intent(output.intent_id, output.source, output.strategy, output.symbol, output.side)
+        seen = SeenIntent(name, output.id, output.granted_steps, output.allowance, output.headline, output.permit, False)
+        state.intents.add(name.id, seen)
 
 
 # ---------------------------------------------------------------- permits
@@ -151,10 +162,14 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
     r = state.symbols.edit(index)
     limits = state.limits(r)
     margin = risk = 0
+    slice_risk = limits.quota_slice_frac * day_open_equity(state)
     if not output.reduce_only:
         margin = _part(output.reserved, 1.0 / output.margin_leverage if output.margin_leverage > 0.0 else nan)
         stop_frac = abs(output.limit_price - output.stop_price) / output.limit_price
-        at_stop = limits.no_stop_gap_frac if stop_frac != stop_frac else stop_frac + limits.cost_frac
+        at_stop = stop_frac + limits.cost_frac
+        if stop_frac != stop_frac:
+            at_stop = limits.no_stop_gap_frac
+            slice_risk *= _without_cost(at_stop, limits.cost_frac)
         risk = _part(output.reserved, at_stop)
     p = PermitRow(
         output.id,
@@ -179,7 +194,7 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
         source_number(state, output.source),
         deferred=output.deferred,
         trigger_price=output.trigger_price,
-        slice_risk=limits.quota_slice_frac * day_open_equity(state),
+        slice_risk=slice_risk,
     )
     state.permits.add(p)
     r.permits.append(p.id)
@@ -189,13 +204,21 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
             on_exit_sent(r, a.now_ns, limits.flatten_retry_s_min, limits.flatten_retry_s_max, p.id)
         return
     a.position_count += not is_position(r)
-    reserve(a, strategy_of(state, p), r, p)
+    reserve(a, strategy_of(state, p), state.clusters.edit(r.cluster), r, p)
+    take_sides(state, index)
     if r.owner == -1:
         r.owner = p.strategy
         r.opener = p.source
     if limits.order_interval_s > 0.0:
         on_order(a, a.now_ns, limits.order_interval_s)
     a.wake_ns = min(a.wake_ns, output.expires_ns + 1)
+    if r.news_windows or r.flat_windows:
+        a.wake_ns = min(a.wake_ns, _windows_edge(r, a.now_ns, limits))
+
+
+def _without_cost(lost_frac: float, cost_frac: float) -> float:
+    """The share of a loss that is not its costs: what LOSS_HEADROOM counts of it, while a slice of risk pays for both."""
+    return lost_frac / (lost_frac + cost_frac) if lost_frac > 0.0 else 1.0
 
 
 def _part(amount: int, frac: float) -> int:
@@ -221,7 +244,7 @@ def _fence_raised(state: State, output: FenceRaised) -> None:
 
 def _lock_changed(state: State, output: LockChanged) -> None:
     if output.scope == Scope.ACCOUNT:
-        slot = ACCOUNT_LOCKS.index(output.code)
+        slot = ACCOUNT_LOCK_SLOTS[output.code]
         _put(state.account, slot, output)
         if output.until_ns:
             reset_counter(state.account, output.code)
@@ -353,17 +376,21 @@ def schedule(state: State) -> None:
     for index in state.open_rows:
         r = state.symbols[index]
         edge = min(session_of(state, index, a.now_ns)[2], blackout_of(r, a.now_ns)[1])
-        window = min(window_at(r.news_windows, a.now_ns)[1], flat_due(r, a.now_ns, state.limits(r))[1])
-        wake = min(wake, edge, window, r.goal_next_ns if r.goal else OPERATOR_NS)
+        wake = min(wake, edge, _windows_edge(r, a.now_ns, state.limits(r)), r.goal_next_ns if r.goal else OPERATOR_NS)
         if r.stop_refusals:
             wake = min(wake, *(due for due in (r.stop_next_ns, r.stop_close_ns, OPERATOR_NS) if due > a.now_ns))
         if r.exit_left >= 0 and r.exit_next_ns > a.now_ns:
             wake = min(wake, r.exit_next_ns)
     for p in state.permits.alive():
         wake = min(wake, _permit_wake(state, p))
-    if a.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)] == TradingState.HALTED:
+    if a.lock_severity[ACCOUNT_LOCK_SLOTS[Code.KILL_SWITCH]] == TradingState.HALTED:
         wake = min(wake, (a.now_ns // FREEZE_ALERT_NS + 1) * FREEZE_ALERT_NS)
     a.wake_ns = wake
+
+
+def _windows_edge(r: SymbolRow, now_ns: int, limits: Limits) -> int:
+    """When it changes next whether the calendar file lets the symbol be opened, or wants it flat."""
+    return min(window_at(r.news_windows, now_ns)[1], flat_due(r, now_ns, limits)[1])
 
 
 def _permit_wake(state: State, p: PermitRow) -> int:

@@ -56,6 +56,12 @@ CORRELATION_RETURNS: Final = 128
 CORRELATION_RETURNS_MIN: Final = 30
 """A correlation of fewer returns is not known."""
 
+WEIGHED_SPARE: Final = 512
+"""Symbols that are not open and whose weighed returns are kept all the same."""
+
+GRIDS: Final = 16
+"""Sequences of bars that are held once for all symbols that have them."""
+
 ATR_BARS: Final = 14
 """Bars of the average true range, as Wilder has it (New Concepts in Technical Trading Systems, 1978)."""
 

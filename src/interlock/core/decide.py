@@ -62,7 +62,7 @@ from interlock.core.observe import live_ready
 from interlock.core.permit import IN_FLIGHT
 from interlock.core.rebalance import decide_rebalance, settle
 from interlock.core.state import (
-    ACCOUNT_LOCKS,
+    ACCOUNT_LOCK_SLOTS,
     LOSS_TRIGGERS,
     RELEASED_WITHOUT_LOCK,
     STRATEGY_LOCKS,
@@ -193,6 +193,8 @@ def _expire(agenda: Agenda) -> None:
 
 def _pass_time(agenda: Agenda, since_ns: int) -> None:
     """What ends or begins between then and now voids what was allowed under it; so does time that goes back."""
+    if agenda.at_ns == since_ns:
+        return
     state = agenda.state
     a = state.account
     if agenda.at_ns < since_ns:
@@ -268,10 +270,11 @@ def _pursue_goals(agenda: Agenda, since_ns: int) -> None:
 
 def _repeat_freeze(agenda: Agenda, since_ns: int) -> None:
     """While exits are frozen and something is held, somebody is told so again and again."""
-    a = agenda.state.account
-    frozen = a.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)] == TradingState.HALTED
-    held = any(agenda.state.symbols[index].position != 0 for index in agenda.state.open_rows)
-    if frozen and held and agenda.at_ns // FREEZE_ALERT_NS > since_ns // FREEZE_ALERT_NS:
+    state = agenda.state
+    if state.account.lock_severity[ACCOUNT_LOCK_SLOTS[Code.KILL_SWITCH]] != TradingState.HALTED:
+        return
+    held = any(state.symbols[index].position != 0 for index in state.open_rows)
+    if held and agenda.at_ns // FREEZE_ALERT_NS > since_ns // FREEZE_ALERT_NS:
         agenda.emit(Alert(Code.TRADING_HALTED, "exits are off, and positions are open: reset the kill switch or close"))
 
 
@@ -568,7 +571,7 @@ def _kill(agenda: Agenda, event: KillSet, severity: TradingState) -> None:
 def kill_severity(state: State, scope: Scope, key: str) -> TradingState:
     """How severe the kill switch in a scope is now; ACTIVE is off."""
     if scope == Scope.ACCOUNT:
-        return TradingState(state.account.lock_severity[ACCOUNT_LOCKS.index(Code.KILL_SWITCH)])
+        return TradingState(state.account.lock_severity[ACCOUNT_LOCK_SLOTS[Code.KILL_SWITCH]])
     if scope == Scope.STRATEGY:
         index = state.names.strategy_index.get(key, -1)
         slot = STRATEGY_LOCKS.index(Code.KILL_SWITCH)
@@ -599,7 +602,7 @@ def _kill_reset(agenda: Agenda, event: KillReset, _before: _Before) -> None:
     rows = rows_of(state, event.scope, event.scope_key)
     a = state.account
     standing = [
-        code for code in FLATTENING if in_force(a.lock_until[ACCOUNT_LOCKS.index(code)], agenda.at_ns, agenda.trusted)
+        code for code in FLATTENING if in_force(a.lock_until[ACCOUNT_LOCK_SLOTS[code]], agenda.at_ns, agenda.trusted)
     ]
     for index in tuple(state.open_rows):
         if state.symbols[index].goal == Code.KILL_SWITCH and (rows is None or index in rows):

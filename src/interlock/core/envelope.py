@@ -14,7 +14,8 @@ import msgspec
 
 from interlock.core.agenda import Agenda
 from interlock.core.apply import apply
-from interlock.core.codes import CalendarKind, Code
+from interlock.core.authority import may_close
+from interlock.core.codes import CalendarKind, Code, PermitState
 from interlock.core.constants import MAX_STEPS, MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.decide import decide
 from interlock.core.instrument import Instrument
@@ -23,7 +24,9 @@ from interlock.core.limits import Limits
 from interlock.core.locks import Binding
 from interlock.core.measure import flat_due, flat_window, session_of, window_at
 from interlock.core.messages import BUY, SELL, Intent, Tick
+from interlock.core.rebalance import ROOM
 from interlock.core.state import State, SymbolRow
+from interlock.core.together import correlation_of
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -73,9 +76,8 @@ def envelope(
         stop_frac: distance of the orders' stops, as a share of the mark; without it they name none, and the policy's
             sizing model may give them one.
     """
-    now = state.draft()
-    apply(now, wall_ns, mono_ns, Tick(), decide(state, wall_ns, mono_ns, Tick()))
-    agenda = Agenda(now, now.account.now_ns, now.account.clock_trusted, now.account.next_id, draft=True)
+    agenda = present(state, wall_ns, mono_ns)
+    now = agenda.state
     strategies = [right.strategy for right in now.rights.values() if right.source == source and right.may_open]
     universe = () if now.policy is None else [each.symbol for each in now.policy.universe]
     rooms = (
@@ -88,6 +90,25 @@ def envelope(
     return Envelope(agenda.at_ns, source, now.account.currency, stop_frac, tuple(rooms))
 
 
+def present(state: State, wall_ns: int, mono_ns: int) -> Agenda:
+    """The account as of that instant, on a draft on which orders can be tried."""
+    now = state.draft()
+    apply(now, wall_ns, mono_ns, Tick(), decide(state, wall_ns, mono_ns, Tick()))
+    return Agenda(now, now.account.now_ns, now.account.clock_trusted, now.account.next_id, draft=True)
+
+
+def with_stop(wish: Intent, mark: float, stop_frac: float) -> Intent:
+    """The wish with a stop so far from the mark; as it is where that is NaN."""
+    if stop_frac != stop_frac:
+        return wish
+    return msgspec.structs.replace(wish, stop_price=mark * (1.0 - wish.side * stop_frac))
+
+
+def least_steps(instrument: Instrument, unit_notional: float) -> int:
+    """The venue's smallest order, where a step is worth so much of the account's currency."""
+    return max(1, ceil(instrument.min_notional / unit_notional)) if 0.0 < unit_notional < inf else 1
+
+
 def _room(agenda: Agenda, wish: Intent, stop_frac: float) -> Room:
     state = agenda.state
     index = state.names.symbol_index.get(wish.symbol, -1)
@@ -96,11 +117,11 @@ def _room(agenda: Agenda, wish: Intent, stop_frac: float) -> Room:
         return Room(wish.strategy, wish.symbol, wish.side, 0.0, 0.0, 0, Code.MALFORMED, OPERATOR_NS)
     r = state.symbols[index]
     if r.position * wish.side < 0:
+        if not may_close(state, wish.source, wish.strategy, r, agenda.at_ns):
+            return Room(wish.strategy, wish.symbol, wish.side, 0.0, 0.0, 0, Code.NOT_EXIT_OWNER, OPERATOR_NS)
         closes = instrument.quantity(abs(r.position))
         return Room(wish.strategy, wish.symbol, wish.side, 0.0, 0.0, 0, Code.ALLOWED, OPERATOR_NS, nan, closes)
-    if stop_frac == stop_frac:
-        wish = msgspec.structs.replace(wish, stop_price=r.mark * (1.0 - wish.side * stop_frac))
-    return _Search(agenda, wish, index, instrument).room()
+    return _Search(agenda, with_stop(wish, r.mark, stop_frac), index, instrument).room()
 
 
 class _Search:
@@ -114,7 +135,7 @@ class _Search:
         self._limits = agenda.state.limits(agenda.state.symbols[index])
         order, _, self._allowance, _, _ = self._judged(1)
         self._unit = order.unit_notional
-        self._least = max(1, ceil(instrument.min_notional / self._unit)) if 0.0 < self._unit < inf else 1
+        self._least = least_steps(instrument, self._unit)
 
     def room(self) -> Room:
         """The largest order that passes, and what speaks against one step more."""
@@ -184,13 +205,31 @@ class _Search:
         ):
             if age_s < inf and at_ns < OPERATOR_NS:
                 yield at_ns + int(age_s * NS_PER_S_FLOAT) + 1
+        yield from self._company_edges()
+
+    def _company_edges(self) -> Iterator[int]:
+        """When what the symbol is correlated with is no longer known, one by one."""
+        state, p = self._agenda.state, self._limits
+        if not 0.0 <= p.correlation_age_s_max < inf:
+            return
+        for other in {*state.open_rows, state.account.benchmark} - {self._index, -1}:
+            one, two = sorted((self._index, other))
+            yield (
+                correlation_of(state, one, two, p.correlation_decay)[1] + int(p.correlation_age_s_max * NS_PER_S_FLOAT) + 1
+            )
 
     def _end(self, code: Code, lock: Binding) -> int:
-        """When what forbids every opening is over by itself."""
+        """When what forbids every opening may be over by itself; an order that nobody uses in time gives its room back."""
         if lock[1]:
             return lock[2] + 1 if lock[2] < OPERATOR_NS else OPERATOR_NS
         found = _ENDS.get(code)
-        return found(self._agenda, self._index, self._limits) if found is not None else OPERATOR_NS
+        end_ns = found(self._agenda, self._index, self._limits) if found is not None else OPERATOR_NS
+        unused = (p for p in self._agenda.state.permits.alive() if not p.reduce_only and p.state == PermitState.ISSUED)
+        return min((p.expires_ns + 1 for p in unused), default=end_ns) if code in _RESERVED else end_ns
+
+
+_RESERVED: Final = ROOM | {Code.DAILY_RISK_QUOTA, Code.SYMBOL_OWNED}
+"""What an order that is not used in time gives back."""
 
 
 def _row(agenda: Agenda, index: int) -> SymbolRow:
@@ -234,4 +273,5 @@ _ENDS: Final[dict[Code, Callable[[Agenda, int, Limits], int]]] = {
     Code.ORDER_RATE: _rate_end,
     Code.DAILY_LOSS: _period_end(CalendarKind.DAY),
     Code.WEEKLY_LOSS: _period_end(CalendarKind.WEEK),
+    Code.DAILY_RISK_QUOTA: _period_end(CalendarKind.DAY),
 }

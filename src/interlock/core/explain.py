@@ -6,6 +6,7 @@ passes in. So a decision of a year ago is explained from one line of the ledger 
 here decides; `reproduced` says whether asking the guards again gave what was recorded.
 """
 
+from collections.abc import Iterable
 from math import inf, isclose, isinf, isnan, nan
 from typing import Final, Literal
 
@@ -190,21 +191,28 @@ def _answer(guard: Guard, facts: Facts, limits: Limits, requested: float, curren
         guard.code,
         guard.says,
         guard.remedy,
-        "cap" if _is_cap(guard) else "condition",
+        "cap" if is_cap(guard) else "condition",
         guard.structural,
         on,
         allowance if on else nan,
         objects,
         objects and allowance == smallest,
-        _why(guard, facts, limits, requested, allowance, currency) if objects else "",
-        tuple(Reading(name, getattr(facts, name), FACT_UNITS[name]) for name in guard.reads),
-        tuple(
-            Reading(name, getattr(limits, name), LIMIT_FIELDS[name].unit, LIMIT_FIELDS[name].of)
-            for name in _given(guard, limits)
-        ),
-        _headroom(guard, facts, limits, requested, allowance) if on else None,
+        objection_of(guard, facts, limits, requested, allowance, currency) if objects else "",
+        facts_read(guard, facts),
+        limits_read(_given(guard, limits), limits),
+        headroom_of(guard, facts, limits, requested, allowance) if on else None,
         use(guard, facts, limits, requested) if on else nan,
     )
+
+
+def facts_read(guard: Guard, facts: Facts) -> tuple[Reading, ...]:
+    """What the guard reads of an order and its surroundings."""
+    return tuple(Reading(name, getattr(facts, name), FACT_UNITS[name]) for name in guard.reads)
+
+
+def limits_read(names: Iterable[str], limits: Limits) -> tuple[Reading, ...]:
+    """The limits of these names as they are in force."""
+    return tuple(Reading(name, getattr(limits, name), LIMIT_FIELDS[name].unit, LIMIT_FIELDS[name].of) for name in names)
 
 
 def _given(guard: Guard, limits: Limits) -> list[str]:
@@ -212,12 +220,14 @@ def _given(guard: Guard, limits: Limits) -> list[str]:
     return [name for name in guard.limits if any(is_on(limits, code) for code in LIMIT_FIELDS[name].rules)]
 
 
-def _is_cap(guard: Guard) -> bool:
+def is_cap(guard: Guard) -> bool:
+    """Whether the guard names an amount; otherwise it admits or vetoes."""
     return "open_if" not in guard.function.__code__.co_names
 
 
-def _headroom(guard: Guard, facts: Facts, limits: Limits, requested: float, allowance: float) -> Headroom | None:
-    if _is_cap(guard):
+def headroom_of(guard: Guard, facts: Facts, limits: Limits, requested: float, allowance: float) -> Headroom | None:
+    """How far the guard's answer is from changing; None where no number alone changes it."""
+    if is_cap(guard):
         return Headroom("requested_notional", requested, allowance, "money")
     for names in _telling(guard):
         found = [
@@ -249,13 +259,13 @@ def _telling(guard: Guard) -> tuple[list[str], list[str]]:
 # ---------------------------------------------------------------- sentences
 
 
-def _why(guard: Guard, facts: Facts, limits: Limits, requested: float, allowance: float, currency: str) -> str:
+def objection_of(guard: Guard, facts: Facts, limits: Limits, requested: float, allowance: float, currency: str) -> str:
     """What speaks against the order, with its numbers."""
     unknown = [stated(name, nan) for name in guard.reads if isnan(getattr(facts, name))]
     unknown += [f"the limit {words(name)} is not given" for name in _given(guard, limits) if isnan(getattr(limits, name))]
     if unknown:
         return ", ".join(unknown)
-    if _is_cap(guard):
+    if is_cap(guard):
         found = [stated(name, getattr(facts, name)) for name in guard.reads if name not in _OBVIOUS]
         numbers = ", ".join(found + [_rule(name, limits) for name in _given(guard, limits)])
         return f"{money(allowance, currency)} of {money(requested, currency)} fit ({numbers})"
@@ -268,7 +278,7 @@ _OBVIOUS: Final = frozenset({"side", "requested_notional"})
 
 def _unmet(guard: Guard, facts: Facts, limits: Limits, requested: float) -> str:
     """The number that breaks a condition and what it would have to be; where none does alone, the condition itself."""
-    headroom = _headroom(guard, facts, limits, requested, 0.0)
+    headroom = headroom_of(guard, facts, limits, requested, 0.0)
     if headroom is not None:
         return f"{stated(headroom.fact, headroom.value)}, {_bound(guard, limits, headroom)}"
     for name in _given(guard, limits):

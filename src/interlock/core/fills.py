@@ -12,7 +12,7 @@ from interlock.core.constants import (
 )
 from interlock.core.exits.kernel import tightened
 from interlock.core.limits import is_on
-from interlock.core.measure import is_position, market_fresh, measure
+from interlock.core.measure import is_position, market_fresh, measure, take_sides
 from interlock.core.messages import (
     Executed,
     OrdersReported,
@@ -120,9 +120,10 @@ def _revive(state: State, p: PermitRow) -> None:
     r.permits.append(p.id)
     if not p.reduce_only:
         state.account.position_count += not is_position(r)
-        reclaim(state.account, strategy_of(state, p), r, p)
+        reclaim(state.account, strategy_of(state, p), state.clusters.edit(r.cluster), r, p)
         if r.owner == -1:
             r.owner = p.strategy
+        take_sides(state, p.symbol)
     open_row(state, p.symbol)
 
 
@@ -138,8 +139,9 @@ def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
     r = state.symbols.edit(p.symbol)
     counted = is_position(r)
     if not p.reduce_only:
-        release(state.account, strategy_of(state, p), r, p)
+        release(state.account, strategy_of(state, p), state.clusters.edit(r.cluster), r, p)
     state.account.position_count -= counted and not is_position(r)
+    take_sides(state, p.symbol)
     r.permits.remove(p.id)
     state.permits.end(p)
     close_row(state, p.symbol)
@@ -247,8 +249,7 @@ def _fill(state: State, p: PermitRow, event: Executed, filled: int) -> None:
     first = p.filled == 0
     value, fees = _amounts(state, p, r, event)
     if not p.reduce_only:
-        s = strategy_of(state, p)
-        settle(a, s, r, p, filled)
+        settle(a, strategy_of(state, p), state.clusters.edit(r.cluster), r, p, filled)
         if first:
             _count_run(r, p.side, a.now_ns)
     else:

@@ -5,7 +5,7 @@ A guard is a black box here: nothing knows its formula, so a new guard has its h
 """
 
 from collections.abc import Callable
-from math import copysign, inf, isnan, nan
+from math import ceil, copysign, inf, isnan, nan
 
 import msgspec
 
@@ -96,13 +96,36 @@ def use(guard: Guard, facts: Facts, limits: Limits, requested: float) -> float:
     return most
 
 
+def limit_use(guard: Guard, facts: Facts, limits: Limits, name: str) -> tuple[float, float]:
+    """
+    What of the limit is used by what there is already, in its unit, and the share of the limit that this is.
+
+    It is the strictest value of the limit under which the guard would still admit an order too small to count; of a
+    number of things the next one is left out again. For a floor the share is the distance below the whole. Nothing is
+    used where even the strictest value admits; NaN where no value of this limit decides.
+    """
+    limit, at = LIMIT_FIELDS[name], getattr(limits, name)
+    is_floor = limit.tighter == "higher" and limit.unit == "frac" and name.endswith("_min") and at < 1.0
+    if isnan(at) or limit.unit == "flag" or not (limit.tighter == "lower" or is_floor):
+        return nan, nan
+    strict = 1.0 if is_floor else 0.0
+    if admits(guard, facts, msgspec.structs.replace(limits, **{name: strict}), 0.0):
+        return strict, 0.0
+    edge = limit_edge(guard, facts, limits, 0.0, name)
+    if is_floor:
+        return edge, (1.0 - edge) / (1.0 - at)
+    if limit.unit == "count" and not isnan(edge):
+        edge = float(ceil(edge) - 1)
+    return edge, edge / at if at > 0.0 else nan if isnan(edge) else inf
+
+
 def _edge_near(passes: Passes, at: float, least: float) -> float:
     """Looks around `at`, each time twice as far but not below `least`, for the other answer."""
     here = passes(at)
     reach = FIRST_REACH * max(abs(at), 1.0)
     while reach <= 2.0 * MAX_CASH:
-        for there in (at - reach, at + reach):
-            if there >= least and passes(there) != here:
+        for there in (max(at - reach, least), at + reach):
+            if passes(there) != here:
                 return _edge(passes, at, there) if here else _edge(passes, there, at)
         reach *= 2.0
     return nan

@@ -2,10 +2,14 @@
 
 from itertools import pairwise
 from math import inf, nan
+from typing import Final
 
 import msgspec
 
 from interlock.core.constants import MAX_STEPS, STEP_TOLERANCE
+
+MOST: Final = float(MAX_STEPS)
+"""Compared with a float: a float and an integer take the interpreter several times as long."""
 
 
 class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -62,7 +66,7 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         if not 0.0 < quantity < inf:
             return 0
         steps = quantity / self.step
-        if not steps < MAX_STEPS:
+        if not steps < MOST:
             return MAX_STEPS
         whole = int(steps + steps * STEP_TOLERANCE)
         return whole if whole < MAX_STEPS else MAX_STEPS

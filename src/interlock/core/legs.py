@@ -503,6 +503,7 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflic
         steps = 0
     leverage = intent.margin_leverage
     strategy = state.names.strategy_index.get(intent.strategy, -1)
+    s = state.strategies[strategy] if strategy >= 0 else None
     right = state.rights.get((intent.source, intent.strategy))
     created_ns = intent.created_at_ns
     return Order(
@@ -519,7 +520,7 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflic
         (now_ns - created_ns) / NS_PER_S_FLOAT if created_ns > 0 else nan,
         conflict,
         account_lock(state.account, now_ns, trusted) if state.account.lock_mask else FREE,
-        strategy_lock(state.strategies[strategy], now_ns, trusted) if strategy >= 0 else FREE,
+        strategy_lock(s, now_ns, trusted) if s is not None and s.lock_mask else FREE,
         symbol_lock(r, side, now_ns, trusted) if r.lock_mask else FREE,
     )
 

@@ -5,6 +5,7 @@ Every number that the engine enforces, named once, with its unit.
 names each number or inherits it. A rule that a policy switches off clears its bit in `active`; its numbers are then NaN.
 """
 
+from functools import lru_cache
 from math import nan
 from typing import Annotated, Final, Literal, get_type_hints
 
@@ -491,3 +492,9 @@ def is_on(limits: Limits, code: Code) -> bool:
     """Whether the policy has the rule switched on; a structural rule always is."""
     bit = BITS.get(code)
     return bit is None or limits.active & bit != 0
+
+
+@lru_cache
+def those_on(active: int, codes: tuple[Code, ...]) -> tuple[tuple[int, Code], ...]:
+    """Which of these rules are on with those bits of `Limits.active`, each with its place among them."""
+    return tuple((place, code) for place, code in enumerate(codes) if code not in BITS or active & BITS[code])

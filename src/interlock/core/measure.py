@@ -6,6 +6,7 @@ A running total of floats drifts; these are never updated, only taken again. Dec
 
 from bisect import bisect_right
 from math import inf, nan
+from typing import Final
 
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.limits import Limits
@@ -90,6 +91,32 @@ def is_position(r: SymbolRow) -> bool:
     return r.position != 0 or r.pending_buy > 0 or r.pending_sell > 0 or r.known != 1.0
 
 
+BOUGHT: Final = 1
+SOLD: Final = 2
+
+
+def _sides(r: SymbolRow) -> int:
+    """The sides on which the symbol is held or reserved, as bits; both while its position is in doubt."""
+    doubt = r.known != 1.0
+    bought = r.position > 0 or r.pending_buy > 0 or doubt
+    sold = r.position < 0 or r.pending_sell > 0 or doubt
+    return BOUGHT * bought + SOLD * sold
+
+
+def sides_of(state: State) -> dict[int, int]:
+    """The sides of every position, by row."""
+    return {index: sides for index in state.open_rows if (sides := _sides(state.symbols[index]))}
+
+
+def take_sides(state: State, index: int) -> None:
+    """One row's sides are those on which it now is held or reserved."""
+    sides = _sides(state.symbols[index])
+    if sides != state.sides.get(index, 0):
+        others = {row: each for row, each in state.sides.items() if row != index}
+        state.sides = {**others, index: sides} if sides else others
+        state.company = {}
+
+
 def market_fresh(state: State, r: SymbolRow, limits: Limits) -> float:
     """Whether the symbol's market state is known and not too old, as 1.0 or 0.0."""
     age_ns = abs(state.account.now_ns - r.market_at_ns)
@@ -103,11 +130,10 @@ def measure(state: State) -> None:
     unknown = 0
     fresh = True
     strategies: dict[int, float] = {}
+    clusters: dict[int, float] = {}
     book_ns = rate_ns = OPERATOR_NS
-    count = 0
     for index in state.open_rows:
         r = state.symbols[index]
-        count += is_position(r)
         if r.position == 0 and r.known == 1.0:
             continue
         unknown += r.known != 1.0
@@ -117,6 +143,7 @@ def measure(state: State) -> None:
         margin += notional / r.margin_leverage
         risk += notional * _stop_risk(r, state.limits(r))
         strategies[r.owner] = strategies.get(r.owner, 0.0) + notional
+        clusters[r.cluster] = clusters.get(r.cluster, 0.0) + notional
         pnl += open_pnl(state, index, r)
         session, opened_ns, _ = session_of(state, index, a.now_ns)
         if session != 0.0:
@@ -126,11 +153,18 @@ def measure(state: State) -> None:
             fresh = fresh and a.now_ns - seen_ns <= state.limits(r).mark_age_s_max * NS_PER_S_FLOAT
     a.held_notional, a.net_notional, a.held_margin, a.held_risk = held, net, margin, risk
     a.unknown_rows, a.book_at_ns, a.book_rate_at_ns = unknown, book_ns, rate_ns
-    a.position_count = count
     for number in range(len(state.strategies)):
         total = strategies.get(number, 0.0)
         if state.strategies[number].held_notional != total:
             state.strategies.edit(number).held_notional = total
+    for number in range(len(state.clusters) - 1):
+        total = clusters.get(number, 0.0)
+        if state.clusters[number].held_notional != total:
+            state.clusters.edit(number).held_notional = total
+    sides = sides_of(state)
+    a.position_count = len(sides)
+    if sides != state.sides:
+        state.sides, state.company = sides, {}
     a.own_equity = a.nominal_base + money(a.balance + a.booked) + pnl if a.balance_known == 1.0 else nan
     a.own_proven = 1.0 if fresh and a.reconciled == 1.0 and a.own_equity == a.own_equity else 0.0
     a.equity = guard_equity(a.venue_equity, a.own_equity)

@@ -680,11 +680,13 @@ class OpeningsDeferred(Message, frozen=True):
     """
     Openings of a rebalance, its instructions here, wait until all of these permits have filled, and are then decided again.
 
-    They replace what waited for the strategy before; without `reductions` nothing waits any more.
+    They replace what waited for the strategy before; without `reductions` nothing waits any more. `fence` is the opening
+    fence behind which they wait: once it is raised they are void.
     """
 
     rebalance: Rebalance
     reductions: tuple[int, ...]
+    fence: int = 0
 
 
 class BaselineSet(Message, frozen=True):

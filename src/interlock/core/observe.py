@@ -5,15 +5,15 @@ from typing import Final
 
 import msgspec
 
-from interlock.core.codes import AccountKind, TradingState
+from interlock.core.codes import AccountKind, Code, TradingState
 from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS, PRICE_TOLERANCE
 from interlock.core.facts import Facts
-from interlock.core.limits import Limits
+from interlock.core.limits import BITS, Limits
 from interlock.core.locks import FREE, Binding
 from interlock.core.measure import equity_gap, flat_window, guard_equity, session_of, window_at
 from interlock.core.numbers import larger, share, within
 from interlock.core.state import PermitRow, State, SymbolRow
-from interlock.core.together import cluster_exposure, company
+from interlock.core.together import company
 from interlock.core.transitions import money
 
 
@@ -123,7 +123,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     here = r.pending_buy_reserved + r.pending_sell_reserved
     total = a.pending_buy_reserved + a.pending_sell_reserved
     same_side = a.pending_buy_reserved if side > 0 else a.pending_sell_reserved
-    margin, risk = a.pending_margin, a.pending_risk
+    margin, risk, mine = a.pending_margin, a.pending_risk, 0
     entries, day_slices, campaign_slices = a.day_entries, a.day_slices, a.campaign_slices
     if own is not None:
         mine = share(own.reserved, own.pending, own.steps)
@@ -141,6 +141,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         held_here = abs(position) * r.unit_notional if position != 0 else 0.0
         held, cost = (abs(position), abs(r.cost) / MICROS) if position * side > 0 else (0, 0.0)
         liquidation = instrument.liquidation_price(side, price, order.margin_leverage, steps, held, cost)
+    symbol_notional = held_here + here / MICROS
     symbol_is_open = 1.0 if position != 0 or here > 0 or r.known != 1.0 else 0.0
     count = a.position_count - (own is not None and symbol_is_open == 0.0)
     rate_age = 0.0
@@ -157,7 +158,10 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         regime, regime_p, score = r.regime, r.regime_p, r.kill_score
     if regime != regime:
         regime, regime_p = stand_in(limits)
-    news, flat_ahead_s = windows_now(r, now_ns)
+    news, flat_ahead_s = windows_now(r, now_ns) if limits.active & WINDOW_BITS else (nan, nan)
+    cluster_notional, correlation, correlated_notional = company(
+        state, order.row, r, side, now_ns, limits, symbol_notional, mine
+    )
     return Facts(
         a.policy_loaded,
         a.policy_verified,
@@ -165,8 +169,8 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         r.policy_complete,
         r.tradable if r.limits >= 0 else 0.0,
         order.may_open,
-        1.0 if r.owner == -1 or r.owner == order.strategy else 0.0,
-        1.0 if not a.mode_told and a.kind is not AccountKind.LIVE else live_ready(state, order.row),
+        1.0 if r.owner == order.strategy or (r.owner == -1 and position == 0) else 0.0,
+        1.0 if not a.mode_told and a.kind is not LIVE else live_ready(state, order.row),
         0.0 if free else order.halted,
         0.0 if free else order.reducing,
         0.0 if order.symbol_lock is FREE and not r.goal else 1.0,
@@ -208,7 +212,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         inf if a.book_at_ns == 0 else book_age,
         rate_age,
         (ask - bid) / (0.5 * (bid + ask)) * 1e4 if bid > 0.0 else nan,
-        held_here + here / MICROS,
+        symbol_notional,
         symbol_is_open,
         strategy_held + strategy_reserved / MICROS,
         a.held_notional + total / MICROS,
@@ -232,8 +236,9 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         lost,
         news,
         flat_ahead_s,
-        cluster_exposure(state, order.row, own) if limits.cluster_exposure_frac_max >= 0.0 else nan,
-        *(company(state, order.row, side, now_ns, limits, own) if limits.correlation_max >= 0.0 else (nan, nan)),
+        cluster_notional,
+        correlation,
+        correlated_notional,
     )
 
 
@@ -245,9 +250,9 @@ def windows_now(r: SymbolRow, now_ns: int) -> tuple[float, float]:
     """
     if now_ns >= r.windows_until_ns:
         return nan, nan
-    news = 1.0 if window_at(r.news_windows, now_ns)[0] else 0.0
+    forbidden, _ = window_at(r.news_windows, now_ns)
     from_ns, _ = flat_window(r, now_ns)
-    return news, inf if from_ns == OPERATOR_NS else (from_ns - now_ns) / NS_PER_S_FLOAT
+    return 1.0 if forbidden else 0.0, inf if from_ns == OPERATOR_NS else (from_ns - now_ns) / NS_PER_S_FLOAT
 
 
 def live_ready(state: State, row: int) -> float:
@@ -264,5 +269,7 @@ def live_ready(state: State, row: int) -> float:
     return a.armed * (1.0 if covered else a.rollout) * unkilled
 
 
+LIVE: Final = AccountKind.LIVE
+WINDOW_BITS: Final = BITS[Code.NEWS_WINDOW] | BITS[Code.SESSION_FLAT]
 ALWAYS_OPEN: Final = (1.0, 0, OPERATOR_NS)
 """The session of a venue that never closes."""

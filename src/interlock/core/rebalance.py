@@ -13,13 +13,15 @@ from typing import Final
 import msgspec
 
 from interlock.core.agenda import Agenda
+from interlock.core.authority import ALWAYS, may_open
 from interlock.core.codes import Action, Code, Partial, RiskAction
+from interlock.core.instrument import Instrument
 from interlock.core.legs import closing_steps, decide_intent, decide_opening, deny, order_of, standing, tell_again
 from interlock.core.locks import FREE
 from interlock.core.messages import Decision, Instruction, Intent, OpeningsDeferred, Rebalance, RiskEvent
 from interlock.core.observe import equity_now
 from interlock.core.record import deserved_steps
-from interlock.core.state import PermitRow, State, is_stop
+from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.core.together import cluster_exposure
 
 ROOM: Final = frozenset(
@@ -65,7 +67,8 @@ class Refusal:
 
 def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     """
-    Every instruction is answered, and what does not fit yet waits in place of what waited before.
+    Whatever there is to do is answered, and what does not fit yet waits in place of what waited before, if that is the
+    source's to replace.
 
     The same rebalance told again closes what is left to close; an opening that was permitted stands.
     """
@@ -77,26 +80,48 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     openings = [wish for wish in wishes if not wish.reducing and not _stands(agenda, wish.intent)]
     short = _decide_openings(agenda, openings, rebalance.partial)
     waits = state.waiting.get(rebalance.strategy)
-    if waits is not None and waits.rebalance.id == rebalance.id:
+    if waits is not None and not _may_instruct(state, rebalance):
         return
-    waiting = tuple(wish.instruction for wish in wishes if wish.turns or wish.row in short)
+    kept = _waiting_of(waits, rebalance.id)
+    waiting = tuple(
+        wish.instruction
+        for wish in wishes
+        if wish.turns or wish.row in short or (not wish.reducing and wish.instruction.symbol in kept)
+    )
     under_way = tuple(p.id for p in _reductions(state, rebalance.strategy)) if waiting else ()
     if under_way or waits is not None:
-        agenda.emit(OpeningsDeferred(msgspec.structs.replace(rebalance, instructions=waiting), under_way))
+        rest = msgspec.structs.replace(rebalance, instructions=waiting)
+        agenda.emit(OpeningsDeferred(rest, under_way, state.account.fence))
+
+
+def _waiting_of(waits: OpeningsDeferred | None, rebalance: str) -> frozenset[str]:
+    """Symbols of that very rebalance which wait already: told again it drops none of them."""
+    same = waits is not None and waits.rebalance.id == rebalance
+    return frozenset(each.symbol for each in waits.rebalance.instructions) if waits is not None and same else frozenset()
+
+
+def _may_instruct(state: State, rebalance: Rebalance) -> bool:
+    """Whether what waits for the strategy is the source's to replace."""
+    return rebalance.source in ALWAYS or may_open(state, rebalance.source, rebalance.strategy) == 1.0
 
 
 def settle(agenda: Agenda) -> None:
-    """What waited for reductions is decided once all are filled; where one ended otherwise, nothing was freed."""
+    """
+    What waited for reductions is decided once all are filled.
+
+    Where one ended otherwise nothing was freed, and a raised fence voids what waits as it voids what was permitted: then
+    nothing is decided again unless the rebalance is told again.
+    """
     state = agenda.state
     for waits in tuple(state.waiting.values()):
         permits = [state.permits.get(number) for number in waits.reductions]
-        filled = [p is not None and p.ended and p.filled == p.steps for p in permits]
-        if all(filled):
+        lost = any(p is None or (p.ended and p.filled < p.steps) for p in permits)
+        if lost or waits.fence != state.account.fence:
+            agenda.emit(OpeningsDeferred(waits.rebalance, ()))
+        elif all(p is not None and p.ended for p in permits):
             agenda.emit(OpeningsDeferred(waits.rebalance, ()))
             wishes = [wish for wish in _wishes(agenda, waits.rebalance) if not wish.reducing]
             _decide_openings(agenda, wishes, waits.rebalance.partial)
-        elif any(p is None or (p.ended and not done) for p, done in zip(permits, filled, strict=True)):
-            agenda.emit(OpeningsDeferred(waits.rebalance, ()))
 
 
 def _stands(agenda: Agenda, intent: Intent) -> bool:
@@ -127,7 +152,7 @@ def _decide_openings(agenda: Agenda, wishes: list[Wish], partial: Partial) -> se
     factors = _factors(agenda, wishes) if partial is Partial.SCALE else {}
     short = set()
     for wish in wishes:
-        factor = factors.get(agenda.state.symbols[wish.row].cluster, 1.0)
+        factor = factors.get(wish.row, 1.0)
         if _lacks_room(_decide_scaled(agenda, wish, factor), scaled=factor < 1.0):
             short.add(wish.row)
     return short
@@ -157,17 +182,17 @@ def _lacks_room(decision: Decision | None, *, scaled: bool) -> bool:
 
 def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
     """
-    By which factor the openings of each cluster are scaled to fit its cap together; clusters that fit are not named.
+    By which factor the opening of each row is scaled, so that its cluster's fit their cap together; others are not named.
 
     The event of each says what the openings come to at the worst price they may get, and for how much there is room:
-    the factor is the second over the first. A vetoed symbol does not take part.
+    the factor is the second over the first. A vetoed symbol does not take part and is not scaled: it is to say why.
     """
     state = agenda.state
     line = state.account_limits().cluster_exposure_frac_max * equity_now(state, agenda.at_ns)
     if not line > 0.0:
         return {}
     wanted: dict[int, float] = {}
-    rows: dict[int, int] = {}
+    rows: dict[int, list[int]] = {}
     for wish in wishes:
         r = state.symbols[wish.row]
         if r.cluster < 0 or r.goal:
@@ -175,13 +200,13 @@ def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
         order = order_of(agenda, wish.intent, wish.row, state.limits(r), 0.0)
         if order.symbol_lock is FREE:
             wanted[r.cluster] = wanted.get(r.cluster, 0.0) + order.steps * order.unit_notional
-            rows[r.cluster] = wish.row
-    factors = {}
+            rows.setdefault(r.cluster, []).append(wish.row)
+    factors: dict[int, float] = {}
     for cluster, notional in wanted.items():
-        room = line - cluster_exposure(state, rows[cluster], None)
+        room = line - cluster_exposure(state.clusters[cluster])
         if notional > room > 0.0:
-            factors[cluster] = room / notional
-            name = _cluster_name(state, rows[cluster])
+            factors |= dict.fromkeys(rows[cluster], room / notional)
+            name = _cluster_name(state, rows[cluster][0])
             agenda.emit(RiskEvent(agenda.at_ns, Code.CLUSTER_CAP, "", RiskAction.SCALE, notional, room, name))
     return factors
 
@@ -231,10 +256,8 @@ def wish_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> W
     if instrument is None:
         return _refuse(rebalance, instruction, f"symbol {instruction.symbol!r} is not known")
     r = state.symbols[index]
-    held = instrument.quantity(abs(r.position))
     if instruction.action is Action.CLOSE:
-        side = -1 if r.position > 0 else 1
-        return Wish(instruction, _intent(rebalance, instruction, side, held, True), index, True) if r.position else None
+        return _close_of(rebalance, instruction, index, r, instrument)
     weight = instruction.target_weight
     if not -1.0 <= weight <= 1.0 or (weight == 0.0 and instruction.action is Action.OPEN):
         return _refuse(rebalance, instruction, f"target_weight must be in [-1, 1] and not 0 to open, found {weight!r}")
@@ -258,6 +281,18 @@ def wish_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> W
         return None
     intent = _intent(rebalance, instruction, side, instrument.quantity(reduction), True)
     return Wish(instruction, intent, index, True, turns)
+
+
+def _close_of(
+    rebalance: Rebalance, instruction: Instruction, index: int, r: SymbolRow, instrument: Instrument
+) -> Wish | Refusal | None:
+    """The close of all that is held; None where that is nothing."""
+    if r.position == 0 and r.known != 1.0:
+        note = "the position is not known, so there is no quantity to close: close it by hand"
+        return _refuse(rebalance, instruction, note, Code.NOTHING_TO_REDUCE)
+    side = -1 if r.position > 0 else 1
+    held = instrument.quantity(abs(r.position))
+    return Wish(instruction, _intent(rebalance, instruction, side, held, True), index, True) if r.position else None
 
 
 def _refuse(rebalance: Rebalance, instruction: Instruction, note: str, code: Code = Code.MALFORMED) -> Refusal:

@@ -3,11 +3,13 @@
 import msgspec
 
 from interlock.core.instrument import Instrument
+from interlock.core.measure import sides_of
 from interlock.core.messages import OpeningsDeferred, PolicySet
 from interlock.core.state import (
     STRATEGY_LOCKS,
     AccountRow,
     CalendarRow,
+    ClusterRow,
     PermitRow,
     SeenIntent,
     State,
@@ -35,6 +37,7 @@ class Snapshot(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     source_names: list[str]
     policy: PolicySet | None
     waiting: list[OpeningsDeferred] = []
+    clusters: list[ClusterRow] = msgspec.field(default_factory=lambda: [ClusterRow()])
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -61,6 +64,7 @@ def encode(state: State) -> bytes:
             names.sources,
             state.policy,
             list(state.waiting.values()),
+            list(state.clusters),
         )
     )
 
@@ -77,6 +81,7 @@ def decode(data: bytes) -> State:
         strategy.lock_until += new
         strategy.lock_severity += new
     state.calendars = Table(stored.calendars)
+    state.clusters = Table(stored.clusters)
     for row in stored.live_permits:
         state.permits.live[row.id] = row
     for row in stored.ended_permits:
@@ -92,6 +97,7 @@ def decode(data: bytes) -> State:
     names.strategies, names.strategy_index = stored.strategy_names, _index(stored.strategy_names)
     names.sources, names.source_index = stored.source_names, _index(stored.source_names)
     state.policy = stored.policy
+    state.sides = sides_of(state)
     state.waiting = {waits.rebalance.strategy: waits for waits in stored.waiting}
     if stored.policy is not None:
         state.rights = {(right.source, right.strategy): right for right in stored.policy.rights}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from copy import copy
 from functools import cache
 from math import nan
-from typing import Final, Generic, NamedTuple, Self, TypeVar, get_origin, get_type_hints
+from typing import Final, Generic, Self, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
@@ -44,6 +44,7 @@ ACCOUNT_LOCKS: Final = (
     Code.KILL_SWITCH,
     Code.OPERATOR_LOCK,
 )
+ACCOUNT_LOCK_SLOTS: Final = {code: slot for slot, code in enumerate(ACCOUNT_LOCKS)}
 STRATEGY_LOCKS: Final = (Code.RUNAWAY, Code.KILL_SWITCH, Code.OPERATOR_LOCK, Code.KELLY_ZERO)
 """Append only: a row of an older snapshot has fewer slots."""
 
@@ -78,6 +79,8 @@ ACCOUNT_WARNINGS: Final = (
 
 RUNGS: Final = tuple(Rung)
 """Rungs that a position remembers; each has a bit in `SymbolRow.rungs`. Append only."""
+
+RUNG_BITS: Final = {rung: 1 << number for number, rung in enumerate(RUNGS)}
 
 VOLUNTARY: Final = frozenset(
     {Rung.TARGET, Rung.TAKE_PROFIT, Rung.TIME, Rung.REGIME, Rung.PARTIAL_25, Rung.PARTIAL_50, Rung.PARTIAL_75}
@@ -227,8 +230,8 @@ class SymbolRow(Row, array_like=True):
     venue refused or lost the position's stop since one last rested there; the next is due at `stop_next_ns`, a close
     instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
     `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability; `kill_score` is that
-    of a position opened in this market. Symbols of one `cluster` share its number; -1 is a cluster of its own. `bars` are
-    when the last ones began and the logarithms of their closes.
+    of a position opened in this market. Symbols of one `cluster` share its number; -1 is a cluster of its own. `bar_ns` is
+    when the last bars began, `bar_logs` the logarithms of their closes.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
@@ -335,7 +338,8 @@ class SymbolRow(Row, array_like=True):
     flat_windows: tuple[tuple[int, int], ...] = ()
     windows_until_ns: int = 0
     cluster: int = -1
-    bars: tuple[tuple[int, float], ...] = ()
+    bar_ns: tuple[int, ...] = ()
+    bar_logs: tuple[float, ...] = ()
 
 
 class StrategyRow(Row, array_like=True):
@@ -362,6 +366,13 @@ class StrategyRow(Row, array_like=True):
     recent_won: float = 0.0
     recent_lost: float = 0.0
     edgeless: float = 0.0
+
+
+class ClusterRow(Row, array_like=True):
+    """What is held, in account currency, and reserved, in micros, of the symbols that move together."""
+
+    held_notional: float = 0.0
+    pending_reserved: int = 0
 
 
 class CalendarRow(Row, array_like=True):
@@ -443,23 +454,27 @@ class SeenIntent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reducing: bool
 
 
-class Pair(NamedTuple):
-    """What two symbols' bars came to, for as long as these are their bars."""
+class Company(msgspec.Struct, frozen=True, gc=False):
+    """
+    How closely orders on one side of a symbol move with what is open, and the rows with which they do beyond the limit.
 
-    a: tuple[tuple[int, float], ...]
-    b: tuple[tuple[int, float], ...]
+    It holds from `since_ns` on, for as long as bars that began at `oldest_ns` are not too old.
+    """
+
+    since_ns: int
+    oldest_ns: int
+    closest: float
+    beyond: tuple[int, ...]
+
+
+class Weighed(msgspec.Struct, frozen=True, gc=False):
+    """One symbol's bars, and the returns between them as a correlation weighs them; `among` other bars, too."""
+
+    bar_ns: tuple[int, ...]
+    bar_logs: tuple[float, ...]
     decay: float
-    rho: float
-    opened_ns: int
-
-
-class Weighed(NamedTuple):
-    """One symbol's bars, and the returns between them as a correlation weighs them."""
-
-    bars: tuple[tuple[int, float], ...]
-    decay: float
-    opened_ns: tuple[int, ...]
     returns: tuple[float, ...]
+    among: dict[tuple[int, ...], tuple[float, ...]]
 
 
 R = TypeVar("R", bound=Row)
@@ -578,7 +593,10 @@ class State:
 
     `index` maps symbols to rows, `open_rows` lists, ascending, the rows that are held or reserved: what a decision
     costs grows with them and not with the universe. `waiting` holds, by strategy, openings that wait for reductions.
-    `pairs` and `weighed` only spare work: what they hold follows from the rows, and drafts share it.
+    The last row of `clusters`, at -1, is that of the symbols without one, and nothing reads it.
+
+    What follows from the rows is not stored: `sides` are those on which each position is held or reserved, `company` what
+    was found out of orders for as long as those and all bars are what they are, `weighed` each symbol's weighed returns.
     """
 
     def __init__(self) -> None:
@@ -586,12 +604,14 @@ class State:
         self.symbols: Table[SymbolRow] | DraftTable[SymbolRow] = Table()
         self.strategies: Table[StrategyRow] | DraftTable[StrategyRow] = Table()
         self.calendars: Table[CalendarRow] | DraftTable[CalendarRow] = Table()
+        self.clusters: Table[ClusterRow] | DraftTable[ClusterRow] = Table([ClusterRow()])
         self.permits = Permits()
         self.intents: Keyed[str, SeenIntent] = Keyed(INTENT_WINDOW)
         self.flows: Keyed[str, bool] = Keyed(INTENT_WINDOW)
         self.open_rows: list[int] = []
         self.waiting: dict[str, OpeningsDeferred] = {}
-        self.pairs: dict[tuple[int, int], Pair] = {}
+        self.sides: dict[int, int] = {}
+        self.company: dict[tuple[int, int], Company] = {}
         self.weighed: dict[int, Weighed] = {}
         self.instruments: list[Instrument | None] = []
         self.names = Names()
@@ -605,12 +625,14 @@ class State:
         twin.symbols = DraftTable(self.symbols)
         twin.strategies = DraftTable(self.strategies)
         twin.calendars = DraftTable(self.calendars)
+        twin.clusters = DraftTable(self.clusters)
         twin.permits = Permits(self.permits)
         twin.intents = Keyed(0, self.intents)
         twin.flows = Keyed(0, self.flows)
         twin.open_rows = self.open_rows.copy()
         twin.waiting = self.waiting.copy()
-        twin.pairs = self.pairs
+        twin.sides = self.sides
+        twin.company = self.company
         twin.weighed = self.weighed
         twin.instruments = self.instruments
         twin.names = self.names.draft()

@@ -25,7 +25,7 @@ from interlock.core.constants import (
     SLICES_MAX,
 )
 from interlock.core.numbers import share
-from interlock.core.state import AccountRow, CalendarRow, PermitRow, StrategyRow, SymbolRow
+from interlock.core.state import AccountRow, CalendarRow, ClusterRow, PermitRow, StrategyRow, SymbolRow
 
 
 def micros(amount: float) -> int:
@@ -251,7 +251,7 @@ def scale_calendar(c: CalendarRow, factor: float) -> None:
 # ---------------------------------------------------------------- reservation
 
 
-def hold(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow, steps: int) -> None:
+def hold(a: AccountRow, s: StrategyRow, c: ClusterRow, r: SymbolRow, p: PermitRow, steps: int) -> None:
     """
     So many steps of the permit are pending, in every sum that counts them.
 
@@ -267,6 +267,7 @@ def hold(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow, steps: int) 
         r.pending_sell_reserved += notional
         a.pending_sell_reserved += notional
     s.pending_reserved += notional
+    c.pending_reserved += notional
     a.pending_margin += share(p.margin, steps, p.steps) - share(p.margin, p.pending, p.steps)
     a.pending_risk += share(p.risk, steps, p.steps) - share(p.risk, p.pending, p.steps)
     entered = p.filled + p.pending > 0
@@ -309,29 +310,29 @@ def begin_campaign(a: AccountRow, slices: int) -> None:
     a.campaign_slices = slices
 
 
-def reserve(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
+def reserve(a: AccountRow, s: StrategyRow, c: ClusterRow, r: SymbolRow, p: PermitRow) -> None:
     """The permit's steps and notional count as pending from now on."""
     r.issued += p.steps
-    hold(a, s, r, p, p.steps)
+    hold(a, s, c, r, p, p.steps)
 
 
-def settle(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow, filled: int) -> None:
+def settle(a: AccountRow, s: StrategyRow, c: ClusterRow, r: SymbolRow, p: PermitRow, filled: int) -> None:
     """The permit has filled so many steps in all (never fewer than before), and no longer reserves them."""
     r.settled += filled - p.filled
     p.filled = filled
-    hold(a, s, r, p, p.steps - filled)
+    hold(a, s, c, r, p, p.steps - filled)
 
 
-def release(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
+def release(a: AccountRow, s: StrategyRow, c: ClusterRow, r: SymbolRow, p: PermitRow) -> None:
     """Nothing of the permit is pending any more."""
     r.released += p.pending
-    hold(a, s, r, p, 0)
+    hold(a, s, c, r, p, 0)
 
 
-def reclaim(a: AccountRow, s: StrategyRow, r: SymbolRow, p: PermitRow) -> None:
+def reclaim(a: AccountRow, s: StrategyRow, c: ClusterRow, r: SymbolRow, p: PermitRow) -> None:
     """What was released is pending again: the order turned out to be alive."""
     r.released -= p.steps - p.filled
-    hold(a, s, r, p, p.steps - p.filled)
+    hold(a, s, c, r, p, p.steps - p.filled)
 
 
 def on_order(a: AccountRow, now_ns: int, interval_s: float) -> None:
@@ -401,16 +402,18 @@ def recount(s: StrategyRow, window_count: float) -> None:
         count = int(window_count)
     s.recent_wins = 0
     s.recent_losses = 0
-    s.recent_won = 0.0
-    s.recent_lost = 0.0
+    won = 0
+    lost = 0
     for back in range(count):
         pnl = s.outcomes[(s.outcome_count - 1 - back) % OUTCOMES]
         if pnl > 0:
             s.recent_wins += 1
-            s.recent_won += money(pnl)
+            won += pnl
         else:
             s.recent_losses += 1
-            s.recent_lost -= money(pnl)
+            lost -= pnl
+    s.recent_won = money(won)
+    s.recent_lost = money(lost)
 
 
 # ---------------------------------------------------------------- stops

@@ -14,7 +14,7 @@ from interlock.core.cash import plausible_equity
 from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
-from interlock.core.limits import Limits, is_on
+from interlock.core.limits import Limits, is_on, those_on
 from interlock.core.measure import flat_due, flat_window, guard_equity, session_of, window_at
 from interlock.core.messages import (
     Alert,
@@ -26,7 +26,15 @@ from interlock.core.messages import (
     PermitRevoked,
     RiskEvent,
 )
-from interlock.core.state import ACCOUNT_LOCKS, ACCOUNT_WARNINGS, LOSS_TRIGGERS, State, SymbolRow
+from interlock.core.state import (
+    ACCOUNT_LOCK_SLOTS,
+    ACCOUNT_LOCKS,
+    ACCOUNT_WARNINGS,
+    LOSS_TRIGGERS,
+    AccountRow,
+    State,
+    SymbolRow,
+)
 from interlock.core.transitions import confirmed, in_force, is_fresh, lock_end, money, recent, within
 
 ENGINE: Final = "engine"
@@ -145,7 +153,7 @@ def _after_drawdown(agenda: Agenda, code: Code, limits: Limits) -> None:
         return
     a = agenda.state.account
     others = (Code.DRAWDOWN, Code.EMERGENCY_FLATTEN)
-    slots = [ACCOUNT_LOCKS.index(each) for each in others if each != code]
+    slots = [ACCOUNT_LOCK_SLOTS[each] for each in others if each != code]
     equity = plausible_equity(agenda.state)
     if not equity > 0.0:
         return
@@ -165,14 +173,14 @@ def _losses(agenda: Agenda, limits: Limits) -> None:
     explained = a.unknown_permits == 0 and a.unexplained == 0 and a.reconciled_at_ns >= a.last_fill_ns
     reconciled = explained and is_fresh(agenda.at_ns, a.reconciled_at_ns, limits.reconciled_age_s_max)
     fired: list[Code] = []
-    for slot, code in enumerate(LOSS_TRIGGERS):
-        if not is_on(limits, code):
-            continue
+    for slot, code in those_on(limits.active, LOSS_TRIGGERS):
         _, floor = floor_of(state, code, limits)
         own = a.own_proven == 1.0 and is_broken(code, a.own_equity, floor)
+        tripped = a.tripped >> slot & 1
+        if not (own or tripped):
+            continue
         venue = venue_told and is_broken(code, a.venue_equity, floor)
         alone = reconciled and confirmed(a, slot, limits.confirm_mark_count_min, limits.confirm_s_min, agenda.at_ns)
-        tripped = a.tripped >> slot & 1
         if not tripped and own and ((venue and plausible) or alone):
             action = RiskAction.FLATTEN if code in FLATTENING else RiskAction.VETO
             _event(agenda, code, action, a.own_equity, floor)
@@ -214,12 +222,20 @@ def next_day_ns(state: State) -> int:
 # ---------------------------------------------------------------- streaks and counters
 
 
-def _streaks(agenda: Agenda, limits: Limits) -> None:
-    a = agenda.state.account
-    for code, streak, count_max, length_s in (
+Streak = tuple[Code, int, float, float]
+"""So many losing trades in a row, how many lock, and for how many seconds."""
+
+
+def streaks(a: AccountRow, limits: Limits) -> tuple[Streak, ...]:
+    """Losing trades in a row, since the last lock and since the last win."""
+    return (
         (Code.CONSEC_LOSS, a.loss_streak, limits.consec_loss_count_max, limits.consec_loss_lock_s),
         (Code.CONSEC_LOSS_BREAKER, a.loss_streak_total, limits.consec_loss_breaker_count_max, inf),
-    ):
+    )
+
+
+def _streaks(agenda: Agenda, limits: Limits) -> None:
+    for code, streak, count_max, length_s in streaks(agenda.state.account, limits):
         if is_on(limits, code) and streak >= count_max and not _locked(agenda, code):
             _event(agenda, code, RiskAction.VETO, float(streak), count_max)
             until = lock_end(agenda.at_ns, length_s)
@@ -227,13 +243,17 @@ def _streaks(agenda: Agenda, limits: Limits) -> None:
 
 
 def _locked(agenda: Agenda, code: Code) -> bool:
-    until = agenda.state.account.lock_until[ACCOUNT_LOCKS.index(code)]
+    until = agenda.state.account.lock_until[ACCOUNT_LOCK_SLOTS[code]]
     return in_force(until, agenda.at_ns, agenda.trusted)
 
 
-def _breakers(agenda: Agenda, limits: Limits) -> None:
-    a = agenda.state.account
-    for code, times, count, count_max, window_s, what in (
+Breaker = tuple[Code, list[int], int, float, float, str]
+"""A ring of failures, how many have happened in all, how many within how many seconds trip, and what they are."""
+
+
+def breakers(a: AccountRow, limits: Limits) -> tuple[Breaker, ...]:
+    """What is counted towards an open circuit breaker."""
+    return (
         (
             Code.API_ERRORS,
             a.api_error_times,
@@ -258,7 +278,11 @@ def _breakers(agenda: Agenda, limits: Limits) -> None:
             limits.failed_trade_window_s,
             "openings ended with nothing filled",
         ),
-    ):
+    )
+
+
+def _breakers(agenda: Agenda, limits: Limits) -> None:
+    for code, times, count, count_max, window_s, what in breakers(agenda.state.account, limits):
         if not is_on(limits, code) or _locked(agenda, code):
             continue
         if within(times, count, count_max, window_s, agenda.at_ns):
@@ -426,9 +450,7 @@ def _warnings(agenda: Agenda, limits: Limits) -> None:
     if not is_on(limits, Code.WARN):
         return
     a = agenda.state.account
-    for slot, code in enumerate(ACCOUNT_WARNINGS):
-        if not is_on(limits, code):
-            continue
+    for slot, code in those_on(limits.active, ACCOUNT_WARNINGS):
         used = USE[code](agenda.state, limits)
         warned = a.warned >> slot & 1
         if not warned and used >= limits.warn_frac_min:
@@ -437,7 +459,9 @@ def _warnings(agenda: Agenda, limits: Limits) -> None:
             _event(agenda, Code.WARN, RiskAction.REARM, used, limits.warn_rearm_frac_max, code)
 
 
-def _loss_use(code: Code) -> Callable[[State, Limits], float]:
+def loss_use(code: Code) -> Callable[[State, Limits], float]:
+    """How the share of a loss rule's limit that is lost follows from the state."""
+
     def use(state: State, limits: Limits) -> float:
         """The share of the allowed loss that is lost; NaN while unknown."""
         reference, floor = floor_of(state, code, limits)
@@ -467,11 +491,11 @@ def _count_use(state: State, limits: Limits) -> float:
 
 
 USE: Final[dict[Code, Callable[[State, Limits], float]]] = {
-    Code.DAILY_LOSS: _loss_use(Code.DAILY_LOSS),
-    Code.WEEKLY_LOSS: _loss_use(Code.WEEKLY_LOSS),
-    Code.DRAWDOWN: _loss_use(Code.DRAWDOWN),
-    Code.TOTAL_DRAWDOWN: _loss_use(Code.TOTAL_DRAWDOWN),
-    Code.EQUITY_GUARD: _loss_use(Code.EQUITY_GUARD),
+    Code.DAILY_LOSS: loss_use(Code.DAILY_LOSS),
+    Code.WEEKLY_LOSS: loss_use(Code.WEEKLY_LOSS),
+    Code.DRAWDOWN: loss_use(Code.DRAWDOWN),
+    Code.TOTAL_DRAWDOWN: loss_use(Code.TOTAL_DRAWDOWN),
+    Code.EQUITY_GUARD: loss_use(Code.EQUITY_GUARD),
     Code.TOTAL_EXPOSURE: _exposure_use,
     Code.NET_EXPOSURE: _net_use,
     Code.CONCURRENT_POSITIONS: _count_use,

@@ -61,16 +61,18 @@ class Figures:
 
 def figures(outcomes: Sequence[Outcome]) -> tuple[Figures, ...]:
     """The figures of every run; the first of them is the one without a gate."""
-    return tuple(_figures(outcome, outcomes[0].journal) for outcome in outcomes)
+    free = outcomes[0].journal
+    free_months = monthly(free)
+    return tuple(_figures(outcome, free, free_months) for outcome in outcomes)
 
 
-def _figures(outcome: Outcome, free: Journal) -> Figures:
+def _figures(outcome: Outcome, free: Journal, free_months: Sequence[float]) -> Figures:
     journal, policy = outcome.journal, outcome.plan.policy
     closed = trades(journal)
     answers = Counter(answer(decision) for _, decision in journal.decisions)
     denied = [decision for _, decision in journal.decisions if answer(decision) == "denied"]
     locks = spans(journal)
-    differences = [mine - theirs for mine, theirs in zip(monthly(journal), monthly(free), strict=True)]
+    differences = [mine - theirs for mine, theirs in zip(monthly(journal), free_months, strict=True)]
     ahead = [difference for difference in differences if difference > 0.0]
     behind = [-difference for difference in differences if difference < 0.0]
     return Figures(

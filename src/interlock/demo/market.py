@@ -19,12 +19,13 @@ from heapq import merge
 from itertools import groupby
 from math import floor, log10
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from interlock.adapters.bars import SECOND_NS, Bars
 from interlock.core.instrument import Instrument
-from interlock.core.messages import BarClosed
+from interlock.core.messages import BarClosed, MarketState
 from interlock.demo.strategy import Trend, TrendParameters, Wish
+from interlock.market import MarketSeries
 from interlock.policy.calendar import sessions
 
 MILLISECOND_NS: Final = 1_000_000
@@ -78,6 +79,9 @@ class Market:
         )
         self.half_spread = _half_spreads(bars, spread_bps)
         self._edges = [edge for session in self.instrument.sessions for edge in session]
+        self._series = MarketSeries(symbol)
+        self._series_count = 0
+        self._states: dict[int, MarketState] = {}
 
     def is_open(self, at_ns: int) -> bool:
         """Whether the venue's session is on."""
@@ -89,6 +93,18 @@ class Market:
         return BarClosed(
             self.symbol, bars.ts_ns[index], length_s, bars.open[index], bars.high[index], bars.low[index], bars.close[index]
         )
+
+    def state(self, count: int) -> MarketState:
+        """The market state after the first `count` bars, computed once for all runs that ask for it."""
+        found = self._states.get(count)
+        if found is None:
+            if count < self._series_count:
+                self._series, self._series_count = MarketSeries(self.symbol), 0
+            for index in range(self._series_count, count):
+                self._series.add(self.closed(index))
+            self._series_count = count
+            found = self._states[count] = self._series.state()
+        return found
 
     def open_quote(self, index: int) -> tuple[float, float]:
         """Bid and ask at the bar's open, with the spread of the close before."""
@@ -110,8 +126,7 @@ def _half_spreads(bars: Bars, spread_bps: float | None) -> "array[float]":
     return array("d", (close * spread_bps / BPS / 2.0 for close in bars.close))
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """One bar interval: the symbols that have a bar in it, each with its bar's number."""
 
     open_ns: int

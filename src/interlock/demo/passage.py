@@ -49,7 +49,6 @@ from interlock.demo.market import DAY_NS, MILLISECOND_NS, Market, Moment, Tape
 from interlock.demo.plans import Plan
 from interlock.demo.strategy import Wish
 from interlock.demo.trades import ENTRY
-from interlock.market import MarketSeries
 from interlock.policy.calendar import day_calendar, week_calendar
 from interlock.service.shell.gate import Handed
 
@@ -202,7 +201,6 @@ class Gated:
         self._waiting: dict[int, PermitIssued] = {}
         self._resting: dict[int, PermitIssued] = {}
         self._mover: dict[str, str] = {}
-        self._series = {symbol: MarketSeries(symbol) for symbol in tape.markets}
         self._known = dict.fromkeys(tape.markets, 0)
         self._executing = True
         self._for_operator: dict[tuple[Scope, str, Code], int] = {}
@@ -282,17 +280,15 @@ class Gated:
 
     def _tell_market(self, at_ns: int, symbol: str, *, bars: bool = False) -> None:
         """The engine knows the symbol's market state after the last bar that has ended by now; with ``bars`` them, too."""
-        market, series = self._tape.markets[symbol], self._series[symbol]
+        market = self._tape.markets[symbol]
         ended = bisect_left(market.bars.ts_ns, at_ns)
         if self._known[symbol] == ended:
             return
-        for index in range(self._known[symbol], ended):
-            bar = market.closed(index)
-            series.add(bar)
-            if bars:
-                self._submit(at_ns, bar)
+        if bars:
+            for index in range(self._known[symbol], ended):
+                self._submit(at_ns, market.closed(index))
         self._known[symbol] = ended
-        self._submit(at_ns, series.state())
+        self._submit(at_ns, market.state(ended))
 
     def is_called(self, at_ns: int, /) -> bool:
         """Whether orders wait for the open, or an operator has something to release."""

@@ -1,8 +1,8 @@
 """
 All runs of the demonstration, on as many cores as there are: each walks the tape, and each ledger is proven.
 
-A run and its proof are separate tasks, so that two cores stay busy to the end. Workers get the tape once, when they
-start; what they tell while they work goes through one queue.
+A run and its proof are separate tasks and the longest begin first, so that two cores stay busy to the end. Workers get
+the tape once, when they start; what they tell while they work goes through one queue.
 """
 
 import os
@@ -156,7 +156,7 @@ def run_all(
     start = (tape, queue, directory, secret)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_enter, initargs=start) as pool:
         try:
-            runs += [pool.submit(_walk, plan) for plan in reversed(plans)]
+            runs += [pool.submit(_walk, plan) for plan in sorted(plans, key=_work, reverse=True)]
             pending: set[Future[Any]] = {*runs}
             while pending:
                 done, pending = wait(pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
@@ -176,6 +176,11 @@ def run_all(
     for name, proof in proofs.items():
         outcomes[name].proof = proof.result()
     return tuple(outcomes[plan.name] for plan in plans)
+
+
+def _work(plan: Plan) -> tuple[bool, bool]:
+    """Orders plans by how much work they are: a ledger is written and proven, and a gate asked, or not."""
+    return plan.recorded, plan.policy is not None
 
 
 def run_with_others(

@@ -86,7 +86,7 @@ class Trend:
 
     def _decide(self, close: float) -> Wish | None:
         if self._side == NEITHER:
-            side = (close > max(self._highs)) - (close < min(self._lows))
+            side = self._broken_out(close)
             return self._add(side, close, "breakout") if side else None
         if self._left_exit_channel(close):
             self._side, self._unit_count = NEITHER, 0
@@ -102,6 +102,11 @@ class Trend:
         self._unit_count += 1
         stop_frac = self.parameters.stop_ranges * self._mean_range() / close
         return Wish(side, self.parameters.unit_equity_mult, stop_frac, reason)
+
+    def _broken_out(self, close: float) -> int:
+        """The side on which the close lies beyond the entry channel; the latest bars tell soonest that it does not."""
+        above = all(close > high for high in reversed(self._highs))
+        return above - all(close < low for low in reversed(self._lows))
 
     def _left_exit_channel(self, close: float) -> bool:
         if self._side == LONG:

@@ -86,7 +86,8 @@ def ewma_sigma(returns: list[float], low: float, high: float) -> float:
         apart = clip(returns[i], low, high) - mean
         variance += apart * apart / EWMA_SEED
     for i in range(EWMA_SEED, RETURNS):
-        cut = clip(returns[i], low, high)
+        cut = returns[i]
+        cut = low if cut < low else high if cut > high else cut
         variance = EWMA_DECAY * variance + (1.0 - EWMA_DECAY) * cut * cut
     return sqrt(variance) if variance >= 0.0 else nan
 
@@ -155,9 +156,12 @@ def strength(mu: float, sigma: float) -> float:
 def persistence(returns: list[float]) -> float:
     """The share of returns that go the same way as the one before; a return of zero goes nowhere."""
     same = 0.0
+    before = returns[0]
     for i in range(1, RETURNS):
-        if returns[i] * returns[i - 1] > 0.0:
+        now = returns[i]
+        if now * before > 0.0:
             same += 1.0
+        before = now
     return same / SIGN_PAIRS
 
 

@@ -1,10 +1,9 @@
 """The bars of one symbol as market states, one after the other."""
 
-from itertools import pairwise
 from math import inf, log, nan
 from typing import Final
 
-from interlock.core.constants import CLOSES, CORRELATION_RETURNS, NS_PER_S_FLOAT
+from interlock.core.constants import CLOSES, NS_PER_S_FLOAT
 from interlock.core.messages import BarClosed, MarketState
 from interlock.market.kernel import market_of, next_atr
 
@@ -26,6 +25,7 @@ class MarketSeries:
         self._length_s = nan
         self._bars = 0
         self._logs: list[float] = []
+        self._returns: list[float] = []
         self._close = nan
         self._atr = nan
 
@@ -42,24 +42,23 @@ class MarketSeries:
             return False
         self._atr = next_atr(self._atr, self._bars, bar.high, bar.low, self._close)
         self._close = bar.close
-        self._logs.append(log(bar.close))
-        if len(self._logs) > CLOSES:
-            del self._logs[0]
+        self._learn(log(bar.close))
         self._length_s, self.closed_ns = length_s, ends_ns
         self._bars += 1
         return True
+
+    def _learn(self, close_log: float) -> None:
+        """The window ends with this close."""
+        if self._logs:
+            self._returns.append(close_log - self._logs[-1])
+        self._logs.append(close_log)
+        if len(self._logs) > CLOSES:
+            del self._logs[0], self._returns[0]
 
     def state(self, at_ns: int | None = None) -> MarketState:
         """The market state after the last bar, told as of its end, or of `at_ns` where bars are played at another time."""
         told_ns = self.closed_ns if at_ns is None else at_ns
         if len(self._logs) < CLOSES:
             return MarketState(self.symbol, told_ns)
-        returns = [later - earlier for earlier, later in pairwise(self._logs)]
-        sigma, strength, score = market_of(self._logs, returns, _SCRATCH)
+        sigma, strength, score = market_of(self._logs, self._returns, _SCRATCH)
         return MarketState(self.symbol, told_ns, self._atr, sigma, strength, score=score)
-
-    @property
-    def returns(self) -> list[float]:
-        """The last returns, oldest first, as many as a correlation looks back on."""
-        logs = self._logs[-CORRELATION_RETURNS - 1 :]
-        return [later - earlier for earlier, later in pairwise(logs)]

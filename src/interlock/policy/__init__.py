@@ -6,9 +6,9 @@ file, `model` is the shape of that file, `rules` holds what must be true across 
 a `Policy`, `describe` shows the result. Nothing here decides about an order.
 """
 
-from interlock.policy.describe import describe, preset_list
+from interlock.policy.describe import describe, describe_preset, preset_list
 from interlock.policy.load import load_policy, policy_problems
 from interlock.policy.policy import Policy
 from interlock.policy.problems import Problem
 
-__all__ = ["Policy", "Problem", "describe", "load_policy", "policy_problems", "preset_list"]
+__all__ = ["Policy", "Problem", "describe", "describe_preset", "load_policy", "policy_problems", "preset_list"]

@@ -7,9 +7,11 @@ Numbers are text in a policy, so the part of the standard about printing numbers
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Document: TypeAlias = "str | bool | Sequence[Document] | Mapping[str, Document]"
+
+_TEXT: Final = json.JSONEncoder(ensure_ascii=False)
 
 
 def canonical(value: Document) -> bytes:
@@ -32,7 +34,7 @@ def _write(value: Document) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _TEXT.encode(value)
     if isinstance(value, Mapping):
         keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
         return "{" + ",".join(f"{_write(key)}:{_write(value[key])}" for key in keys) + "}"

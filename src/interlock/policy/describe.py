@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from interlock.policy.layout import SLOT_AT
 from interlock.policy.leaf import OFF, Leaf
-from interlock.policy.load import preset_texts, read_preset
+from interlock.policy.load import preset_named, preset_texts, read_preset
 from interlock.policy.policy import Policy
 from interlock.policy.problems import Path, dotted
 
@@ -27,6 +27,19 @@ def describe(policy: Policy) -> list[Row]:
 def preset_list() -> list[Row]:
     """One row for each preset of the package: its head, how many numbers it gives and which rules it leaves off."""
     return [_preset_row(name, text) for name, text in preset_texts().items()]
+
+
+def describe_preset(name: str) -> list[Row] | None:
+    """
+    One row for each leaf of the preset, as `describe` has them, each with its reason; None where there is no such preset.
+
+    `name` may leave its version out.
+    """
+    full = preset_named(name)
+    if full is None:
+        return None
+    leaves = read_preset(preset_texts()[full])
+    return [{**_row(path, leaf), "from": full} for path, leaf in leaves.items() if path[0] != "preset"]
 
 
 def _row(path: Path, leaf: Leaf) -> Row:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from math import inf, nan
-from typing import Annotated, Any, Final, NamedTuple, TypeAlias
-
-from pydantic import PlainValidator, ValidationInfo
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from interlock.core.codes import Code
 from interlock.core.constants import NS_PER_S
 from interlock.core.limits import SWITCHABLE, Unit
 from interlock.policy.layout import VALID_FOR_S_MAX, Slot
+from interlock.policy.problems import Path
 from interlock.policy.units import EXPECTED, Measure, UnitInvalid, format_measure, parse_measure
 
 OFF: Final = "off"
@@ -54,6 +53,13 @@ class Leaf:
         return self.written
 
 
+Raw: TypeAlias = dict[str, Any]
+"""A policy file as it is parsed, not yet read."""
+
+Leaves: TypeAlias = dict[Path, Leaf]
+"""Everything that a policy or a part of it says."""
+
+
 class LeafInvalid(ValueError):
     """A leaf cannot be read: what was expected in its place, what to do, and, once it is known, what was found."""
 
@@ -65,11 +71,6 @@ class LeafInvalid(ValueError):
 
 
 Parse: TypeAlias = Callable[[object], Reading]
-
-
-def leaf(parse: Parse) -> Any:
-    """The pydantic type of a leaf whose value `parse` reads."""
-    return Annotated[Leaf, PlainValidator(partial(_read_leaf, parse))]
 
 
 def number(slot: Slot) -> Parse:
@@ -178,8 +179,13 @@ def _switch_forms(rule: Code, *, has_numbers: bool) -> str:
     return " or ".join(forms)
 
 
-def _read_leaf(parse: Parse, raw: object, info: ValidationInfo) -> Leaf:
-    frozen = bool(info.context)
+def read_leaf(parse: Parse, raw: object, *, frozen: bool) -> Leaf:
+    """
+    The leaf whose value `parse` reads; in a `frozen` policy it may say where it is from.
+
+    Raises:
+        LeafInvalid: it cannot be read.
+    """
     value, why, origin = raw, "", FROM_FILE
     try:
         if isinstance(raw, dict):

@@ -15,8 +15,8 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from interlock.core.errors import PolicyInvalid
-from interlock.policy.model import Leaves, Raw, read_leaves
-from interlock.policy.overlay import overlay
+from interlock.policy.leaf import Leaf, Leaves, Raw
+from interlock.policy.overlay import is_switch, overlay
 from interlock.policy.policy import Policy, unusable
 from interlock.policy.problems import Path, Problem
 from interlock.policy.rules import crossed, missing
@@ -63,18 +63,30 @@ def preset_texts() -> Mapping[str, str]:
     return dict(sorted(named.items()))
 
 
+def preset_named(name: str) -> str | None:
+    """The preset's "name@version", the last version where only its name is given; None where there is no such preset."""
+    known = [full for full in preset_texts() if name in (full, full.partition("@")[0])]
+    return known[-1] if known else None
+
+
 def read_preset(text: str) -> Leaves:
     """
-    The leaves of a preset's text, its head among them, complete or not.
+    The leaves of a preset's text, its head among them, complete or not; each one says why it is what it is.
+
+    What gives no reason of its own has that of the head, `preset.why`.
 
     Raises:
-        PolicyInvalid: something in it cannot be read.
+        PolicyInvalid: something in it cannot be read, or has no reason.
     """
     raw = _parse(text)
-    leaves, problems, _ = read_leaves(raw) if isinstance(raw, dict) else ({}, [raw], set())
+    leaves, problems, _ = _leaves(raw) if isinstance(raw, dict) else ({}, [raw], set())
+    common = leaves.get(("preset", "why"))
+    bare = [path for path, leaf in leaves.items() if path[0] != "preset" and not (leaf.why or is_switch(path))]
+    if common is None:
+        problems += [_unreasoned(path, leaves[path]) for path in bare]
     if problems:
         raise PolicyInvalid(tuple(map(str, problems)))
-    return leaves
+    return {**leaves, **{path: replace(leaves[path], why=common.text) for path in bare if common}}
 
 
 def _read(source: FilePath | str, presets: Mapping[str, str]) -> Policy | tuple[Problem, ...]:
@@ -82,7 +94,7 @@ def _read(source: FilePath | str, presets: Mapping[str, str]) -> Policy | tuple[
     raw = _parse(text) if isinstance(text, str) else text
     if isinstance(raw, Problem):
         return (raw,)
-    file, problems, broken = read_leaves(raw)
+    file, problems, broken = _leaves(raw)
     problems += _envelope(file)
     base, lost = _base(file, presets)
     leaves = overlay(base, _body(file))
@@ -97,6 +109,18 @@ def _read(source: FilePath | str, presets: Mapping[str, str]) -> Policy | tuple[
     named, stated = (file.get((key,)) for key in ("extends", "digest"))
     origin = named or file.get(("expanded_from",))
     return Policy(leaves, origin.text if origin else "", stated.text if stated else "")
+
+
+def _unreasoned(path: Path, leaf: Leaf) -> Problem:
+    expected = f'{{ value = "{leaf.written}", why = "..." }}'
+    return Problem(path, f'"{leaf.written}" without a reason', expected, "say why, or say it for all in preset.why")
+
+
+def _leaves(raw: Raw) -> tuple[Leaves, list[Problem], set[Path]]:
+    """All leaves of a parsed file, what is wrong with others, and where those stand."""
+    from interlock.policy.model import read_leaves  # noqa: PLC0415 (pydantic is for those who read a file, and slow to load)
+
+    return read_leaves(raw)
 
 
 def _base(file: Leaves, presets: Mapping[str, str]) -> tuple[Leaves, Problem | None]:

@@ -21,9 +21,19 @@ SPREAD_SPIKE = "off: the venue quotes no book"
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, Final, cast
+from functools import partial
+from typing import Annotated, Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    model_validator,
+)
 
 from interlock.core.codes import Code, ExitMode
 from interlock.core.ids import Symbol
@@ -31,20 +41,21 @@ from interlock.policy.layout import LABEL_RULES, LABELS, MARGIN_LEVERAGE_X_MAX, 
 from interlock.policy.leaf import (
     Leaf,
     LeafInvalid,
+    Leaves,
+    Parse,
+    Raw,
     choice,
     flag,
     instant,
-    leaf,
     leverage,
     name,
     number,
+    read_leaf,
     rights,
     switch,
     validity,
 )
 from interlock.policy.problems import Path, Problem
-
-Raw = dict[str, Any]
 
 SWITCH: Final = "(switch)"
 """Where a rule's "on" or "off: why" stands while the file is read; outside, it stands at the rule itself."""
@@ -54,9 +65,13 @@ KILL_MODES: Final = ("reduce_only", "flatten")
 
 
 class Table(BaseModel):
-    """A table of the file: unknown keys are refused, text is never taken for a number."""
+    """
+    A table of the file: unknown keys are refused, text is never taken for a number.
 
-    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
+    Its validator is built when the first file is read: most processes read none.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True, defer_build=True)
 
 
 class RuleTable(Table):
@@ -66,6 +81,15 @@ class RuleTable(Table):
     @classmethod
     def _switched(cls, raw: object) -> object:
         return {SWITCH: raw} if not isinstance(raw, dict) or "value" in raw else raw
+
+
+def leaf(parse: Parse) -> Any:
+    """The type of a leaf whose value `parse` reads."""
+    return Annotated[Leaf, PlainValidator(partial(_read_leaf, parse))]
+
+
+def _read_leaf(parse: Parse, raw: object, info: ValidationInfo) -> Leaf:
+    return read_leaf(parse, raw, frozen=bool(info.context))
 
 
 def _table(title: str, fields: Mapping[str, Any], base: type[Table] = Table) -> type[Table]:
@@ -105,7 +129,7 @@ _Generator = _table("Generator", {"name": leaf(name), "inputs": dict[str, leaf(n
 
 _PresetHead = _table(
     "PresetHead",
-    {key: leaf(name) for key in ("name", "version", "title", "source", "read_on", "evidence", "expires_after")},
+    {key: leaf(name) for key in ("name", "version", "title", "source", "read_on", "evidence", "expires_after", "why")},
 )
 
 PolicyFile = _table(
@@ -136,8 +160,6 @@ PolicyFile = _table(
     },
 )
 """The whole file; which of its parts must be there is known once its preset is expanded."""
-
-Leaves = dict[Path, Leaf]
 
 
 def read_leaves(raw: Raw) -> tuple[Leaves, list[Problem], set[Path]]:

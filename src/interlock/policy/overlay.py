@@ -5,18 +5,19 @@ The upper leaf replaces the lower one at the same path. "off: why" replaces all 
 replaces its "off: why", and a sizing table replaces a whole one.
 """
 
-from interlock.policy.model import Leaves
+from interlock.policy.leaf import Leaves
+from interlock.policy.problems import Path
 
 
 def overlay(lower: Leaves, upper: Leaves) -> Leaves:
     """All leaves that are in force: the upper ones, and the lower ones that none of them replaces."""
-    switched = {path for path in upper if _is_switch(path)}
+    switched = {path for path in upper if is_switch(path)}
     numbered = {path[:-1] for path in upper}
     kept = {
         path: leaf
         for path, leaf in lower.items()
         if path[:-1] not in switched
-        and not (_is_switch(path) and path in numbered)
+        and not (is_switch(path) and path in numbered)
         and not (path[-2:-1] == ("sizing",) and path[:-1] in numbered)
     }
     return {**kept, **upper}
@@ -46,5 +47,6 @@ def limits_part(symbol: Leaves) -> Leaves:
     return {path: leaf for path, leaf in symbol.items() if path[0] in ("rules", "sizing")}
 
 
-def _is_switch(path: tuple[str, ...]) -> bool:
+def is_switch(path: Path) -> bool:
+    """Whether "on" or "off: why" stands there, in place of a rule's numbers."""
     return path[-2:-1] == ("rules",)

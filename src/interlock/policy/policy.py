@@ -17,8 +17,7 @@ from interlock.core.limits import SWITCHABLE, Limits
 from interlock.core.messages import PolicySet, SourceRight, SymbolPolicy
 from interlock.policy.canonical import Document, digest_of
 from interlock.policy.layout import LABELS, SLOTS, Slot
-from interlock.policy.leaf import FROM_FILE, Leaf, Written, instant_ns, utc_text
-from interlock.policy.model import Leaves
+from interlock.policy.leaf import FROM_FILE, Leaf, Leaves, Written, instant_ns, utc_text
 from interlock.policy.overlay import account_part, by_symbol, limits_part, of_regime, overlay
 from interlock.policy.problems import Path, Problem
 from interlock.policy.rules import is_needed, is_on

@@ -16,10 +16,12 @@ import msgspec
 
 from interlock.core.codes import Code
 from interlock.core.facts import FACT_UNITS
+from interlock.core.firing import UNMEASURED
 from interlock.core.guard import Guard
 from interlock.core.guards import GUARDS
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Tighter, Unit
 from interlock.core.reasons import EXITS, TRIGGERS, Reason
+from interlock.core.utilisation import Measure, measure_of
 from interlock.policy.layout import SLOTS
 from interlock.policy.leaf import OFF, Leaf
 from interlock.policy.load import preset_texts, read_preset
@@ -54,7 +56,8 @@ class Rule(msgspec.Struct, frozen=True):
     One guard, trigger or rule of the way out.
 
     `off` gives, by policy or preset, the reason for which a rule is left off there. `formula` is the guard's source,
-    where it is more than 0 it is the largest notional that may open; triggers have none.
+    where it is more than 0 it is the largest notional that may open; of the others `says` states the condition. `measure`
+    is what can be said of the rule's use, a key of `MEASURES`.
     """
 
     code: Code
@@ -67,6 +70,16 @@ class Rule(msgspec.Struct, frozen=True):
     structural: bool
     off: dict[str, str]
     remedy: str
+    measure: Measure | Literal["position"]
+
+
+MEASURES: Final[dict[Measure | Literal["position"], str]] = {
+    "share": "the share of its limit that is used up already, without the order that asks",
+    "order": "bounds each order by itself, so that nothing is used up: the largest that it lets pass",
+    "condition": "holds or does not; where time or a fact decides, how far away that is",
+    "position": "on each position by itself: `interlock exits` shows the distance",
+}
+"""What is said of how far a rule is used, by the class of the rule."""
 
 
 def describe_rules(policies: Mapping[str, Mapping[Path, Leaf]] | None = None) -> tuple[Rule, ...]:
@@ -99,6 +112,7 @@ def _guard(guard: Guard, policies: Mapping[str, Mapping[Path, Leaf]]) -> Rule:
         guard.structural,
         _off(guard.code, policies),
         guard.remedy,
+        measure_of(guard),
     )
 
 
@@ -114,6 +128,7 @@ def _reason(kind: Literal["trigger", "exit"], reason: Reason, policies: Mapping[
         reason.code not in SWITCHABLE,
         _off(reason.code, policies),
         reason.remedy,
+        "position" if kind == "exit" else "condition" if reason.code in UNMEASURED else "share",
     )
 
 

@@ -12,8 +12,7 @@ from typing import Final
 from interlock.core.codes import Code
 from interlock.core.limits import SWITCHABLE
 from interlock.policy.layout import LABEL_RULES, LABELS, RULES, SLOT_AT, SLOTS, Slot, slots_of
-from interlock.policy.leaf import OFF, instant_ns
-from interlock.policy.model import Leaves
+from interlock.policy.leaf import OFF, Leaves, instant_ns
 from interlock.policy.overlay import account_part, by_symbol, limits_part, of_regime, overlay
 from interlock.policy.problems import Path, Problem, dotted
 from interlock.policy.units import EXPECTED

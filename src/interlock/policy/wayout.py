@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from interlock.core.codes import Code, ExitMode
 from interlock.core.exits.kernel import score_max
 from interlock.policy.layout import LABELS
-from interlock.policy.model import Leaves
+from interlock.policy.leaf import Leaves
 from interlock.policy.overlay import account_part, of_regime, overlay
 from interlock.policy.problems import Path, Problem
 from interlock.policy.rules import is_on

@@ -198,9 +198,10 @@ def _prices(prices: Prices, axis: Axis) -> dict[str, object]:
 
 
 def _series(axis: Axis, at_ns: Sequence[int], values: Sequence[float], digits: int = DIGITS) -> dict[str, object]:
-    greatest = max((abs(value) for value in values if isfinite(value)), default=0.0)
+    drawn = axis.thin(at_ns, values)
+    greatest = max((abs(value) for value in drawn if isfinite(value)), default=0.0)
     scale = 10 ** max(0, digits - ceil(log10(greatest))) if greatest else 1
-    return {"scale": scale, "steps": scaled_differences(axis.thin(at_ns, values), scale)}
+    return {"scale": scale, "steps": scaled_differences(drawn, scale)}
 
 
 def _below_peak(levels: Sequence[float], peak: Sequence[float]) -> list[float]:

@@ -5,12 +5,14 @@ They hold figures and codes; words are made where a person reads them.
 """
 
 from math import nan
+from typing import Literal
 
 import msgspec
 
 from interlock.core.codes import AccountKind, Code, KillMode, Scope, TradingState
+from interlock.core.constants import OPERATOR_NS
 from interlock.core.exits.views import ExitOwner, ExitView
-from interlock.core.messages import Decision, PermitIssued
+from interlock.core.messages import Decision, Instruction, PermitIssued
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -34,6 +36,61 @@ class Answer(msgspec.Struct, frozen=True):
     def allowed(self) -> bool:
         """Whether anything may go out."""
         return self.granted_steps > 0
+
+
+class Instructed(msgspec.Struct, frozen=True):
+    """
+    What became of one instruction of a rebalance.
+
+    `quantity` is granted, in base units and signed by side. ALLOWED without any means that nothing is to be done now, and
+    `note` says why. What `waits`, all of it or the rest, is decided again by the gateway when the reductions that are
+    under way have filled.
+    """
+
+    instruction: Instruction
+    headline: Code
+    quantity: float = 0.0
+    decisions: tuple[Decision, ...] = ()
+    waits: bool = False
+    note: str = ""
+
+
+class Rebalanced(msgspec.Struct, frozen=True):
+    """
+    What became of a rebalance, one answer for each instruction in the given order.
+
+    `headline` is ALLOWED where every instruction was decided, whatever it got. Else it is BUSY or UNANSWERED, which mean
+    no, or MALFORMED, and only instructions to close may have been decided: `answers` tells. Openings that wait do so for
+    the fills of the permits in `reductions`.
+    """
+
+    rebalance_id: str
+    headline: Code
+    answers: tuple[Instructed, ...] = ()
+    reductions: tuple[int, ...] = ()
+    note: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether anything may go out."""
+        return any(answer.quantity for answer in self.answers)
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """
+    What became of the wish to cancel the opening orders of an intent, or of a whole rebalance.
+
+    `revoked` permits had not been used and never will be. Orders of `cancelling` permits are being cancelled at the venue
+    until it confirms, and may fill before that. `withdrawn` symbols of a rebalance waited, and wait no longer. Where there
+    is nothing of all that, `headline` and `note` say why.
+    """
+
+    id: str
+    headline: Code
+    revoked: tuple[int, ...] = ()
+    cancelling: tuple[int, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    note: str = ""
 
 
 class KillStatus(msgspec.Struct, frozen=True):
@@ -61,7 +118,11 @@ class LockStatus(msgspec.Struct, frozen=True):
 
 
 class LimitStatus(msgspec.Struct, frozen=True):
-    """A limit beside its present use, in the limit's unit; `scope` is the symbol or strategy, empty for the account."""
+    """
+    A limit beside its present use, in the limit's unit.
+
+    `scope` is the symbol, strategy or cluster, empty for the account.
+    """
 
     code: Code
     name: str
@@ -69,6 +130,33 @@ class LimitStatus(msgspec.Struct, frozen=True):
     use: float
     limit: float
     unit: str
+
+
+class WindowStatus(msgspec.Struct, frozen=True):
+    """A window that is open or comes soon: in these symbols nothing may be opened, closed or held, as the file calls it."""
+
+    kind: Literal["no-open", "no-close", "flat"]
+    symbols: tuple[str, ...]
+    from_ns: int
+    until_ns: int
+
+
+class RecordStatus(msgspec.Struct, frozen=True):
+    """
+    What a strategy's last closed trades came to, in account currency.
+
+    `deserved_frac` is the share at risk that they deserve, 0.0 where they say nothing yet (not `enough`) or have no edge.
+    `edgeless` from KELLY_ZERO on, until they have one again.
+    """
+
+    strategy: str
+    wins: int
+    losses: int
+    won: float
+    lost: float
+    enough: bool
+    deserved_frac: float
+    edgeless: bool
 
 
 class FloorStatus(msgspec.Struct, frozen=True):
@@ -152,6 +240,12 @@ class Status(msgspec.Struct, frozen=True):
     equity_age_s: float = nan
     market_age_s: float = nan
     exits: ExitOwner = ExitOwner()
+    windows: tuple[WindowStatus, ...] = ()
+    """Those of the calendar file that are open or begin within a day."""
+    windows_until_ns: int = OPERATOR_NS
+    """How far the calendar file is known for every symbol: 0 is not at all, OPERATOR_NS where no rule needs it."""
+    records: tuple[RecordStatus, ...] = ()
+    """Where a rule reads them."""
 
 
 class Exits(msgspec.Struct, frozen=True):

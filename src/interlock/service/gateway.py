@@ -6,15 +6,16 @@ conditions. An intent that may open is decided only after conditions and switch 
 waits for neither. Where no answer can be given in time the answer is no.
 """
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import msgspec
 
 from interlock.core.absorb import REGIMES
-from interlock.core.authority import OPERATOR
+from interlock.core.authority import ALWAYS, OPERATOR, may_open
 from interlock.core.codes import Code, KillMode, PermitState, Scope, TradingState
 from interlock.core.constants import NS_PER_S
 from interlock.core.decide import kill_severity
@@ -25,6 +26,7 @@ from interlock.core.explain import explain, limits_of
 from interlock.core.messages import (
     Adopted,
     BarClosed,
+    Cancel,
     Decision,
     Executed,
     FlattenGoal,
@@ -37,24 +39,35 @@ from interlock.core.messages import (
     LockReleased,
     MarketState,
     ModeSet,
+    Output,
     OwnerSet,
     PermitIssued,
+    Rebalance,
     Rebased,
     Step,
 )
 from interlock.core.permit import RESTING
 from interlock.core.state import PermitRow, State, is_stop
+from interlock.core.utilisation import Utilisation
 from interlock.ledger.errors import LedgerError
-from interlock.service.api import Answer, DecisionStatus, Exits, KillStatus, Status
+from interlock.service.api import Answer, Cancelled, DecisionStatus, Exits, KillStatus, Rebalanced, Status
 from interlock.service.clock import Clock
 from interlock.service.desk.desk import PolicyView, Started, policy_view
+from interlock.service.desk.rebalance import (
+    NOT_DURABLE,
+    cancelled,
+    orders_of,
+    parts,
+    rebalanced,
+    undecided,
+)
 from interlock.service.desk.status import Around, status_of
 from interlock.service.execution.executor import Executor
 from interlock.service.home.latch import SENTINEL, UNREADABLE, KillLatch, LatchUnwritable
 from interlock.service.home.lookout import Lookout
 from interlock.service.shell.gate import EngineAway, Handed, PermitSpent, PermitVoid
-from interlock.service.shell.inbox import Busy
-from interlock.service.shell.shell import Shell, Unanswered
+from interlock.service.shell.inbox import Busy, Priority
+from interlock.service.shell.shell import ANSWER_S_MAX, Shell, Unanswered
 from interlock.service.worker import Worker
 
 DECISIONS_KEPT: Final = 50
@@ -127,6 +140,7 @@ class Gateway:
         self._reasons: dict[tuple[Scope, str, Code], str] = {}
         self._told: dict[str, int] = {}
         self._mode: ModeSet | None = None
+        self._lists = asyncio.Lock()
         self._resets = 0
         self._obeyed: dict[tuple[Scope, str], KillMode | None] = {}
         self.stopping = False
@@ -146,12 +160,8 @@ class Gateway:
             handed = await self._shell.ask(intent, taker=taker)
             answer = answer_of(intent, handed)
             return answer if taker is None else await self._hand_over(taker, answer, handed)
-        except Busy as error:
-            return Answer(intent.id, Code.BUSY, note=str(error))
-        except (Unanswered, EngineAway, LedgerError) as error:
-            return Answer(intent.id, Code.UNANSWERED, note=str(error))
-        except InputInvalid as error:
-            return Answer(intent.id, Code.MALFORMED, note=str(error))
+        except REFUSED as error:
+            return Answer(intent.id, refusal_code(error), note=str(error))
 
     async def dry_run(self, intent: Intent) -> Answer:
         """What the answer would be now; nothing is consumed or recorded."""
@@ -159,10 +169,8 @@ class Gateway:
             if not intent.reduce_only:
                 await self.refresh()
             return _answer(intent, self._shell.dry_run(intent))
-        except (Unanswered, EngineAway, LedgerError) as error:
-            return Answer(intent.id, Code.UNANSWERED, note=str(error))
-        except InputInvalid as error:
-            return Answer(intent.id, Code.MALFORMED, note=str(error))
+        except REFUSED as error:
+            return Answer(intent.id, refusal_code(error), note=str(error))
 
     async def _hand_over(self, taker: tuple[str, str], answer: Answer, handed: Handed) -> Answer:
         """
@@ -188,6 +196,88 @@ class Gateway:
         except EngineAway:
             return permit.reduce_only  # and the engine will learn of it
         return True
+
+    # ------------------------------------------------------------ rebalances
+
+    async def rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        """
+        The instructions are decided as a whole, and what was granted is on its way; so will be what waits.
+
+        What closes is decided first, by itself: it waits for no disk and for no other rebalance.
+        """
+        closes, rest = parts(rebalance)
+        closed: tuple[Output, ...] = ()
+        try:
+            if closes is not None:
+                closed = _decided(await self._shell.ask(closes, Priority.REDUCING)).step.outputs
+            if rest is None:
+                return rebalanced(self._shell.state, rebalance, closed)
+            async with self._one_list():
+                await self.refresh()
+                handed = _decided(await self._shell.ask(rest))
+        except REFUSED as error:
+            return undecided(self._shell.state, rebalance, closed, refusal_code(error), str(error))
+        outputs = (*closed, *handed.step.outputs)
+        unsettled = frozenset(permit.id for permit in handed.waiting)
+        told = rebalanced(self._shell.state, rebalance, outputs, unsettled=unsettled)
+        _, durable, _ = self._ledger()
+        return told if handed.step.seq <= durable else msgspec.structs.replace(told, note=NOT_DURABLE)
+
+    async def dry_run_rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        """
+        What the answer would be now; nothing is consumed or recorded.
+
+        It takes half of the engine's time at most, so that whoever only asks holds up nobody who closes.
+        """
+        try:
+            async with self._one_list():
+                if parts(rebalance)[1] is not None:
+                    await self.refresh()
+                began_ns = self._clock.mono_ns()
+                told = rebalanced(self._shell.state, rebalance, self._shell.foresee(rebalance))
+                await asyncio.sleep((self._clock.mono_ns() - began_ns) / NS_PER_S)
+                return told
+        except REFUSED as error:
+            return undecided(self._shell.state, rebalance, (), refusal_code(error), str(error))
+
+    @asynccontextmanager
+    async def _one_list(self) -> AsyncIterator[None]:
+        """
+        No other rebalance is being decided meanwhile: a list is long, and others want to be heard.
+
+        Raises:
+            Busy: those before took too long.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                await self._lists.acquire()
+        except TimeoutError:
+            raise Busy("other rebalances are being decided: tell it again") from None
+        try:
+            yield
+        finally:
+            self._lists.release()
+
+    async def cancel(self, source: str, name: str) -> Cancelled:
+        """
+        Opening orders of that intent or rebalance, as far as they have not filled, are over or being cancelled.
+
+        Raises:
+            Unanswered, EngineAway: they may still open.
+        """
+        withdrawn: list[str] = []
+        for waits in [each.rebalance for each in self._shell.state.waiting.values() if each.rebalance.id == name]:
+            if source in ALWAYS or may_open(self._shell.state, source, waits.strategy):
+                await self._shell.ask(Rebalance(f"cancel:{name}", source, waits.strategy, ()), Priority.REDUCING)
+                withdrawn += [each.symbol for each in waits.instructions]
+        outputs: list[Output] = []
+        live = orders_of(self._shell.state, name)
+        for p in live:
+            if not p.executor:
+                outputs += (await self._shell.ask(Cancel(f"cancel:{name}", source, p.id))).step.outputs
+        return cancelled(name, live, outputs, tuple(withdrawn))
+
+    # ------------------------------------------------------------ markets and reports
 
     async def report(self, source: str, executed: Executed) -> None:
         """
@@ -424,6 +514,16 @@ class Gateway:
         await self.refresh()
         return self._shell.allowed(source, symbol, stop_frac)
 
+    async def utilisation(self, stop_frac: float) -> Utilisation:
+        """
+        How far every rule is used now.
+
+        Raises:
+            Unanswered, EngineAway, LedgerError: nothing is known.
+        """
+        await self.refresh()
+        return self._shell.utilisation(stop_frac)
+
     def policy(self, source: str) -> PolicyView | None:
         """The policy in force as the source sees it; None where none is verified and unexpired."""
         return policy_view(self._shell.state.policy, source, self._clock.wall_ns())
@@ -497,7 +597,7 @@ def answer_of(intent: Intent, handed: Handed) -> Answer:
     waiting = sum(permit.steps for permit in handed.waiting)
     if not waiting:
         return answer
-    note = "the disk has not taken it yet: what opens leaves when it has, if it is then still valid"
+    note = NOT_DURABLE
     granted = answer.granted_steps - waiting
     headline = answer.headline if granted else Code.UNANSWERED
     return msgspec.structs.replace(answer, granted_steps=granted, headline=headline, note=note)
@@ -510,6 +610,27 @@ def _answer(intent: Intent, decisions: tuple[Decision, ...]) -> Answer:
     denied = next((each for each in decisions if not each.allowed), decisions[0])
     headline = Code.ALLOWED if granted else denied.headline
     return Answer(intent.id, headline, granted, decisions, note=denied.note)
+
+
+def _decided(handed: Handed) -> Handed:
+    """
+    What came of a rebalance.
+
+    Raises:
+        Unanswered: nothing did, for the engine could not process it.
+    """
+    if not isinstance(handed.step.input, Rebalance):
+        raise Unanswered("the engine could not decide it, and has recorded that")
+    return handed
+
+
+REFUSED: Final = (Busy, Unanswered, EngineAway, LedgerError, InputInvalid)
+"""Errors that mean no."""
+
+
+def refusal_code(error: Exception) -> Code:
+    """What a no of that kind is called."""
+    return Code.BUSY if isinstance(error, Busy) else Code.MALFORMED if isinstance(error, InputInvalid) else Code.UNANSWERED
 
 
 # ---------------------------------------------------------------- what the engine has not been told

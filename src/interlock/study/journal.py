@@ -67,12 +67,23 @@ def worst_day(journal: Journal, zone: str, clock: str) -> float:
 
 def monthly(journal: Journal) -> list[float]:
     """The return of every calendar month (UTC) in order, as a fraction of the equity it began with; 0 without any."""
-    last: dict[tuple[int, int], float] = {}
-    for at_ns, level in zip(journal.at_ns, journal.equity, strict=True):
-        day = datetime.fromtimestamp(at_ns // NS_PER_S, UTC)
-        last[day.year, day.month] = level
-    levels = [journal.balance, *last.values()]
+    at_ns = journal.at_ns
+    months = range(_month(at_ns[0]), _month(at_ns[-1]) + 1)
+    closes = {bisect_left(at_ns, _month_ns(month + 1)) - 1 for month in months}
+    levels = [journal.balance, *(journal.equity[index] for index in sorted(closes))]
     return [later / earlier - 1.0 if earlier > 0.0 else 0.0 for earlier, later in pairwise(levels)]
+
+
+def _month(at_ns: int) -> int:
+    """The calendar month (UTC), counted from the year 0."""
+    day = datetime.fromtimestamp(at_ns // NS_PER_S, UTC)
+    return day.year * 12 + day.month - 1
+
+
+def _month_ns(month: int) -> int:
+    """When the month that is so counted begins."""
+    year, month_before = divmod(month, 12)
+    return int(datetime(year, month_before + 1, 1, tzinfo=UTC).timestamp()) * NS_PER_S
 
 
 def spans(journal: Journal) -> list[Lock]:

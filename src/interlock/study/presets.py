@@ -14,6 +14,7 @@ STRATEGY: Final = "history"
 MARGIN_LEVERAGE: Final = "15 x"
 ORDER_NOTIONAL: Final = 1_000_000_000
 VALID: Final = "90 d"
+NOT_SAID: Final = "a history does not say at which margin leverage it traded"
 OWN_EXITS: Final = "off: the exits of a history are its own"
 
 
@@ -28,7 +29,7 @@ def preset_policy(preset: str, symbols: Sequence[str], currency: str, *, stops_k
     rules: dict[str, Any] = {
         **dict.fromkeys(("ATR_SPIKE", "GROSS_LEVERAGE", "TRADE_RISK"), "off: a history carries no market state"),
         **dict.fromkeys(EXIT_RULES, OWN_EXITS),
-        "LIQUIDATION_DISTANCE": "off: a history does not say at which margin leverage it traded",
+        "LIQUIDATION_DISTANCE": f"off: {NOT_SAID}",
         "ORDER_NOTIONAL": {
             "notional": {
                 "value": f"{ORDER_NOTIONAL} {currency}",
@@ -44,7 +45,7 @@ def preset_policy(preset: str, symbols: Sequence[str], currency: str, *, stops_k
         "created_at": "1970-01-01T00:00:00Z",
         "valid_for": VALID,
         "generator": {"name": "interlock replay"},
-        "account": {"currency": currency},
+        "account": {"currency": currency, "margin_leverage": {"value": MARGIN_LEVERAGE, "why": NOT_SAID}},
         "universe": {symbol: {"margin_leverage": MARGIN_LEVERAGE} for symbol in symbols},
         "sources": {OPENER: {STRATEGY: ["open"]}, CLOSER: {STRATEGY: ["close"]}},
         "rules": rules,

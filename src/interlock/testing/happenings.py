@@ -13,6 +13,7 @@ from interlock.core.messages import (
     Adopted,
     Amend,
     BarClosed,
+    BlackoutSet,
     Cancel,
     CashFlow,
     ClockChecked,
@@ -38,8 +39,8 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
-from interlock.testing.bench import FEEDS, picture
-from interlock.testing.words import StoryFailed, Words, instant_ns, length_ns, number
+from interlock.testing.bench import FEEDS, YEAR_NS, picture
+from interlock.testing.words import Line, StoryFailed, Words, instant_ns, length_ns, number
 
 if TYPE_CHECKING:
     from interlock.testing.scenario import Run
@@ -274,6 +275,26 @@ def _bars(run: "Run", words: Words) -> None:
         run.bench.send(BarClosed(symbol, opened_ns, (length or 0) / NS_PER_S, mark, mark, mark, mark))
 
 
+def _windows(run: "Run", words: Words) -> None:
+    """What the calendar file says of one symbol from now on."""
+    symbol = run.symbol(words)
+    told = words.options("no-close no-open flat known")
+    now_ns = run.bench.clock.true_ns
+    closing, opening, flat = (_window(words.line, told.get(kind), now_ns) for kind in ("no-close", "no-open", "flat"))
+    known_ns = instant_ns(words.line, told["known"], now_ns) if "known" in told else now_ns + YEAR_NS
+    run.bench.send(BlackoutSet(symbol, closing, opening, flat, known_ns))
+
+
+def _window(line: Line, text: str | None, now_ns: int) -> tuple[tuple[int, int], ...]:
+    """The instants between which something is forbidden, written `10:00..10:30`; none where nothing is."""
+    if text is None:
+        return ()
+    begins, dots, ends = text.partition("..")
+    if not dots:
+        raise line.invalid(f"{text!r} is no window: write 10:00..10:30")
+    return ((instant_ns(line, begins, now_ns), instant_ns(line, ends, now_ns)),)
+
+
 def _adopt(run: "Run", words: Words) -> None:
     symbol = run.symbol(words)
     told = words.options("stop target for by")
@@ -460,6 +481,7 @@ VERBS: Final[dict[str, Verb]] = {
     "rebalance": _rebalance,
     "exit": _exit,
     "bars": _bars,
+    "windows": _windows,
     "adopt": _adopt,
     "again": _again,
     "cancel": _cancel,

@@ -18,6 +18,7 @@ from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.decide import decide
 from interlock.core.limits import NO_LIMITS, is_on
 from interlock.core.locks import account_lock, strategy_lock, symbol_lock
+from interlock.core.measure import sides_of
 from interlock.core.messages import (
     Adopted,
     Decision,
@@ -129,7 +130,18 @@ def steps_are_conserved(look: Look) -> str:
     a = state.account
     if [a.pending_buy_reserved, a.pending_sell_reserved] != reserved:
         return f"the account reserves {a.pending_buy_reserved}/{a.pending_sell_reserved}, its permits {reserved}"
-    return ""
+    clusters = dict.fromkeys(range(len(state.clusters) - 1), 0)
+    for r in state.symbols:
+        if r.cluster >= 0:
+            clusters[r.cluster] += r.pending_buy_reserved + r.pending_sell_reserved
+    told = {number: state.clusters[number].pending_reserved for number in clusters}
+    return "" if told == clusters else f"the clusters reserve {told}, their symbols {clusters}"
+
+
+def what_is_derived_is_of_now(look: Look) -> str:
+    """Which sides are taken is remembered; it is what the rows say, or decisions would look at another time."""
+    state = look.state
+    return "" if state.sides == sides_of(state) else f"remembered are {state.sides}, the rows say {sides_of(state)}"
 
 
 def reducing_never_flips(look: Look) -> str:
@@ -509,6 +521,7 @@ LAWS: Final[tuple[Law, ...]] = (
     deciding_changes_nothing,
     deciding_again_gives_the_same,
     steps_are_conserved,
+    what_is_derived_is_of_now,
     reducing_never_flips,
     core_time_goes_on,
     record_first,

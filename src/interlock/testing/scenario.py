@@ -56,6 +56,8 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
     exit BTC RUNG [PARTIAL_25|PARTIAL_33|PARTIAL_50|PARTIAL_75|FULL_CLOSE] [stop PRICE] [by SOURCE]
                                              an exit owner proposes; `exit` where the story does not say who
     bars BTC N [LENGTH]                      so many bars pass one after the other, of 15m, each with a mark at its end
+    windows BTC [no-open 10:00..10:30] [no-close TIME..TIME] [flat TIME..TIME] [known TIME]
+                                             what the calendar file says, all of a year where nothing else is `known`
     adopt BTC stop PRICE [target PRICE] for STRATEGY by NAME
     cancel p1 [by SOURCE], amend p1 [by SOURCE]
     again                                    the last input a second time

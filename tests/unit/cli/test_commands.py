@@ -54,7 +54,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> str:
 def state_file(folder: Path, *changes: tuple[str, str]) -> str:
     """The example's state with some of its text changed."""
     text = Path(STATE).read_text()
-    for old, new in (('"policy.toml"', f'"{POLICY}"'), *changes):
+    calendar = ('"calendar.csv"', f'"{ROOT / "examples" / "calendar.csv"}"')
+    for old, new in (('"policy.toml"', f'"{POLICY}"'), calendar, *changes):
         assert old in text
         text = text.replace(old, new)
     (folder / "state.toml").write_text(text)
@@ -248,7 +249,7 @@ def test_nothing_to_explain_ends_with_2(story: str, words: tuple[str, ...]) -> N
 def test_all_rules_are_listed() -> None:
     shown = run("guards").stdout
     assert "POLICY_MISSING*" in shown
-    assert "loss 2.5 % | 5 %" in shown
+    assert "loss 2.5 % | 2.5 % |" in shown
     assert "CONSEC_LOSS_BREAKER" in shown
 
 
@@ -295,9 +296,25 @@ def test_a_policy_is_shown_with_origins_and_reasons() -> None:
     assert next(leaf for leaf in leaves if leaf["path"] == "rules.DAILY_LOSS.loss")["from"] == "file"
 
 
+def test_a_preset_is_shown_by_its_name() -> None:
+    shown = run("policy", "show", "balanced").stdout
+    assert 'extends = "balanced@1"' in shown
+    assert "five ordinary" in shown
+    assert "off: " not in shown
+    document = told("policy", "show", "balanced@1")
+    assert document["preset"]["name"] == "balanced"
+    assert all(leaf["why"] for leaf in document["leaves"] if leaf["written"] != "on")
+    assert told("policy", "show", "layered")["preset"]["extends"] == "layered@1"
+
+
+def test_what_is_neither_a_file_nor_a_preset_is_not_shown() -> None:
+    refused = run("policy", "show", "balance", code=2).stderr
+    assert "one of balanced@1, crypto-futures@1, layered@1" in refused
+
+
 def test_presets_are_listed() -> None:
     assert 'extends = "layered@1"' in run("policy", "presets").stdout
-    assert [row["extends"] for row in told("policy", "presets")] == ["crypto-futures@1", "layered@1"]
+    assert [row["extends"] for row in told("policy", "presets")] == ["balanced@1", "crypto-futures@1", "layered@1"]
 
 
 @pytest.mark.parametrize("what", list(What))

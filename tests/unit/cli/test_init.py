@@ -7,6 +7,7 @@ from typer.testing import CliRunner, Result
 from interlock.cli import app
 from interlock.core.authority import OPERATOR
 from interlock.policy import load_policy, policy_problems
+from interlock.policy.leaf import FROM_FILE
 from interlock.service.home.home import Home
 from interlock.service.home.keys import read_ledger_key, read_secret
 from interlock.service.home.latch import KillLatch, Switch
@@ -76,6 +77,16 @@ def test_a_name_that_cannot_be_an_accounts_leaves_nothing_behind(tmp_path: Path,
     assert [*tmp_path.iterdir()] == []
 
 
+def test_balanced_differs_from_its_preset_in_what_the_recording_needs(tmp_path: Path) -> None:
+    policy = write_home(Home(tmp_path / "home"), Choices(style=Style.BALANCED), NOW)
+    assert policy.expanded_from == "balanced@1"
+    own = {path: leaf for path, leaf in policy.leaves.items() if path[0] == "rules" and leaf.origin == FROM_FILE}
+    assert {path[1] for path in own} == {
+        "ORDER_NOTIONAL", "DAILY_RISK_QUOTA", "CONSEC_LOSS", "STOP_HIT", "RUNAWAY", "TIME_EXIT", "CORRELATION_VETO",
+    }  # fmt: skip
+    assert all(leaf.why or leaf.text.startswith("off: ") for leaf in own.values())
+
+
 def test_the_file_explains_itself() -> None:
     for gate in ("mode", "armed", "rollout_percent", "[rollout]"):
         assert f"\n{gate}" in runtime_text(Choices())
@@ -86,7 +97,7 @@ def test_without_questions(tmp_path: Path) -> None:
     assert "paper account mine, 2,500.00 USD, balanced" in shown
     assert f"interlock run --home {tmp_path / 'home'}" in shown
     assert read_runtime(Home(tmp_path / "home")).account == "mine"
-    assert 'value = "2500 USD"' in (tmp_path / "home" / "policy.toml").read_text()
+    assert 'value = "1250 USD"' in (tmp_path / "home" / "policy.toml").read_text()
 
 
 def test_with_questions_until_each_is_answered(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import msgspec
 import pytest
 
 from cli_story import START_NS, at_s, opening
 from control_kit import KEYS, Running, make_home, replaced, running
 from interlock.client import (
+    Action,
     Answer,
     BarClosed,
     Client,
@@ -24,13 +26,18 @@ from interlock.client import (
     CommandRefused,
     Envelope,
     GatewayUnreachable,
+    Instruction,
     Intent,
     KeyUnreadable,
     MarketState,
+    Provenance,
+    Rebalance,
+    Rebalanced,
 )
 from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.messages import BUY, SELL, Executed
-from interlock.service.desk.desk import GetAllowed, Kill
+from interlock.core.utilisation import Utilisation
+from interlock.service.desk.desk import GetAllowed, GetUtilisation, Kill
 from repository import ROOT
 
 Connect = Callable[..., Client]
@@ -364,3 +371,129 @@ def test_what_is_allowed_is_told_of_oneself_and_to_operators_of_anybody(gateway:
         told = operator.ask(GetAllowed("GOLD", 0.01, "bot"))
         assert isinstance(told, Envelope)
         assert len(told.rooms) == 2
+
+
+def test_how_far_rules_are_used_is_told_to_whoever_asks(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="rival") as rival:
+        told = rival.ask(GetUtilisation(0.01))
+        assert isinstance(told, Utilisation)
+        assert (told.currency, told.stop_frac, told.undefined) == ("USD", 0.01, ())
+        exposure = next(each for each in told.standings if each.code == Code.SYMBOL_EXPOSURE)
+        assert (exposure.measure, exposure.stand, exposure.limit_name) == ("share", "admits", "symbol_exposure_frac_max")
+        with pytest.raises(CommandRefused, match="a share of the mark between 0 and 1, found 5"):
+            rival.ask(GetUtilisation(5.0))
+
+
+# ---------------------------------------------------------------- rebalances and cancellations
+
+
+def targets(client: Client, **weights: float) -> Rebalance:
+    told = [
+        Instruction(symbol, Action.SCALE, weight, 1900.0 if symbol == "GOLD" else 1.0) for symbol, weight in weights.items()
+    ]
+    return client.instruct("trend", told)
+
+
+def test_a_rebalance_is_answered_instruction_by_instruction(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        wish = targets(client, GOLD=0.1, EURO=0.05, SILVER=0.01)
+        foreseen = client.decide_rebalance(wish)
+        assert gateway.desk.rebalances == []
+        answer = client.rebalance(wish)
+        for told in (foreseen, answer):
+            assert (told.rebalance_id, told.headline, told.allowed) == (wish.id, Code.ALLOWED, True)
+            assert [each.headline for each in told.answers] == [Code.ALLOWED, Code.ALLOWED, Code.MALFORMED]
+        assert [each.quantity for each in answer.answers] == [0.5, 454.0, 0.0]
+        assert wish.id != targets(client).id
+
+
+def test_a_rebalance_is_of_the_source_that_was_proven(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="rival") as client:
+        answer = client.rebalance(replaced_rebalance(targets(client, GOLD=0.1), source="bot"))
+    assert gateway.desk.rebalances[0].source == "rival"
+    assert [each.headline for each in answer.answers] == [Code.SOURCE_DENIED]
+    assert not answer.allowed
+
+
+def replaced_rebalance(rebalance: Rebalance, **changes: object) -> Rebalance:
+    return msgspec.structs.replace(rebalance, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"id": ""}, "a rebalance has an id"),
+        ({"id": "i" * 129}, "the id of a rebalance has at most 128 characters"),
+        ({"strategy": "s" * 129}, "the strategy of a rebalance has at most 128 characters"),
+        ({"instructions": (Instruction("G" * 129, Action.CLOSE),)}, "instruction 1: symbol and provenance"),
+        (
+            {"instructions": (Instruction("G", Action.CLOSE, provenance=Provenance("r" * 129)),)},
+            "instruction 1: symbol and provenance have at most 128 characters each",
+        ),
+        ({"instructions": (Instruction("G", Action.CLOSE),) * 1001}, "at most 1000 instructions, found 1001"),
+        ({"instructions": (Instruction("G" * 10_000, Action.CLOSE),) * 100}, "at most 524288 are taken"),
+    ],
+)
+def test_what_nobody_may_send_is_a_no_and_is_not_decided(gateway: Running, changes: dict[str, object], says: str) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        answer = client.rebalance(replaced_rebalance(targets(client, GOLD=0.1), **changes))
+    assert (answer.headline, answer.answers) == (Code.UNANSWERED, ())
+    assert says in answer.note
+    assert gateway.desk.rebalances == []
+
+
+def test_the_longest_rebalance_travels(gateway: Running) -> None:
+    with Client.connect(gateway.home, source="bot") as client:
+        origin = Provenance("r" * 64, "s" * 64, "g" * 64)
+        told = [Instruction(f"{number:0>20}", Action.SCALE, 0.001, 1.0, 2.0, origin) for number in range(1000)]
+        answer = client.decide_rebalance(client.instruct("trend", told))
+    assert [each.headline for each in answer.answers] == [Code.MALFORMED] * 1000
+
+
+def test_without_a_gateway_a_rebalance_is_unanswered_and_a_cancellation_raises(home: Path, connect: Connect) -> None:
+    client = connect(home, timeout_s=1.0)
+    for answer in (client.rebalance(targets(client, GOLD=0.1)), client.decide_rebalance(targets(client))):
+        assert (answer.headline, answer.answers, answer.allowed) == (Code.UNANSWERED, (), False)
+        assert "is it running?" in answer.note
+    with pytest.raises(GatewayUnreachable):
+        client.cancel("i1")
+
+
+def test_a_busy_desk_is_a_no_to_a_rebalance_too(gateway: Running, connect: Connect) -> None:
+    gateway.hold()
+    for client in (
+        connect(gateway.home, timeout_s=0.2),
+        Client.inside(gateway.desk, gateway.loop, source="bot", timeout_s=0.2),
+    ):
+        assert client.rebalance(targets(client, GOLD=0.1)).headline == Code.UNANSWERED
+    gateway.let_go()
+
+
+def test_an_answer_to_another_rebalance_is_none(gateway: Running, connect: Connect) -> None:
+    async def answers_another(rebalance: Rebalance) -> Rebalanced:
+        return Rebalanced("another", Code.ALLOWED)
+
+    gateway.desk.rebalance = answers_another  # type: ignore[method-assign]
+    client = connect(gateway.home)
+    answer = client.rebalance(targets(client, GOLD=0.1))
+    assert (answer.headline, answer.note) == (Code.UNANSWERED, "the gateway answered to something else")
+
+
+def test_an_opening_is_cancelled_by_its_intents_id_and_by_whoever_may_open(gateway: Running, connect: Connect) -> None:
+    bot, rival = connect(gateway.home), connect(gateway.home, "rival")
+    decision = bot.submit(opening()).decisions[0]
+    assert rival.cancel("i1").headline == Code.SOURCE_DENIED
+    done = bot.cancel("i1")
+    assert (done.id, done.headline, done.revoked, done.cancelling) == ("i1", Code.ALLOWED, (decision.permit,), ())
+    again = bot.cancel("i1")
+    assert (again.headline, again.note) == (Code.MALFORMED, "no order of it is live that opens")
+    with pytest.raises(CommandRefused):
+        bot.cancel("i" * 129)
+
+
+def test_a_rebalances_openings_are_cancelled_by_its_id(gateway: Running, connect: Connect) -> None:
+    client = connect(gateway.home)
+    wish = targets(client, GOLD=0.1, EURO=0.05)
+    permits = [each.decisions[0].permit for each in client.rebalance(wish).answers]
+    assert client.cancel(f"{wish.id}/EURO").revoked == (permits[1],)
+    assert client.cancel(wish.id).revoked == (permits[0],)

@@ -6,11 +6,13 @@ import pytest
 
 from interlock.core.codes import Code, Scope
 from interlock.core.constants import SLICES_MAX
+from interlock.core.limits import BITS
 from interlock.core.messages import LockReleased
 from interlock.core.snapshot import decode, encode
 from interlock.core.transitions import slices_of
 from interlock.testing.bench import picture
 from lawkit import bench_under, decision, limits_of_everything, permits
+from rulekit import ALL_ON
 
 QUOTA = {
     "quota_slice_frac": 0.01,
@@ -46,3 +48,15 @@ def test_what_is_spent_survives_a_fold_and_a_snapshot_and_ends_by_an_operator() 
     bench.send(LockReleased(Scope.ACCOUNT, "", Code.DAILY_RISK_QUOTA, "alice"))
     assert (a.day_entries, a.day_slices, bench.engine.state.account.campaign_slices) == (1, 1, 0)
     assert permits(bench.send(bench.intent("BTC", 1, notional=1_000.0)))
+
+
+def test_an_order_without_a_stop_pays_its_costs_with_slices_too() -> None:
+    unstopped = ALL_ON & ~(BITS[Code.STOP_REQUIRED] | BITS[Code.LIQUIDATION_DISTANCE])
+    given = {"no_stop_gap_frac": 0.1, "cost_frac": 0.01, "quota_campaign_slice_count_max": 10.0}
+    bench = bench_under(limits_of_everything(**{**QUOTA, **given}, active=unstopped))
+    answer = decision(bench.send(bench.intent("BTC", 1, quantity=9.5, stop_price=nan)))
+    assert answer.allowed
+    a = bench.engine.state.account
+    assert answer.facts is not None
+    assert answer.facts.requested_notional * 0.1 < 100.0 < answer.facts.requested_notional * 0.11
+    assert (a.day_slices, a.campaign_slices) == (2, 2)

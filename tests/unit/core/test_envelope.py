@@ -11,7 +11,7 @@ from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.decide import decide
 from interlock.core.envelope import Envelope, Room, envelope
-from interlock.core.messages import Decision, KillSet, LockReleased, LockSet, PermitIssued
+from interlock.core.messages import BarClosed, Decision, KillSet, LockReleased, LockSet, PermitIssued
 from interlock.testing import Bench, make_instrument, make_policy, open_bench
 from interlock.testing.bench import picture
 from lawkit import bench_under, hold
@@ -46,8 +46,10 @@ def hold_true(made: Bench, source: str = "bot") -> None:
     told = rooms(made, source)
     assert picture(made.engine.state) == before
     for each in told.rooms:
-        if each.closes:
-            assert decided(made, each, 1, source).reducing
+        if each.closes or each.binds is Code.NOT_EXIT_OWNER:
+            answer = decided(made, each, 1, source)
+            assert answer.reducing
+            assert answer.headline in (each.binds, Code.NOTHING_TO_REDUCE)
             continue
         if each.steps:
             fits = decided(made, each, each.steps, source)
@@ -102,6 +104,34 @@ def test_what_is_told_passes_and_one_step_more_does_not(
     made.clock.advance(rest)
     hold_true(made)
     hold_true(made, "rival")
+
+
+@given(actions=ACTIONS, everything=st.booleans(), rest=st.floats(0.0, 30.0), data=st.data())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_told_holds_until_the_instant_told_where_nothing_but_time_passes(
+    actions: list[tuple[str, str, int, float]], everything: bool, rest: float, data: st.DataObject
+) -> None:
+    made = bench_under() if everything else open_bench(policy=make_policy("layered@1"))
+    for index, symbol in enumerate(made.book.instruments if everything else ()):
+        for count in range(40):
+            opened_ns = made.clock.true_ns - (41 - count) * 3 * NS
+            close = 100.0 + (count * (7 + index)) % 11
+            length_s = made.engine.state.account_limits().correlation_bar_s
+            made.send(BarClosed(symbol, opened_ns, length_s, close, close, close, close))
+    for kind, symbol, side, share in actions:
+        act(made, kind, symbol, side, share)
+    made.clock.advance(rest)
+    told = data.draw(st.sampled_from(rooms(made).rooms))
+    if told.until_ns == OPERATOR_NS:
+        made.clock.advance(data.draw(st.floats(0.0, 100_000.0)))
+    else:
+        made.clock.advance_to(told.until_ns - 1)
+    later = next(
+        each
+        for each in rooms(made).rooms
+        if (each.symbol, each.side, each.strategy) == (told.symbol, told.side, told.strategy)
+    )
+    assert later.steps <= told.steps if told.until_ns == OPERATOR_NS else later.steps == told.steps
 
 
 # ---------------------------------------------------------------- what binds
@@ -308,3 +338,47 @@ def test_a_rule_that_turns_at_a_size_is_found_as_exactly_as_a_cap() -> None:
     assert told.binds is Code.LIQUIDATION_DISTANCE
     assert 990.0 < told.notional < 1_000.0
     hold_true(made)
+
+
+def test_room_beside_what_moves_apart_lasts_until_their_bars_are_too_old() -> None:
+    rule = {"correlation": "70 %", "exposure": "veto", "bar": "1 h", "decay": "97 %", "age": "24 h"}
+    made = open_bench(policy=make_policy("layered@1", changes={"rules.CORRELATION_VETO": rule}))
+    start_ns = made.clock.true_ns
+    for symbol, sign in (("BTC", 1.0), ("ETH", -1.0)):
+        for count in range(40):
+            opened_ns = start_ns - (24 * 3600 - 3) * NS - (39 - count) * 3600 * NS
+            close = 100.0 * 1.01 ** (sign * (count % 2))
+            made.send(BarClosed(symbol, opened_ns, 3600.0, close, close, close, close))
+    hold(made, "BTC", 1, 5.0)
+    told = room(made, "ETH")
+    assert told.steps > 0
+    assert told.until_ns == start_ns + 3 * NS + 1
+    made.clock.advance_to(told.until_ns - 1)
+    assert room(made, "ETH").steps == told.steps
+    made.clock.advance_to(told.until_ns)
+    assert room(made, "ETH").binds is Code.CORRELATION_VETO
+
+
+def test_a_spent_day_ends_with_the_day_and_a_reserved_one_when_its_order_expires() -> None:
+    quota = {"slice": "0.5 %", "order_slices": 2, "day_entries": 1, "day_slices": 2, "campaign_slices": 9}
+    made = open_bench(policy=make_policy("layered@1", changes={"account.cost": "0 %", "rules.DAILY_RISK_QUOTA": quota}))
+    step = made.send(made.intent("ETH", 1, quantity=1.0))
+    (permit,) = [each for each in step.outputs if isinstance(each, PermitIssued)]
+    told = room(made)
+    assert (told.binds, told.until_ns) == (Code.DAILY_RISK_QUOTA, permit.expires_ns + 1)
+    assert over(made, told) == (Code.DAILY_RISK_QUOTA, Code.DAILY_RISK_QUOTA)
+    assert room(made).steps > 0
+    hold(made, "ETH", 1, 1.0)
+    told = room(made)
+    a = made.engine.state.account
+    day = made.engine.state.calendars[a.day_calendar]
+    assert (told.steps, told.binds, told.until_ns) == (0, Code.DAILY_RISK_QUOTA, day.instants_ns[day.next])
+    made.pass_until(told.until_ns)
+    assert room(made).steps > 0
+
+
+def test_who_may_not_close_is_told_so() -> None:
+    made = open_bench(policy=make_policy("layered@1"))
+    hold(made, "BTC", 1, 5.0)
+    told = room(made, side=-1, source="rival")
+    assert (told.steps, told.closes, told.binds) == (0, 0.0, Code.NOT_EXIT_OWNER)

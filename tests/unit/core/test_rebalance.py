@@ -76,3 +76,28 @@ def test_reductions_leave_before_openings_whatever_their_order() -> None:
     assert leaving == [True, False, False]
     ids = [each.id for each in step.outputs if isinstance(each, Decision | PermitIssued)]
     assert all(one < other for one, other in pairwise(ids))
+
+
+def test_a_close_of_a_position_in_doubt_that_has_no_quantity_says_why() -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    hold(bench, "BTC", 1, 5.0)
+    step = bench.send(rebalance(bench, "r", BTC=0.0))
+    (permit,) = [each for each in step.outputs if isinstance(each, PermitIssued)]
+    bench.fill(permit.id)
+    bench.book.place("BTC", 70_000, 100.0)
+    bench.refresh()
+    assert bench.engine.state.symbols[0].known != 1.0
+    close = Rebalance("q", "bot", "trend", (Instruction("BTC", Action.CLOSE),), Partial.SCALE, bench.clock.wall_ns)
+    (answer,) = [each for each in bench.send(close).outputs if isinstance(each, Decision)]
+    assert (answer.headline, answer.granted_steps) == (Code.NOTHING_TO_REDUCE, 0)
+    assert "not known" in answer.note
+
+
+@pytest.mark.parametrize(("source", "stands"), [("rival", True), ("exit", True), ("operator", False), ("bot", False)])
+def test_what_waits_is_ended_only_by_those_who_may_open_for_the_strategy(source: str, stands: bool) -> None:
+    bench = open_bench(policy=make_policy("layered@1", changes=CLUSTERED))
+    hold(bench, "BTC", 1, 20.0)
+    bench.send(rebalance(bench, "r", BTC=0.1, ETH=0.2))
+    assert bench.engine.state.waiting
+    bench.send(Rebalance("other", source, "trend", (), created_at_ns=bench.clock.wall_ns))
+    assert bool(bench.engine.state.waiting) == stands

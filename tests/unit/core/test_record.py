@@ -58,6 +58,11 @@ def test_a_record_of_nothing_is_no_number() -> None:
     assert isnan(kelly_frac(0.0, 5.0, 0.0, 10.0, 0.0))
 
 
+def test_what_was_won_and_lost_is_summed_without_dust() -> None:
+    row = recorded([0.1, 0.2, -0.3], 3.0)
+    assert row.recent_won == row.recent_lost == 0.3
+
+
 def traded(*pnls: float, window: float = 10.0, enough: float = 30.0, **changes: float) -> Bench:
     """A bench whose strategy has closed trades that came to these sums."""
     given = {"kelly_window_count_max": window, "kelly_trade_count_min": enough}

@@ -90,6 +90,15 @@ def test_an_adopted_position_is_the_strategys_it_was_adopted_for() -> None:
     assert headline(ask(made, "mean")) is Code.ALLOWED
 
 
+def test_what_was_opened_outside_the_gate_is_no_strategys_until_it_is_adopted() -> None:
+    made = bench(holdings={"BTC": (5.0, 100.0)})
+    assert headline(ask(made, "trend")) is Code.SYMBOL_OWNED
+    assert headline(ask(made, "trend", symbol="ETH")) is Code.ALLOWED
+    made.pass_until(made.clock.true_ns + 15 * 10**9)
+    assert made.engine.state.symbols[0].owner == -1
+    assert headline(ask(made, "trend", -1, quantity=5.0, reduce_only=True)) is Code.ALLOWED
+
+
 def test_whose_it_is_lives_through_a_restart() -> None:
     made = bench()
     made.fill(permit(ask(made, "trend")).id)

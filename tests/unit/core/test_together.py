@@ -1,18 +1,25 @@
 """What moves together with a symbol, from the bars that the engine was told."""
 
+from math import dist
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interlock.core import together
 from interlock.core.codes import Code
 from interlock.core.constants import NS_PER_S
+from interlock.core.decide import decide
 from interlock.core.facts import Facts
-from interlock.core.messages import BarClosed
+from interlock.core.measure import measure
+from interlock.core.messages import BarClosed, Output
+from interlock.core.positions import doubt
 from interlock.core.snapshot import decode, encode
-from interlock.core.together import correlation_of, weigh
+from interlock.core.state import State
+from interlock.core.together import company, correlation_of, exposure, weigh
 from interlock.market import correlation
 from interlock.testing import Bench, make_policy, open_bench
 from lawkit import decision, hold, permits
@@ -47,6 +54,11 @@ def asked(bench: Bench, symbol: str = "ETH", side: int = 1, **changes: Any) -> F
     return facts
 
 
+def encode_step(outputs: tuple[Output, ...]) -> bytes:
+    """The outputs as a ledger has them: NaN equals NaN."""
+    return msgspec.msgpack.encode(outputs)
+
+
 def mirrored(returns: list[float]) -> list[float]:
     return [-each for each in returns]
 
@@ -59,7 +71,7 @@ def test_alone_nothing_moves_with_it() -> None:
 def test_a_rule_that_is_off_computes_nothing() -> None:
     bench = open_bench(policy=make_policy("layered@1"))
     told(bench, "BTC", STEPS)
-    assert bench.engine.state.symbols[0].bars == ()
+    assert bench.engine.state.symbols[0].bar_ns == ()
     facts = asked(bench)
     assert facts.correlation != facts.correlation
     assert facts.correlated_notional != facts.correlated_notional
@@ -158,19 +170,20 @@ def test_bars_are_kept_as_long_as_symbols_are_compared_by_them() -> None:
     bench = bench_of()
     told(bench, "BTC", STEPS * 5)
     row = bench.engine.state.symbols[0]
-    assert len(row.bars) == 129
-    again = row.bars[-1]
-    bench.send(BarClosed("BTC", again[0], float(BAR_S), 9.0, 9.0, 9.0, 9.0))
-    bench.send(BarClosed("BTC", again[0] + 1, float(BAR_S), 0.0, 0.0, 0.0, 0.0))
-    bench.send(BarClosed("BTC", again[0] + 1, 60.0, 9.0, 9.0, 9.0, 9.0))
-    assert row.bars[-1] == again
-    assert decode(encode(bench.engine.state)).symbols[0].bars == row.bars
+    assert len(row.bar_ns) == len(row.bar_logs) == 129
+    again, close = row.bar_ns[-1], row.bar_logs[-1]
+    bench.send(BarClosed("BTC", again, float(BAR_S), 9.0, 9.0, 9.0, 9.0))
+    bench.send(BarClosed("BTC", again + 1, float(BAR_S), 0.0, 0.0, 0.0, 0.0))
+    bench.send(BarClosed("BTC", again + 1, 60.0, 9.0, 9.0, 9.0, 9.0))
+    assert (row.bar_ns[-1], row.bar_logs[-1]) == (again, close)
+    stored = decode(encode(bench.engine.state)).symbols[0]
+    assert (stored.bar_ns, stored.bar_logs) == (row.bar_ns, row.bar_logs)
     policy = make_policy("layered@1", changes={"rules.CORRELATION_VETO": RULE}, at_ns=bench.clock.wall_ns)
     bench.send(policy.compile(bench.clock.wall_ns))
-    assert bench.engine.state.symbols[0].bars == row.bars != ()
+    assert bench.engine.state.symbols[0].bar_ns == row.bar_ns != ()
     other = make_policy("layered@1", changes={"rules.CORRELATION_VETO": {**RULE, "bar": "4 h"}}, at_ns=bench.clock.wall_ns)
     bench.send(other.compile(bench.clock.wall_ns))
-    assert bench.engine.state.symbols[0].bars == ()
+    assert bench.engine.state.symbols[0].bar_ns == ()
 
 
 def test_a_new_bar_is_seen_at_once() -> None:
@@ -184,6 +197,88 @@ def test_a_new_bar_is_seen_at_once() -> None:
     for symbol, close in (("BTC", 9.0), ("ETH", 0.1)):
         bench.send(BarClosed(symbol, bench.clock.wall_ns, float(BAR_S), close, close, close, close))
     assert correlation_of(state, 0, 1, 0.97)[0] < 0.0 < before[0]
+
+
+def compared(state: State, row: int, at_ns: int) -> float:
+    """How closely a bought order in the row moves with what is open, at that instant."""
+    return company(state, row, state.symbols[row], 1, at_ns, state.account_limits(), 0.0, 0)[1]
+
+
+def test_what_was_found_at_another_time_holds_no_longer_than_its_bars_are_fresh() -> None:
+    bench = bench_of()
+    told(bench, "BTC", STEPS)
+    told(bench, "ETH", mirrored(STEPS))
+    hold(bench, "BTC")
+    state, now_ns = bench.engine.state, bench.clock.wall_ns
+    fresh, old = now_ns + 22 * BAR_S * NS_PER_S, now_ns + 24 * BAR_S * NS_PER_S
+    found = [compared(state, 1, at_ns) for at_ns in (now_ns, fresh, old, old, fresh, now_ns)]
+    assert found == [pytest.approx(-1.0), pytest.approx(-1.0), 1.0, 1.0, pytest.approx(-1.0), pytest.approx(-1.0)]
+
+
+def test_a_position_in_doubt_counts_on_both_sides() -> None:
+    bench = bench_of()
+    told(bench, "BTC", STEPS)
+    told(bench, "ETH", mirrored(STEPS))
+    hold(bench, "BTC")
+    assert asked(bench).correlation == pytest.approx(-1.0)
+    state = bench.engine.state
+    doubt(state, 0)
+    measure(state)
+    assert asked(bench).correlation == pytest.approx(1.0)
+
+
+def test_returns_are_kept_of_what_is_open_and_of_few_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "WEIGHED_SPARE", -1)
+    bench = bench_of()
+    for symbol in ("BTC", "ETH", "SOL"):
+        told(bench, symbol, STEPS)
+    hold(bench, "SOL")
+    state = bench.engine.state
+    for row in (0, 1, 2, 0, 1):
+        correlation_of(state, row, 2, 0.97)
+        assert len(state.weighed) <= 2
+    assert set(state.weighed) == {1, 2}
+
+
+def test_bars_that_one_lacks_are_left_out_each_time_it_is_asked() -> None:
+    bench = bench_of()
+    told(bench, "BTC", STEPS)
+    told(bench, "ETH", mirrored(STEPS), skip=frozenset({3, 4, 20}))
+    state = bench.engine.state
+    first = correlation_of(state, 0, 1, 0.97)
+    assert correlation_of(state, 0, 1, 0.97) == first == correlation_of(state, 1, 0, 0.97)
+    assert len(state.weighed[0].among) == 1
+
+
+def test_as_many_sequences_of_bars_as_are_common_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "GRIDS", 1)
+    bench = bench_of()
+    told(bench, "BTC", STEPS)
+    told(bench, "ETH", STEPS, skip=frozenset({3}))
+    told(bench, "SOL", STEPS, skip=frozenset({9}))
+    state = bench.engine.state
+    for other in (1, 2, 1):
+        assert correlation_of(state, 0, other, 0.97)[0] == pytest.approx(1.0)
+        assert len(state.weighed[0].among) == 1
+
+
+def test_a_restart_compares_and_sums_as_before() -> None:
+    bench = bench_of(universe__BTC__cluster="one", universe__ETH__cluster="one", rules__CLUSTER_CAP={"exposure": "90 %"})
+    told(bench, "BTC", STEPS)
+    told(bench, "ETH", STEPS, skip=frozenset({7}))
+    hold(bench, "BTC", 1, 3.0)
+    permits(bench.send(bench.intent("ETH", -1, notional=300.0)))
+    state = bench.engine.state
+    restarted = decode(encode(state))
+    assert restarted.sides == state.sides == {0: 1, 1: 2}
+    at_ns, wish = bench.clock.wall_ns, bench.intent("SOL", -1, notional=100.0)
+    outputs = decide(state, at_ns, at_ns, wish)
+    assert encode_step(outputs) == encode_step(decide(restarted, at_ns, at_ns, wish))
+    facts = decision(bench.send(bench.intent("ETH", 1, notional=100.0))).facts
+    assert facts is not None
+    rows = bench.engine.state.symbols
+    assert facts.cluster_notional == pytest.approx(exposure(rows[0]) + facts.symbol_notional)
+    assert facts.symbol_notional > 0.0
 
 
 @given(st.integers(0, 2**32), st.integers(30, 200), st.sampled_from((0.94, 0.97)))
@@ -205,9 +300,10 @@ def test_it_is_the_weighted_correlation_of_the_common_returns(seed: int, count: 
 def test_the_worked_vector() -> None:
     x = weigh(closes(0.01, -0.02, 0.015, 0.005, -0.01), 0.94)
     y = weigh(closes(0.008, -0.015, 0.02, -0.002, -0.012), 0.94)
-    assert sum(a * b for a, b in zip(x.returns, y.returns, strict=True)) == pytest.approx(0.9658908535, abs=5e-11)
+    assert sum(a * b for a, b in zip(x, y, strict=True)) == pytest.approx(0.9658908535, abs=5e-11)
+    assert 1.0 - 0.5 * dist(x, y) ** 2 == pytest.approx(0.9658908535, abs=5e-11)
 
 
-def closes(*returns: float) -> tuple[tuple[int, float], ...]:
-    """Bars between which these are the returns."""
-    return tuple((number, sum(returns[:number])) for number in range(len(returns) + 1))
+def closes(*returns: float) -> tuple[float, ...]:
+    """Logarithms of closes between which these are the returns."""
+    return tuple(sum(returns[:number]) for number in range(len(returns) + 1))

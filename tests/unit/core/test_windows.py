@@ -99,6 +99,14 @@ def test_at_the_start_of_a_window_what_could_still_open_is_void() -> None:
     assert not [each for each in made.send(Tick()).outputs if isinstance(each, FenceRaised)]
 
 
+def test_the_engine_wakes_for_a_window_that_begins_while_a_permit_lives() -> None:
+    made = bench()
+    start_ns = made.clock.true_ns
+    made.tell_windows("BTC", opening=[(4.0, 60.0)], flat=[(303.0, 400.0)])
+    assert asked(made).allowed
+    assert made.engine.state.account.wake_ns == start_ns + 3 * 10**9
+
+
 def test_a_window_told_while_it_lasts_voids_at_once() -> None:
     made = bench()
     (permit,) = _permits(made.send(made.intent("BTC", 1, quantity=1.0)))

@@ -92,13 +92,6 @@ def test_a_first_bar_has_a_length(length_s: float) -> None:
     assert not MarketSeries("BTC").add(bar(0, length_s=length_s))
 
 
-def test_its_returns_are_the_last_128() -> None:
-    assert len(filled(3).returns) == 2
-    series = filled(300)
-    assert len(series.returns) == 128
-    assert series.returns[-1] == pytest.approx(np.log((100.0 + 299 % 3) / (100.0 + 298 % 3)))
-
-
 DATA = {
     "gold": Path(str(files("interlock.demo") / "data/xauusd_1h.csv.gz")),
     "euro": Path(str(files("interlock.demo") / "data/eurusd_1h.csv.gz")),

@@ -2,7 +2,7 @@ import json
 import subprocess
 import sys
 
-from interlock.policy import describe, load_policy, preset_list
+from interlock.policy import describe, describe_preset, load_policy, preset_list
 from unit.policy.policy_texts import ALL_ON, changed
 
 
@@ -55,11 +55,25 @@ def test_descriptions_are_json() -> None:
 
 def test_presets_are_listed_with_what_they_leave_off() -> None:
     listed = {row["extends"]: row for row in preset_list()}
-    assert list(listed) == ["crypto-futures@1", "layered@1"]
+    assert list(listed) == ["balanced@1", "crypto-futures@1", "layered@1"]
     off = listed["layered@1"]["off"]
     assert isinstance(off, list)
     assert "SPREAD_SPIKE" in off
     assert all(row[key] for row in listed.values() for key in ("title", "source", "read_on", "evidence", "numbers"))
+
+
+def test_a_preset_tells_each_number_with_its_reason() -> None:
+    table = {row["path"]: row for row in describe_preset("balanced") or ()}
+    assert table["rules.DAILY_LOSS.loss"]["written"] == "2.5 %"
+    assert str(table["rules.DAILY_LOSS.loss"]["why"]).startswith("five ordinary losers of 0.5 %")
+    assert str(table["rules.NEWS_WINDOW"]["why"]).startswith("it denies all openings without a calendar file")
+    assert {row["from"] for row in table.values()} == {"balanced@1"}
+    assert not any(path.startswith("preset") for path in map(str, table))
+
+
+def test_a_presets_version_may_be_left_out() -> None:
+    assert describe_preset("layered") == describe_preset("layered@1") != describe_preset("balanced")
+    assert describe_preset("layered@2") is describe_preset("lay") is None
 
 
 def test_the_core_does_not_pull_pydantic() -> None:

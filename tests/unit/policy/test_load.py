@@ -141,7 +141,7 @@ rules.WEEKLY_LOSS.loss = "9 %"
 
 
 def test_a_presets_sizing_is_replaced_whole() -> None:
-    house = 'preset = { name = "house", version = "1" }\nsizing.fraction = "1 %"'
+    house = 'preset = { name = "house", version = "1", why = "a test" }\nsizing.fraction = "1 %"'
     text = HEAD.replace("crypto-futures@1", "house@1")
     base = {"house@1": house + "\n" + _rules_of_crypto()}
     kept = load_policy(text, presets=base).compile(NOW_NS).limits[0]
@@ -152,13 +152,13 @@ def test_a_presets_sizing_is_replaced_whole() -> None:
 
 
 def _rules_of_crypto() -> str:
-    return preset_texts()["crypto-futures@1"].split('"never', 1)[1].split("\n", 1)[1]
+    return preset_texts()["crypto-futures@1"].split("\nwhy = ", 1)[1].split("\n", 1)[1]
 
 
 def test_an_unknown_preset_is_one_problem_that_names_the_known_ones() -> None:
     (problem,) = problems_of(HEAD.replace("crypto-futures@1", "crypto-futures"))
     assert problem.path == ("extends",)
-    assert "crypto-futures@1, layered@1" in problem.expected
+    assert "balanced@1, crypto-futures@1, layered@1" in problem.expected
     assert paths_of(HEAD.replace('"crypto-futures@1"', "1")) == ["extends"]
 
 
@@ -169,6 +169,30 @@ def test_a_broken_preset_is_a_problem_of_extends() -> None:
         assert problem.path == ("extends",)
         with pytest.raises(PolicyInvalid):
             read_preset(broken)
+
+
+def test_every_number_of_a_preset_says_why() -> None:
+    head = 'preset = { name = "house", version = "1" }\n'
+    body = 'rules = { DAILY_LOSS = { loss = "2 %" }, FREE_MARGIN = "on", SPREAD_SPIKE = "off: no book" }\n'
+    owner = 'exits.owner = { value = "any", why = "several strategies" }\n'
+    with pytest.raises(PolicyInvalid) as refused:
+        read_preset(head + body + owner)
+    (problem,) = refused.value.problems
+    assert problem == (
+        'rules.DAILY_LOSS.loss: found "2 %" without a reason, expected { value = "2 %", why = "..." }: '
+        "say why, or say it for all in preset.why"
+    )
+    refusing = policy_problems(HEAD.replace("crypto-futures@1", "house@1"), NOW_NS, presets={"house@1": head + body})
+    assert refusing[0].path == ("extends",)
+
+
+def test_a_preset_may_say_why_once_for_all_that_say_no_more() -> None:
+    head = 'preset = { name = "house", version = "1", why = "the document\'s" }\n'
+    body = 'rules.DRAWDOWN = { loss = "2 %", lock = { value = "1 h", why = "ours" } }\nrules.FREE_MARGIN = "on"\n'
+    leaves = read_preset(head + body)
+    assert leaves["rules", "DRAWDOWN", "loss"].why == "the document's"
+    assert leaves["rules", "DRAWDOWN", "lock"].why == "ours"
+    assert leaves["rules", "FREE_MARGIN"].why == ""
 
 
 def test_a_preset_is_no_policy_and_an_expanded_policy_extends_nothing() -> None:

@@ -1,4 +1,5 @@
-from math import inf, isnan
+from itertools import combinations
+from math import inf, isnan, log
 from pathlib import Path
 
 import msgspec
@@ -7,13 +8,15 @@ import pytest
 import exitkit
 from interlock.core.absorb import is_complete
 from interlock.core.codes import Code, KillMode
-from interlock.core.limits import EXIT_RULES, LIMIT_FIELDS, SWITCHABLE, is_on
+from interlock.core.constants import CLOSE_PATIENCE_S_MAX, CORRELATION_RETURNS_MIN, SCORE_WIDTH
+from interlock.core.limits import EXIT_RULES, LIMIT_FIELDS, SWITCHABLE, Limits, is_on
 from interlock.policy.layout import SLOT_AT
 from interlock.policy.load import load_policy, preset_texts, read_preset
 from oracle.harvest import SETS
 from unit.policy.policy_texts import HEAD, NOW_NS, compiled
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
+HOUR_S = 3600.0
 
 SET_A = {name: getattr(exitkit.limits_of(SETS["A"], numeric=False), name) for name in exitkit.FIELDS.values()}
 FIGURES = {
@@ -98,6 +101,13 @@ FIGURES = {
 }
 
 OFF = {
+    "balanced@1": {
+        Code.CONTROLLER_DEAD,
+        Code.ORDER_QUANTITY,
+        Code.KILL_SCORE,
+        Code.NEWS_WINDOW,
+        Code.SESSION_FLAT,
+    },
     "crypto-futures@1": {
         Code.WEEKLY_LOSS,
         Code.EQUITY_GUARD,
@@ -139,17 +149,29 @@ OFF = {
     },
 }
 
-PRESETS = sorted(FIGURES)
+DOCUMENTS = sorted(FIGURES)
+"""Presets whose figures are a document's, to be repeated and not to be changed."""
+
+PRESETS = sorted(OFF)
 
 
 def test_the_package_has_these_presets() -> None:
     assert sorted(preset_texts()) == PRESETS
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+def limits_of(preset: str) -> Limits:
+    return compiled(HEAD.replace("crypto-futures@1", preset)).limits[0]
+
+
+@pytest.mark.parametrize("preset", DOCUMENTS)
 def test_a_preset_carries_the_figures_of_its_document(preset: str) -> None:
-    limits = compiled(HEAD.replace("crypto-futures@1", preset)).limits[0]
+    limits = limits_of(preset)
     assert {name: getattr(limits, name) for name in FIGURES[preset]} == FIGURES[preset]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_leaves_off_no_more_than_it_says(preset: str) -> None:
+    limits = limits_of(preset)
     assert {code for code in SWITCHABLE if not is_on(limits, code)} == OFF[preset]
 
 
@@ -167,14 +189,16 @@ def test_a_preset_gives_every_number_that_its_rules_read(preset: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_number_that_is_not_the_documents_says_whose_it_is(preset: str) -> None:
-    numbers = {path: leaf for path, leaf in read_preset(preset_texts()[preset]).items() if path in SLOT_AT}
-    of_the_document = {path for path, leaf in numbers.items() if not leaf.why}
-    assert {SLOT_AT[path].name for path in of_the_document} <= FIGURES[preset].keys()
+    leaves = read_preset(preset_texts()[preset])
+    numbers = {path: leaf for path, leaf in leaves.items() if path in SLOT_AT}
+    documents = leaves.get(("preset", "why"))
+    of_the_document = {path for path, leaf in numbers.items() if documents and leaf.why == documents.text}
+    assert {SLOT_AT[path].name for path in of_the_document} <= FIGURES.get(preset, {}).keys()
     assert all(len(leaf.why.split()) >= 4 for path, leaf in numbers.items() if path not in of_the_document)
 
 
 def test_owners_of_exits_and_the_kill_switch() -> None:
-    crypto, layered = (compiled(HEAD.replace("crypto-futures@1", preset)) for preset in PRESETS)
+    crypto, layered = (compiled(HEAD.replace("crypto-futures@1", preset)) for preset in DOCUMENTS)
     assert (crypto.exit_owner, layered.exit_owner) == ("controller", "any")
     assert crypto.kill_mode is layered.kill_mode is KillMode.REDUCE_ONLY
 
@@ -204,3 +228,91 @@ def test_symbols_with_equal_numbers_share_them() -> None:
     sample = load_policy(EXAMPLES / "universe.toml").compile(NOW_NS)
     encoded = [msgspec.msgpack.encode(limits) for limits in sample.limits]
     assert len(set(encoded)) == len(encoded) == 8
+
+
+def test_the_losses_of_balanced_stand_in_their_order() -> None:
+    p = limits_of("balanced@1")
+    assert p.day_loss_frac_max == pytest.approx(5 * p.base_risk_frac_max)
+    assert p.week_loss_frac_max == pytest.approx(2 * p.day_loss_frac_max)
+    assert p.week_loss_frac_max + p.day_loss_frac_max < p.drawdown_frac_max < p.emergency_drawdown_frac_max
+    assert 1 - (1 - p.drawdown_frac_max) ** 2 == pytest.approx(0.154, abs=0.001)
+    assert p.emergency_drawdown_frac_max < p.total_drawdown_frac_max < 0.154
+    assert p.total_drawdown_frac_max < 1 - p.equity_floor_frac_min == pytest.approx(0.2)
+    assert p.warn_frac_min * p.day_loss_frac_max + p.trend_risk_frac_max == pytest.approx(p.day_loss_frac_max)
+    assert (p.warn_frac_min - p.warn_rearm_frac_max) * p.day_loss_frac_max == pytest.approx(p.quota_slice_frac)
+    assert p.consec_loss_count_max * p.base_risk_frac_max == pytest.approx(p.day_loss_frac_max - p.base_risk_frac_max)
+    assert p.consec_loss_breaker_count_max * p.base_risk_frac_max == pytest.approx(p.week_loss_frac_max)
+
+
+def test_the_risks_of_balanced_are_whole_slices() -> None:
+    p = limits_of("balanced@1")
+    risks = (p.chop_risk_frac_max, p.base_risk_frac_max, p.trend_risk_frac_max)
+    assert [risk / p.quota_slice_frac for risk in risks] == pytest.approx([1, 2, 3])
+    assert p.quota_order_slice_count_max == pytest.approx(p.trend_risk_frac_max / p.quota_slice_frac)
+    assert p.kelly_probe_frac == p.quota_slice_frac
+    assert (p.day_loss_frac_max - p.headroom_buffer_frac) / p.quota_slice_frac == pytest.approx(10)
+    assert p.position_count_max < 10 == p.quota_day_entry_count_max < p.quota_day_slice_count_max
+    assert p.quota_day_slice_count_max * p.quota_slice_frac > p.day_loss_frac_max
+    assert p.quota_campaign_slice_count_max == 90 * p.quota_day_slice_count_max
+    assert p.runaway_count_max * p.quota_order_slice_count_max == p.quota_day_slice_count_max
+    assert p.kelly_trade_count_min * p.kelly_probe_frac < p.drawdown_frac_max
+    assert p.kelly_multiplier * 0.05 == pytest.approx(p.base_risk_frac_max)
+    assert p.kelly_prior_count == p.kelly_trade_count_min
+
+
+def test_the_exposures_of_balanced_leave_each_other_room() -> None:
+    """None of them is so large that another one is always reached first."""
+    p = limits_of("balanced@1")
+    assert 0.1 * p.symbol_exposure_frac_max < p.drawdown_frac_max
+    assert p.strategy_exposure_frac_max == 2 * p.symbol_exposure_frac_max
+    assert p.total_exposure_frac_max == p.gross_leverage_max < 2 * p.strategy_exposure_frac_max
+    assert p.equity_gap_frac_max == pytest.approx(0.01 * p.gross_leverage_max)
+    assert 0.05 * p.net_exposure_frac_max == pytest.approx(p.emergency_drawdown_frac_max)
+    assert p.symbol_exposure_frac_max < p.cluster_exposure_frac_max < p.correlated_exposure_frac_max
+    assert p.correlated_exposure_frac_max == pytest.approx(0.6 * p.total_exposure_frac_max)
+    assert p.net_exposure_frac_max == pytest.approx(0.8 * p.total_exposure_frac_max)
+    assert p.base_leverage_max < p.symbol_exposure_frac_max < p.trend_leverage_max
+    for leverage, risk, stop in (
+        (p.chop_leverage_unsure_max, p.chop_risk_frac_max, 0.011),
+        (p.chop_leverage_max, p.chop_risk_frac_max, 0.0085),
+        (p.base_leverage_max, p.base_risk_frac_max, 0.0085),
+        (p.trend_leverage_max, p.trend_risk_frac_max, 0.006),
+    ):
+        assert leverage * (stop + p.cost_frac) == pytest.approx(risk)
+
+
+def test_stops_under_balanced_are_reached_before_liquidation() -> None:
+    p = limits_of("balanced@1")
+    liquidated, widest = 1 / p.margin_leverage_max - 0.005, 1.8 * p.atr_frac_max
+    assert liquidated == pytest.approx(0.095)
+    assert widest < p.margin_loss_frac_max / p.margin_leverage_max < liquidated
+    assert widest + p.liquidation_buffer_frac < liquidated
+    assert p.total_exposure_frac_max / p.margin_leverage_max == pytest.approx(0.25)
+
+
+def test_the_times_of_balanced_agree() -> None:
+    p = limits_of("balanced@1")
+    assert p.correlation_bar_s == p.exit_bar_s == p.consec_loss_lock_s == p.stop_hit_lock_s == 4 * HOUR_S
+    assert p.young_bar_count_max * p.exit_bar_s == p.score_age_s_max
+    assert p.correlation_age_s_max == 3 * p.correlation_bar_s + HOUR_S
+    assert CORRELATION_RETURNS_MIN * p.correlation_bar_s == 5 * 24 * HOUR_S
+    assert p.correlation_decay**23 < 0.5 < p.correlation_decay**22
+    assert (
+        p.permit_ttl_s == p.order_interval_s == p.intent_age_s_max == 2 * p.clock_venue_gap_s_max == 10 * p.clock_step_s_max
+    )
+    assert p.order_burst_count_max == p.failed_trade_count_max == p.position_count_max
+    assert p.order_failure_count_max == p.quota_day_entry_count_max / 2
+    assert p.reconciled_age_s_max == p.equity_age_s_max / 2 == p.api_error_window_s
+    assert p.close_patience_s == CLOSE_PATIENCE_S_MAX
+    assert p.trend_score_min - p.chop_score_max == pytest.approx(5 * SCORE_WIDTH)
+
+
+def test_the_way_out_of_balanced_needs_two_that_agree() -> None:
+    """No component of the kill score closes alone, and any two do that are in full."""
+    p = limits_of("balanced@1")
+    enough = log(p.kill_exit_score_min / (1 - p.kill_exit_score_min))
+    parts = [p.flip_weight, p.sigma_weight * p.sigma_cap, p.trend_weight * p.trend_cap, p.age_weight]
+    assert max(parts) < enough < min(map(sum, combinations(parts, 2)))
+    assert 1.8 * p.lock_r_min - p.trail_atr == pytest.approx(0.7)
+    assert p.cost_frac < p.lock_frac
+    assert p.spread_bps_max == p.exit_cost_bps == pytest.approx(p.cost_frac * 1e4)

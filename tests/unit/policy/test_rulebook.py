@@ -28,7 +28,7 @@ def test_a_guard_is_told_from_its_code() -> None:
     assert [fact.name for fact in daily.facts] == ["equity", "day_open_equity"]
     (limit,) = daily.limits
     assert (limit.path, limit.unit, limit.tighter) == ("rules.DAILY_LOSS.loss", "frac", "lower")
-    assert limit.values == {"crypto-futures@1": "2.5 %", "layered@1": "5 %"}
+    assert limit.values == {"balanced@1": "2.5 %", "crypto-futures@1": "2.5 %", "layered@1": "5 %"}
     assert (daily.structural, daily.off) == (False, {})
 
 
@@ -37,7 +37,7 @@ def test_a_trigger_is_told_from_its_reason_and_the_limits_that_name_it() -> None
     assert {limit.name for limit in streak.limits} == {"consec_loss_count_max", "consec_loss_lock_s"}
     assert "consec_loss_lock_s" in streak.effect
     assert streak.off["layered@1"].startswith("the source counts losses once")
-    assert streak.limits[0].values == {"crypto-futures@1": "3", "layered@1": "off"}
+    assert streak.limits[0].values == {"balanced@1": "4", "crypto-futures@1": "3", "layered@1": "off"}
 
 
 def test_numbers_that_a_preset_leaves_open_are_yours() -> None:

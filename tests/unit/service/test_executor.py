@@ -21,6 +21,7 @@ from interlock.core.messages import (
     VenueError,
 )
 from interlock.service.execution.budget import RateLimits
+from interlock.service.execution.executor import OPENINGS_MAX
 from interlock.service.execution.orders import order_of
 from interlock.service.shell.gate import EngineAway, PermitSpent, PermitVoid
 from unit.service.rig import HASTY, NOW_NS, Rig, permit_of
@@ -58,6 +59,28 @@ def test_an_opening_is_spent_allowed_sent_and_told(tmp_path: Path) -> None:
             assert order.client_id == rig.ids.of(permit.id)
             assert (order.limit_price, order.immediate, order.reduce_only, order.steps) == (101.0, True, False, 10)
             await rig.see(lambda: rig.store.alive() == ())
+
+    asyncio.run(story())
+
+
+def test_openings_leave_so_many_at_a_time_and_an_exit_waits_for_none_of_them(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Rig(tmp_path / "spent").running() as rig:
+            hang = Hang()
+            rig.venue.every["set_leverage"] = hang
+            symbols = [f"S{number}" for number in range(OPENINGS_MAX + 3)]
+            permits = [permit_of(number, symbol=symbol) for number, symbol in enumerate(symbols, 1)]
+            rig.issue(*permits)
+            await rig.see(lambda: rig.venue.calls.count("set_leverage") == OPENINGS_MAX)
+            rig.venue.held["BTC"] = 10
+            rig.issue(way_out := close_of(100))
+            await rig.until(way_out, FILLED)
+            assert rig.venue.calls.count("set_leverage") == OPENINGS_MAX
+            assert not any(is_spent(rig, permit) for permit in permits)
+            hang.gate.set()
+            for permit in permits:
+                await rig.until(permit, REJECTED)  # the venue lists no such symbol
+            assert rig.venue.calls.count("set_leverage") == len(permits)
 
     asyncio.run(story())
 

@@ -319,3 +319,19 @@ def test_what_the_gateway_tells_as_allowed_is_granted_and_one_step_more_is_not(t
 
     premises = Premises(tmp_path)
     play(story)
+
+
+def test_the_gateway_tells_how_far_its_rules_are_used(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with premises.open() as gateway:
+            await bought(gateway)
+            told = {(each.kind, each.code): each for each in (await gateway.utilisation(0.02)).standings}
+            exposure = told["guard", Code.TOTAL_EXPOSURE]
+            state = gateway.status()
+            held = next(each for each in state.limits if each.code == Code.TOTAL_EXPOSURE)
+            assert exposure.share == pytest.approx(held.use / held.limit)
+            assert told["guard", Code.SYMBOL_EXPOSURE].symbol == GOLD
+            assert told["trigger", Code.API_ERRORS].stand == "quiet"
+
+    premises = Premises(tmp_path)
+    play(story)

@@ -1,17 +1,19 @@
 """The shell on a disk that works: who is answered what and when, what is published, what time and prices do."""
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from interlock.core.codes import Code, KillMode, Scope
+from interlock.core.codes import Action, Code, KillMode, Scope
 from interlock.core.errors import InputInvalid
 from interlock.core.messages import (
     CancelOrders,
     ClockChecked,
     EquityMarked,
+    Instruction,
     Intent,
     KillReset,
     KillSet,
@@ -281,6 +283,27 @@ def test_a_dry_run_decides_and_consumes_nothing(tmp_path: Path) -> None:
             assert decision((await rig.shell.ask(intent)).step).repeats == 0
 
     go(story())
+
+
+def test_after_a_step_that_takes_long_others_have_their_turn(tmp_path: Path) -> None:
+    """A rebalance is long: whoever wants out must not wait for several of them to be heard."""
+
+    async def story() -> None:
+        async with running(tmp_path, held_bench()) as rig:
+            for number in range(20):
+                rig.shell.tell(Rebalance(f"r{number}", "bot", "trend", (Instruction("ETH", Action.SCALE, 0.01),)))
+            made = [0]
+            while made[-1] < 20:
+                await asyncio.sleep(0)
+                made.append(sum(isinstance(event, Rebalance) for event in rig.inputs()))
+                if len(made) == 2:
+                    rig.shell.tell(rig.close())
+            assert max(later - earlier for earlier, later in pairwise(made)) == 1
+            assert [type(event) for event in rig.inputs()].index(Intent) <= made[1] + 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shells, "TURN_NS", -1)
+        go(story())
 
 
 def test_a_dry_run_that_cannot_be_decided_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

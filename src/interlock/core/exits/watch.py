@@ -32,12 +32,14 @@ from interlock.core.limits import BITS, EXIT_RULES, Limits, is_on
 from interlock.core.measure import blackout_of, market_fresh
 from interlock.core.messages import Alert, BarClosed, ExitProposed, Input, MarketBatch, MarketState, RiskEvent
 from interlock.core.numbers import share
-from interlock.core.state import RUNGS, VOLUNTARY, State, SymbolRow
+from interlock.core.state import RUNG_BITS, VOLUNTARY, State, SymbolRow
 from interlock.core.transitions import is_fresh, money
 
 EXIT_BITS: Final = sum(BITS[code] for code in EXIT_RULES)
-STARTERS: Final = 1 << RUNGS.index(Rung.TAKE_PROFIT) | 1 << RUNGS.index(Rung.LOCK)
+STARTERS: Final = RUNG_BITS[Rung.TAKE_PROFIT] | RUNG_BITS[Rung.LOCK]
 """Rungs after which the stop trails."""
+
+_OF_ONE_SYMBOL: Final = (BarClosed, MarketState)
 
 LADDER_RUNGS: Final = {
     CloseAction.PARTIAL_25: Rung.PARTIAL_25,
@@ -71,18 +73,18 @@ def watch(agenda: Agenda, event: Input) -> None:
         held = held_of(state, index, p, agenda.at_ns)
         if held is not None:
             extremes = type(event) is MarketBatch and r.lived == 1.0
-            _look(_Look(agenda, index, p, held, extremes, acting, forbidden))
+            _look(_Look(agenda, index, state.symbols.edit(index), p, held, extremes, acting, forbidden))
 
 
 def _concerned(state: State, event: Input) -> list[int]:
     """The open rows that the input can have changed something for: one symbol's prices change nothing for another."""
     if isinstance(event, MarketBatch):
-        told = {state.names.symbol_index.get(quote.symbol, -1) for quote in event.quotes}
-    elif isinstance(event, BarClosed | MarketState):
-        told = {state.names.symbol_index.get(event.symbol, -1)}
+        told = {quote.symbol for quote in event.quotes}
+    elif isinstance(event, _OF_ONE_SYMBOL):
+        told = {event.symbol}
     else:
         return state.open_rows.copy()
-    return [index for index in state.open_rows if index in told]
+    return [index for index in state.open_rows if state.names.symbols[index] in told]
 
 
 # ---------------------------------------------------------------- what is known
@@ -125,28 +127,26 @@ class _Look(NamedTuple):
     """
     One position at one instant. With `extremes` the interval's high and low count, else the mark alone.
 
+    `row` is the draft's own copy, so that what is proposed shows in it.
+
     While closing is `forbidden` by the firm, what can wait is not asked: it is judged afresh when the interval ends.
     """
 
     agenda: Agenda
     symbol: int
+    row: SymbolRow
     p: Limits
     held: Held
     extremes: bool
     acting: bool
     forbidden: bool
 
-    @property
-    def row(self) -> SymbolRow:
-        """The row as it now is: a proposal may have changed it."""
-        return self.agenda.state.symbols[self.symbol]
-
     def due(self, code: Code, rung: Rung) -> bool:
         """Whether the rule is on, its rung has not fired yet, and it need not wait."""
         if self.forbidden and rung in VOLUNTARY:
             return False
         fired = self.row.rungs if self.acting else self.row.advised
-        return is_on(self.p, code) and not fired >> RUNGS.index(rung) & 1
+        return is_on(self.p, code) and not fired & RUNG_BITS[rung]
 
 
 def _look(look: _Look) -> None:

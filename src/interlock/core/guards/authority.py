@@ -12,9 +12,11 @@ def source_denied(f: Facts, p: Limits) -> float:
     return open_if(f.source_may_open == 1.0)
 
 
-@guard("SYMBOL_OWNED", remedy="wait until the other strategy is flat in this symbol")
+@guard(
+    "SYMBOL_OWNED", remedy="wait until the other strategy is flat in this symbol; adopt what was opened outside the gate"
+)
 def symbol_owned(f: Facts, p: Limits) -> float:
-    """No other strategy holds the symbol or has an order for it."""
+    """Nobody else holds the symbol or has an order for it: no other strategy, and nobody outside the gate."""
     return open_if(f.symbol_free == 1.0)
 
 

@@ -21,8 +21,10 @@ from interlock.core.numbers import floor_if, kelly_frac, larger, loss_floor, sma
 )
 def daily_risk_quota(f: Facts, p: Limits) -> float:
     """An entry is left today, and what it loses at its stop, costs included, fits into the slices of risk that are left."""
-    today = smaller(p.quota_order_slice_count_max, p.quota_day_slice_count_max - f.day_slice_count)
-    left = smaller(today, p.quota_campaign_slice_count_max - f.campaign_slice_count) // 1.0
+    day = p.quota_day_slice_count_max - f.day_slice_count
+    campaign = p.quota_campaign_slice_count_max - f.campaign_slice_count
+    today = smaller(p.quota_order_slice_count_max, day)
+    left = smaller(today, campaign) // 1.0
     lost_frac = f.stop_frac + p.cost_frac
     counted = 0.0 <= f.day_slice_count < inf and 0.0 <= f.campaign_slice_count < inf and f.day_entry_count >= 0.0
     entry = f.day_entry_count + 1.0 <= p.quota_day_entry_count_max
@@ -47,7 +49,8 @@ def kelly_cap(f: Facts, p: Limits) -> float:
     count = f.strategy_win_count + f.strategy_loss_count
     full = kelly_frac(f.strategy_win_count, f.strategy_loss_count, f.strategy_won, f.strategy_lost, p.kelly_prior_count)
     probe = p.kelly_probe_frac * f.equity
-    deserved = larger(p.kelly_multiplier * full * stake, probe)
+    earned = p.kelly_multiplier * larger(full, 0.0) * stake
+    deserved = larger(earned, probe)
     proven = count >= p.kelly_trade_count_min and f.strategy_win_count > 0.0 and f.strategy_loss_count > 0.0
     risk = deserved if proven else probe
     lost_frac = f.stop_frac + p.cost_frac

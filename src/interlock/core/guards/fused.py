@@ -17,16 +17,16 @@ Found = list[tuple[Code, float]]
 def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) -> float:
     """The smallest allowance of the active guards, in account currency; those that object are added to `found`."""
     allowance = inf
-    active_0 = active >> 0 & 1073741823
-    active_1 = active >> 30 & 1073741823
+    active_0 = active & 1073741823
+    active_1 = active >> 30
     f_equity = f.equity
     f_day_open_equity = f.day_open_equity
+    f_initial_balance = f.initial_balance
     f_stop_frac = f.stop_frac
     p_cost_frac = p.cost_frac
     f_gross_notional = f.gross_notional
     f_side = f.side
     f_symbol_notional = f.symbol_notional
-    f_initial_balance = f.initial_balance
     f_worst_price = f.worst_price
     f_mark = f.mark
     f_requested_notional = f.requested_notional
@@ -35,18 +35,30 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     f_kill_score = f.kill_score
     p_kill_score_share_min = p.kill_score_share_min
     p_mark_age_s_max = p.mark_age_s_max
-    f_day_slice_count = f.day_slice_count
     f_strategy_won = f.strategy_won
     f_strategy_win_count = f.strategy_win_count
-    p_kelly_multiplier = p.kelly_multiplier
     f_stop_price = f.stop_price
     f_regime = f.regime
-    f_campaign_slice_count = f.campaign_slice_count
     f_strategy_loss_count = f.strategy_loss_count
     day_open_equity_floor = f_day_open_equity * (1.0 - p.day_loss_frac_max) if f_day_open_equity > 0.0 else nan
     week_open_equity_floor = f.week_open_equity * (1.0 - p.week_loss_frac_max) if f.week_open_equity > 0.0 else nan
     drawdown_ref_floor = f.drawdown_ref * (1.0 - p.drawdown_frac_max) if f.drawdown_ref > 0.0 else nan
     equity_peak_floor = f.equity_peak * (1.0 - p.total_drawdown_frac_max) if f.equity_peak > 0.0 else nan
+    nearest_day = day_open_equity_floor if active_0 & 16 else -inf
+    nearest_week = week_open_equity_floor if active_0 & 32 else -inf
+    nearest_recent = drawdown_ref_floor if active_0 & 64 else -inf
+    nearest_total = equity_peak_floor if active_0 & 128 else -inf
+    nearest_floor = f_initial_balance * p.equity_floor_frac_min if active_0 & 256 else -inf
+    nearest_floor = nearest_floor if nearest_floor >= nearest_day else nearest_day if nearest_day > nearest_floor else nan
+    nearest_floor = (
+        nearest_floor if nearest_floor >= nearest_week else nearest_week if nearest_week > nearest_floor else nan
+    )
+    nearest_floor = (
+        nearest_floor if nearest_floor >= nearest_recent else nearest_recent if nearest_recent > nearest_floor else nan
+    )
+    nearest_floor = (
+        nearest_floor if nearest_floor >= nearest_total else nearest_total if nearest_total > nearest_floor else nan
+    )
     if not f.policy_loaded == 1.0:
         found.append((Code.POLICY_MISSING, 0.0))
         allowance = 0.0
@@ -62,15 +74,16 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not f.in_universe == 1.0:
         found.append((Code.POLICY_UNIVERSE_FILTER, 0.0))
         allowance = 0.0
-    if active_0 & 1 and (
+    if (
         not (
             (0.0 < f_margin_leverage and f_margin_leverage <= p.margin_leverage_max)
             and f_margin_leverage <= f.bracket_leverage
         )
+        and active_0 & 1
     ):
         found.append((Code.POLICY_MISSING_LEVERAGE, 0.0))
         allowance = 0.0
-    if active_0 & 2 and (not (0.0 < f_requested_notional and f_requested_notional < inf)):
+    if not (0.0 < f_requested_notional and f_requested_notional < inf) and active_0 & 2:
         found.append((Code.POLICY_MISSING_SIZE, 0.0))
         allowance = 0.0
     if not f.source_may_open == 1.0:
@@ -91,13 +104,13 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     if not f.symbol_vetoed == 0.0:
         found.append((Code.SYMBOL_VETO, 0.0))
         allowance = 0.0
-    if active_0 & 4 and (not f.session_open == 1.0):
+    if not f.session_open == 1.0 and active_0 & 4:
         found.append((Code.SESSION_CLOSED, 0.0))
         allowance = 0.0
-    if active_1 & 65536 and (not f.news_window == 0.0):
+    if not f.news_window == 0.0 and active_1 & 65536:
         found.append((Code.NEWS_WINDOW, 0.0))
         allowance = 0.0
-    if active_1 & 131072 and (not f.flat_ahead_s > p.flat_lead_s):
+    if not f.flat_ahead_s > p.flat_lead_s and active_1 & 131072:
         found.append((Code.SESSION_FLAT, 0.0))
         allowance = 0.0
     if not (-p.clock_step_s_max <= f.intent_age_s and f.intent_age_s <= p.intent_age_s_max):
@@ -133,76 +146,73 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
     ):
         found.append((Code.POSITION_UNRECONCILED, 0.0))
         allowance = 0.0
-    if active_0 & 8 and (
+    if (
         not (-p.controller_age_s_max <= f.controller_age_s and f.controller_age_s <= p.controller_age_s_max)
+        and active_0 & 8
     ):
         found.append((Code.CONTROLLER_DEAD, 0.0))
         allowance = 0.0
     if not f.clock_trusted == 1.0:
         found.append((Code.CLOCK_UNTRUSTED, 0.0))
         allowance = 0.0
-    if active_0 & 16 and (
+    if (
         not (
             -inf < day_open_equity_floor
             and day_open_equity_floor <= f_equity
             and (f_equity < inf)
             or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (day_open_equity_floor * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 16
     ):
         found.append((Code.DAILY_LOSS, 0.0))
         allowance = 0.0
-    if active_0 & 32 and (
+    if (
         not (
             -inf < week_open_equity_floor
             and week_open_equity_floor <= f_equity
             and (f_equity < inf)
             or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (week_open_equity_floor * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 32
     ):
         found.append((Code.WEEKLY_LOSS, 0.0))
         allowance = 0.0
-    if active_0 & 64 and (
+    if (
         not (
             -inf < drawdown_ref_floor
             and drawdown_ref_floor <= f_equity
             and (f_equity < inf)
             or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (drawdown_ref_floor * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 64
     ):
         found.append((Code.DRAWDOWN, 0.0))
         allowance = 0.0
-    if active_0 & 128 and (
+    if (
         not (
             -inf < equity_peak_floor
             and equity_peak_floor <= f_equity
             and (f_equity < inf)
             or (f_equity * MONEY_SCALE + 0.5) // 1.0 >= (equity_peak_floor * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 128
     ):
         found.append((Code.TOTAL_DRAWDOWN, 0.0))
         allowance = 0.0
-    if active_0 & 256 and (
+    if (
         not (
             f_initial_balance > 0.0
             and (f_equity * MONEY_SCALE + 0.5) // 1.0
             > (f_initial_balance * p.equity_floor_frac_min * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 256
     ):
         found.append((Code.EQUITY_GUARD, 0.0))
         allowance = 0.0
     if active_0 & 512:
-        day = day_open_equity_floor if active_0 & 16 else -inf
-        week = week_open_equity_floor if active_0 & 32 else -inf
-        recent = drawdown_ref_floor if active_0 & 64 else -inf
-        total = equity_peak_floor if active_0 & 128 else -inf
-        floor = f_initial_balance * p.equity_floor_frac_min if active_0 & 256 else -inf
-        floor = floor if floor >= day else day if day > floor else nan
-        floor = floor if floor >= week else week if week > floor else nan
-        floor = floor if floor >= recent else recent if recent > floor else nan
-        floor = floor if floor >= total else total if total > floor else nan
         lost_frac = f_stop_frac + p_cost_frac
         allowed = (
-            (f_equity - floor - p.headroom_buffer_frac * f_initial_balance - f.risk_at_stops) / lost_frac
+            (f_equity - nearest_floor - p.headroom_buffer_frac * f_initial_balance - f.risk_at_stops) / lost_frac
             if f_stop_frac > 0.0 and lost_frac > 0.0 and (f.risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
             else 0.0
         )
@@ -219,7 +229,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.LOSS_HEADROOM, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_0 & 1024 and (not (0.0 <= f.spread_bps and f.spread_bps <= p.spread_bps_max)):
+    if not (0.0 <= f.spread_bps and f.spread_bps <= p.spread_bps_max) and active_0 & 1024:
         found.append((Code.SPREAD_SPIKE, 0.0))
         allowance = 0.0
     if not (f_worst_price > 0.0 and f_mark > 0.0 and (abs(f_worst_price - f_mark) <= p.collar_frac_max * f_mark)):
@@ -259,12 +269,13 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.ORDER_QUANTITY, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_0 & 4096 and (
+    if (
         not (
             -inf < f.order_ahead_s <= p.order_interval_s * (p.order_burst_count_max - 1.0) < inf
             or (p.order_interval_s * (p.order_burst_count_max - 1.0) * MONEY_SCALE + 0.5) // 1.0
             >= (f.order_ahead_s * MONEY_SCALE + 0.5) // 1.0
         )
+        and active_0 & 4096
     ):
         found.append((Code.ORDER_RATE, 0.0))
         allowance = 0.0
@@ -338,7 +349,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.NET_EXPOSURE, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_0 & 65536 and (
+    if (
         not (
             (0.0 <= f.position_count and f.position_count < inf)
             and (
@@ -347,6 +358,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 or (f.symbol_is_open == 1.0 and p.position_count_max > 0.0)
             )
         )
+        and active_0 & 65536
     ):
         found.append((Code.CONCURRENT_POSITIONS, 0.0))
         allowance = 0.0
@@ -413,7 +425,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.FREE_MARGIN, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_0 & 262144 and (
+    if (
         not (
             f_side * f_side == 1.0
             and (0.0 < f_stop_price and f_stop_price < inf)
@@ -421,15 +433,17 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             and (f_side * (f_mark - f_stop_price) > 0.0)
             and (f_side * (f.target_price - f_worst_price) > 0.0)
         )
+        and active_0 & 262144
     ):
         found.append((Code.STOP_REQUIRED, 0.0))
         allowance = 0.0
-    if active_0 & 268435456 and (
+    if (
         not (
             (0.0 < f.atr and f.atr <= p.atr_frac_max * f_mark)
             and f_mark < inf
             and (-p.market_state_age_s_max <= f.market_state_age_s and f.market_state_age_s <= p.market_state_age_s_max)
         )
+        and active_0 & 268435456
     ):
         found.append((Code.ATR_SPIKE, 0.0))
         allowance = 0.0
@@ -505,7 +519,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             found.append((Code.TRADE_RISK, allowed))
             if allowed < allowance:
                 allowance = allowed
-    if active_1 & 2 and (
+    if (
         not (
             f_side * f_side == 1.0
             and (0.0 < f_stop_price and f_stop_price < inf)
@@ -513,33 +527,30 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             and (f.liquidation_price >= 0.0)
             and (f_side * (f_stop_price - f.liquidation_price) >= p.liquidation_buffer_frac * f_worst_price)
         )
+        and active_1 & 2
     ):
         found.append((Code.LIQUIDATION_DISTANCE, 0.0))
         allowance = 0.0
     if active_1 & 8192:
+        day = p.quota_day_slice_count_max - f.day_slice_count
+        campaign = p.quota_campaign_slice_count_max - f.campaign_slice_count
         today = (
             p.quota_order_slice_count_max
-            if p.quota_order_slice_count_max <= p.quota_day_slice_count_max - f_day_slice_count
-            else p.quota_day_slice_count_max - f_day_slice_count
-            if p.quota_day_slice_count_max - f_day_slice_count < p.quota_order_slice_count_max
+            if p.quota_order_slice_count_max <= day
+            else day
+            if day < p.quota_order_slice_count_max
             else nan
         )
         lost_frac = f_stop_frac + p_cost_frac
         allowed = (
-            (
-                today
-                if today <= p.quota_campaign_slice_count_max - f_campaign_slice_count
-                else p.quota_campaign_slice_count_max - f_campaign_slice_count
-                if p.quota_campaign_slice_count_max - f_campaign_slice_count < today
-                else nan
-            )
+            (today if today <= campaign else campaign if campaign < today else nan)
             // 1.0
             * p.quota_slice_frac
             * f_day_open_equity
             / lost_frac
             if (
-                (0.0 <= f_day_slice_count and f_day_slice_count < inf)
-                and (0.0 <= f_campaign_slice_count and f_campaign_slice_count < inf)
+                (0.0 <= f.day_slice_count and f.day_slice_count < inf)
+                and (0.0 <= f.campaign_slice_count and f.campaign_slice_count < inf)
                 and (f.day_entry_count >= 0.0)
             )
             and f.day_entry_count + 1.0 <= p.quota_day_entry_count_max
@@ -562,17 +573,10 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             if allowed < allowance:
                 allowance = allowed
     if active_1 & 16384:
-        day = day_open_equity_floor if active_0 & 16 else -inf
-        week = week_open_equity_floor if active_0 & 32 else -inf
-        recent = drawdown_ref_floor if active_0 & 64 else -inf
-        total = equity_peak_floor if active_0 & 128 else -inf
-        floor = f_initial_balance * p.equity_floor_frac_min if active_0 & 256 else -inf
-        floor = floor if floor >= day else day if day > floor else nan
-        floor = floor if floor >= week else week if week > floor else nan
-        floor = floor if floor >= recent else recent if recent > floor else nan
-        floor = floor if floor >= total else total if total > floor else nan
         stake = (
-            f_equity - (floor if floor >= 0.0 else 0.0 if 0.0 > floor else nan) if p.kelly_above_floor > 0.0 else f_equity
+            f_equity - (nearest_floor if nearest_floor >= 0.0 else 0.0 if 0.0 > nearest_floor else nan)
+            if p.kelly_above_floor > 0.0
+            else f_equity
         )
         full = (
             f_strategy_win_count
@@ -582,13 +586,8 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
             else nan
         )
         probe = p.kelly_probe_frac * f_equity
-        deserved = (
-            p_kelly_multiplier * full * stake
-            if p_kelly_multiplier * full * stake >= probe
-            else probe
-            if probe > p_kelly_multiplier * full * stake
-            else nan
-        )
+        earned = p.kelly_multiplier * (full if full >= 0.0 else 0.0 if 0.0 > full else nan) * stake
+        deserved = earned if earned >= probe else probe if probe > earned else nan
         lost_frac = f_stop_frac + p_cost_frac
         allowed = (
             (
@@ -599,7 +598,7 @@ def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) ->
                 else probe
             )
             / lost_frac
-            if (p.kelly_trade_count_min >= 0.0 and p_kelly_multiplier + p.kelly_prior_count >= 0.0)
+            if (p.kelly_trade_count_min >= 0.0 and p.kelly_multiplier + p.kelly_prior_count >= 0.0)
             and (
                 (0.0 <= f_strategy_win_count and f_strategy_win_count < inf)
                 and (0.0 <= f_strategy_loss_count and f_strategy_loss_count < inf)

@@ -24,11 +24,12 @@ from interlock.core.authority import OPERATOR
 from interlock.core.codes import Code
 from interlock.core.errors import InterlockError
 from interlock.ledger.errors import LedgerError
-from interlock.service.api import Answer
-from interlock.service.desk.desk import Desk, DryRun, Submit, Told, carry_out
+from interlock.service.api import Answer, Rebalanced
+from interlock.service.desk.desk import Desk, DryRun, DryRunRebalance, Submit, SubmitRebalance, Told, carry_out
 from interlock.service.desk.local_socket import listen
 from interlock.service.desk.sources import SourceKeys
 from interlock.service.desk.wire import (
+    HANDSHAKE_BYTES_MAX,
     HEADER,
     NONCE_BYTES,
     REPLY_BYTES_MAX,
@@ -198,7 +199,7 @@ class ControlServer:
         """Which source the peer has proven to be, empty where none, and what is to be said to it."""
         challenge = Challenge(secrets.token_bytes(NONCE_BYTES), self._account, self._environment)
         await _send(writer, challenge)
-        proof = _PROOFS.decode(await _receive(reader))
+        proof = _PROOFS.decode(await _receive(reader, bytes_max=HANDSHAKE_BYTES_MAX))
         key = await self._keys.current(proof.source)
         expected = client_mac(key or secrets.token_bytes(NONCE_BYTES), challenge, proof.source, proof.nonce)
         if not hmac.compare_digest(expected, proof.mac) or key is None:
@@ -226,7 +227,7 @@ class ControlServer:
     # ------------------------------------------------------------ questions
 
     async def _answer_next(self, source: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        body = await _receive(reader, IDLE_S)
+        body = await _receive(reader, header_s=IDLE_S)
         try:
             request = _REQUESTS.decode(body)
         except msgspec.MsgspecError as error:
@@ -261,17 +262,21 @@ def _failed(number: int, error: str, message: str) -> Reply:
 
 def _unheard(request: Request, code: Code, note: str) -> Reply:
     """The reply where the desk has not spoken: for an order a no."""
+    answer: Answer | Rebalanced
     if isinstance(request.ask, Submit | DryRun):
         answer = Answer(request.ask.intent.id, code, note=note)
-        return Reply(request.number, None, msgspec.Raw(msgspec.msgpack.encode(answer)))
-    return _failed(request.number, code, note)
+    elif isinstance(request.ask, SubmitRebalance | DryRunRebalance):
+        answer = Rebalanced(request.ask.rebalance.id, code, note=note)
+    else:
+        return _failed(request.number, code, note)
+    return Reply(request.number, None, msgspec.Raw(msgspec.msgpack.encode(answer)))
 
 
-async def _receive(reader: asyncio.StreamReader, header_s: float = FRAME_S) -> bytes:
+async def _receive(reader: asyncio.StreamReader, *, header_s: float = FRAME_S, bytes_max: int = REQUEST_BYTES_MAX) -> bytes:
     async with asyncio.timeout(header_s):
         header = await reader.readexactly(HEADER.size)
     async with asyncio.timeout(FRAME_S):
-        return await reader.readexactly(body_length(header, REQUEST_BYTES_MAX))
+        return await reader.readexactly(body_length(header, bytes_max))
 
 
 async def _send(writer: asyncio.StreamWriter, message: object) -> None:

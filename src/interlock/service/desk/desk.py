@@ -26,15 +26,20 @@ from interlock.core.messages import (
     MarketState,
     OwnerSet,
     PolicySet,
+    Rebalance,
     SourceRight,
 )
-from interlock.service.api import Answer, Exits, KillStatus, Status
+from interlock.core.utilisation import Utilisation
+from interlock.service.api import Answer, Cancelled, Exits, KillStatus, Rebalanced, Status
 
 RESERVED: Final = ALWAYS - {OPERATOR}
 """Sources that only the gateway itself can be."""
 
 NAME_MAX: Final = 128
-"""Longest id, symbol, strategy or rung of an intent."""
+"""Longest id, symbol, strategy or rung of an intent, and of what a rebalance says of itself."""
+
+INSTRUCTIONS_MAX: Final = 1000
+"""Most instructions of one rebalance."""
 
 BY_MAX: Final = 64
 TEXT_MAX: Final = 500
@@ -85,6 +90,18 @@ class Desk(Protocol):
 
     async def dry_run(self, intent: Intent) -> Answer:
         """What the answer would be now; nothing is consumed or recorded."""
+        ...
+
+    async def rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        """The instructions are decided as a whole, and what was granted is on its way; so will be what waits."""
+        ...
+
+    async def dry_run_rebalance(self, rebalance: Rebalance) -> Rebalanced:
+        """What the answer would be now; nothing is consumed or recorded."""
+        ...
+
+    async def cancel(self, source: str, name: str) -> Cancelled:
+        """Opening orders of that intent or rebalance, as far as they have not filled, are over or being cancelled."""
         ...
 
     async def report(self, source: str, executed: Executed) -> None:
@@ -143,6 +160,10 @@ class Desk(Protocol):
         """What the source may open now, in one symbol or in all, with stops so far from the mark."""
         ...
 
+    async def utilisation(self, stop_frac: float) -> Utilisation:
+        """How far every rule is used now, by orders with stops so far from the mark."""
+        ...
+
     def policy(self, source: str) -> PolicyView | None:
         """The policy in force as the source sees it; None where none is verified and unexpired."""
         ...
@@ -151,7 +172,7 @@ class Desk(Protocol):
 # ---------------------------------------------------------------- questions as data
 
 
-Told = Answer | KillStatus | Started | Status | Exits | Envelope | PolicyView | None
+Told = Answer | Rebalanced | Cancelled | KillStatus | Started | Status | Exits | Envelope | Utilisation | PolicyView | None
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True):
@@ -183,6 +204,36 @@ class DryRun(Ask, frozen=True):
     async def put(self, desk: Desk, source: str) -> Answer:
         """What the desk says to it."""
         return await desk.dry_run(from_source(self.intent, source))
+
+
+class SubmitRebalance(Ask, frozen=True):
+    """Take these symbols to these targets, as a whole."""
+
+    rebalance: Rebalance
+
+    async def put(self, desk: Desk, source: str) -> Rebalanced:
+        """What the desk says to it."""
+        return await desk.rebalance(rebalance_from(self.rebalance, source))
+
+
+class DryRunRebalance(Ask, frozen=True):
+    """What would come of these instructions."""
+
+    rebalance: Rebalance
+
+    async def put(self, desk: Desk, source: str) -> Rebalanced:
+        """What the desk says to it."""
+        return await desk.dry_run_rebalance(rebalance_from(self.rebalance, source))
+
+
+class CancelOrder(Ask, frozen=True):
+    """Let the intent, or the rebalance, of that id open no more than it has."""
+
+    id: Key
+
+    async def put(self, desk: Desk, source: str) -> Cancelled:
+        """What the desk says to it."""
+        return await desk.cancel(source, self.id)
 
 
 class Report(Ask, frozen=True):
@@ -350,9 +401,24 @@ class GetAllowed(Ask, frozen=True):
         """What the desk says to it."""
         if self.source not in ("", source) and source != OPERATOR:
             raise NotAnOperator(f"{source!r} may not ask for {self.source!r}: use the operator's key")
-        if not (0.0 < self.stop_frac < 1.0 or self.stop_frac != self.stop_frac):
-            raise InputInvalid(f"the stop is a share of the mark between 0 and 1, found {self.stop_frac!r}")
+        _check_stop(self.stop_frac)
         return await desk.allowed(self.source or source, self.symbol, self.stop_frac)
+
+
+class GetUtilisation(Ask, frozen=True):
+    """Tell how far every rule is used."""
+
+    stop_frac: float = nan
+
+    async def put(self, desk: Desk, source: str) -> Utilisation:  # noqa: ARG002
+        """What the desk says to it."""
+        _check_stop(self.stop_frac)
+        return await desk.utilisation(self.stop_frac)
+
+
+def _check_stop(stop_frac: float) -> None:
+    if not (0.0 < stop_frac < 1.0 or stop_frac != stop_frac):
+        raise InputInvalid(f"the stop is a share of the mark between 0 and 1, found {stop_frac!r}")
 
 
 class GetStatus(Ask, frozen=True):
@@ -374,6 +440,9 @@ class GetPolicy(Ask, frozen=True):
 Question = (
     Submit
     | DryRun
+    | SubmitRebalance
+    | DryRunRebalance
+    | CancelOrder
     | Report
     | Beat
     | TellMarket
@@ -388,6 +457,7 @@ Question = (
     | GetStatus
     | GetExits
     | GetAllowed
+    | GetUtilisation
     | GetPolicy
 )
 
@@ -416,6 +486,27 @@ def from_source(intent: Intent, source: str) -> Intent:
         if len(getattr(intent, field)) > NAME_MAX:
             raise InputInvalid(f"the {field} of an intent has at most {NAME_MAX} characters")
     return msgspec.structs.replace(intent, source=source, reduce_only=intent.reduce_only or intent.rung != "")
+
+
+def rebalance_from(rebalance: Rebalance, source: str) -> Rebalance:
+    """
+    The rebalance as the authenticated source's own, whatever it says about itself.
+
+    Raises:
+        InputInvalid: it has no id, or a text in it is longer than any name may be, or there is too much of it.
+    """
+    if not rebalance.id:
+        raise InputInvalid("a rebalance has an id")
+    if len(rebalance.instructions) > INSTRUCTIONS_MAX:
+        count = len(rebalance.instructions)
+        raise InputInvalid(f"a rebalance has at most {INSTRUCTIONS_MAX} instructions, found {count}: decide it in parts")
+    for field in ("id", "strategy"):
+        if len(getattr(rebalance, field)) > NAME_MAX:
+            raise InputInvalid(f"the {field} of a rebalance has at most {NAME_MAX} characters")
+    for number, each in enumerate(rebalance.instructions, 1):
+        if any(len(text) > NAME_MAX for text in (each.symbol, *msgspec.structs.astuple(each.provenance))):
+            raise InputInvalid(f"instruction {number}: symbol and provenance have at most {NAME_MAX} characters each")
+    return msgspec.structs.replace(rebalance, source=source)
 
 
 def policy_view(policy: PolicySet | None, source: str, now_ns: int) -> PolicyView | None:

@@ -4,18 +4,20 @@ The state as people on duty want to see it: floors, limits beside their use, pos
 Reading changes nothing. What cannot be known is NaN, and is shown as unknown.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import nan
-from typing import Final
+from typing import Final, Literal
 
 from interlock.core.codes import Code, Scope, TradingState
-from interlock.core.constants import MICROS, NS_PER_S_FLOAT
+from interlock.core.constants import MICROS, NS_PER_S, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.exits.explain import exit_owner, explain_exit, next_rung
 from interlock.core.floors import floor_of
-from interlock.core.limits import Limits, is_on
+from interlock.core.limits import KELLY_RULES, Limits, is_on
 from interlock.core.locks import trading_state
 from interlock.core.measure import guard_equity, is_position, open_pnl
+from interlock.core.record import deserved_frac
 from interlock.core.state import (
     ACCOUNT_LOCKS,
     BREAKER,
@@ -27,6 +29,7 @@ from interlock.core.state import (
     StrategyRow,
     SymbolRow,
 )
+from interlock.core.together import cluster_exposure, exposure
 from interlock.core.transitions import in_force, money
 from interlock.service.api import (
     DecisionStatus,
@@ -35,10 +38,17 @@ from interlock.service.api import (
     LimitStatus,
     LockStatus,
     PositionStatus,
+    RecordStatus,
     Status,
+    WindowStatus,
 )
 
 NO_STOP: Final = "none"
+
+SOON_NS: Final = 86_400 * NS_PER_S
+"""How far ahead windows are told."""
+
+Kind = Literal["no-open", "no-close", "flat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ def status_of(state: State, at_ns: int, around: Around) -> Status:
         kill=around.kill,
         breaker=tuple(lock for lock in locks if lock.scope == Scope.ACCOUNT and lock.code in BREAKER),
         locks=locks,
-        limits=tuple(_limits(state, limits)),
+        limits=(*_limits(state, limits), *_spent(state, limits)),
         floors=tuple(
             FloorStatus(code, floor_of(state, code, limits)[1], a.equity) for code in LOSS_TRIGGERS if is_on(limits, code)
         ),
@@ -95,6 +105,9 @@ def status_of(state: State, at_ns: int, around: Around) -> Status:
         equity_age_s=_age_s(at_ns, a.venue_equity_at_ns),
         market_age_s=_age_s(at_ns, book_ns),
         exits=exit_owner(state, at_ns),
+        windows=tuple(_windows(state, at_ns, limits)),
+        windows_until_ns=_windows_until_ns(state, limits),
+        records=tuple(_records(state, limits)),
     )
 
 
@@ -162,19 +175,83 @@ def _limits(state: State, limits: Limits) -> Iterator[LimitStatus]:
         yield LimitStatus(Code.CONCURRENT_POSITIONS, "position_count_max", "", count, most, "count")
 
 
+def _spent(state: State, limits: Limits) -> Iterator[LimitStatus]:
+    """What clusters hold, and what of its risk the account has spent, where rules look at it."""
+    a = state.account
+    if is_on(limits, Code.CLUSTER_CAP):
+        for cluster, use, share in _cluster_uses(state):
+            yield LimitStatus(Code.CLUSTER_CAP, "cluster_exposure_frac_max", cluster, use, share * a.equity, a.currency)
+    if is_on(limits, Code.DAILY_RISK_QUOTA):
+        for name, spent in (
+            ("quota_day_entry_count_max", a.day_entries),
+            ("quota_day_slice_count_max", a.day_slices),
+            ("quota_campaign_slice_count_max", a.campaign_slices),
+        ):
+            yield LimitStatus(Code.DAILY_RISK_QUOTA, name, "", float(spent), getattr(limits, name), "count")
+
+
 def _symbol_uses(state: State, limits: Limits) -> Iterator[tuple[str, float, float]]:
     """Each symbol that is held or reserved, its use and its limit; one without a name where there is none."""
     held = [index for index in state.open_rows if is_position(state.symbols[index])]
     for index in held:
         r = state.symbols[index]
-        yield state.names.symbols[index], _symbol_use(r), state.limits(r).symbol_exposure_frac_max
+        yield state.names.symbols[index], exposure(r), state.limits(r).symbol_exposure_frac_max
     if not held:
         yield "", 0.0, limits.symbol_exposure_frac_max
 
 
-def _symbol_use(r: SymbolRow) -> float:
-    held = abs(r.position) * r.unit_notional if r.known == 1.0 and r.position else 0.0 if r.known == 1.0 else nan
-    return held + (r.pending_buy_reserved + r.pending_sell_reserved) / MICROS
+def _cluster_uses(state: State) -> Iterator[tuple[str, float, float]]:
+    """Each cluster of several symbols in which something is held or reserved, its use and its limit."""
+    names = {} if state.policy is None else {each.symbol: each.cluster for each in state.policy.universe}
+    seen: set[int] = set()
+    for index in state.open_rows:
+        r = state.symbols[index]
+        if r.cluster < 0 or r.cluster in seen or not is_position(r):
+            continue
+        seen.add(r.cluster)
+        use = cluster_exposure(state.clusters[r.cluster])
+        yield names[state.names.symbols[index]], use, state.limits(r).cluster_exposure_frac_max
+
+
+# ---------------------------------------------------------------- what comes, and what was earned
+
+
+def _windows(state: State, at_ns: int, limits: Limits) -> Iterator[WindowStatus]:
+    """What is open or begins soon, the earliest first, symbols of one window together; not what no rule looks at."""
+    found: dict[tuple[int, int, Kind], list[str]] = {}
+    for symbol, r in zip(state.names.symbols, state.symbols, strict=True):
+        kinds: tuple[tuple[Kind, tuple[tuple[int, int], ...]], ...] = (
+            ("no-open", r.news_windows if is_on(limits, Code.NEWS_WINDOW) else ()),
+            ("no-close", r.blackouts),
+            ("flat", r.flat_windows if is_on(limits, Code.SESSION_FLAT) else ()),
+        )
+        for kind, windows in kinds:
+            first = max(bisect_right(windows, (at_ns, OPERATOR_NS)) - 1, 0)
+            for from_ns, until_ns in windows[first:]:
+                if from_ns > at_ns + SOON_NS:
+                    break
+                if until_ns > at_ns:
+                    found.setdefault((from_ns, until_ns, kind), []).append(symbol)
+    for (from_ns, until_ns, kind), symbols in sorted(found.items()):
+        yield WindowStatus(kind, tuple(symbols), from_ns, until_ns)
+
+
+def _windows_until_ns(state: State, limits: Limits) -> int:
+    if state.policy is None or not any(is_on(limits, code) for code in (Code.NEWS_WINDOW, Code.SESSION_FLAT)):
+        return OPERATOR_NS
+    rows = (state.names.symbol_index.get(each.symbol, -1) for each in state.policy.universe)
+    return min((state.symbols[index].windows_until_ns for index in rows if index >= 0), default=OPERATOR_NS)
+
+
+def _records(state: State, limits: Limits) -> Iterator[RecordStatus]:
+    if not any(is_on(limits, code) for code in KELLY_RULES):
+        return
+    for name, s in zip(state.names.strategies, state.strategies, strict=True):
+        enough = s.recent_wins + s.recent_losses >= limits.kelly_trade_count_min
+        deserved = deserved_frac(s, limits)
+        yield RecordStatus(
+            name, s.recent_wins, s.recent_losses, s.recent_won, s.recent_lost, enough, deserved, s.edgeless == 1.0
+        )
 
 
 # ---------------------------------------------------------------- positions

@@ -23,18 +23,22 @@ from msgspec import Meta
 
 from interlock.core.envelope import Envelope
 from interlock.core.errors import InterlockError
-from interlock.service.api import Answer, Exits, KillStatus, Status
+from interlock.core.utilisation import Utilisation
+from interlock.service.api import Answer, Cancelled, Exits, KillStatus, Rebalanced, Status
 from interlock.service.desk.desk import (
     Adopt,
     Ask,
     Beat,
+    CancelOrder,
     Close,
     DryRun,
+    DryRunRebalance,
     Flatten,
     GetAllowed,
     GetExits,
     GetPolicy,
     GetStatus,
+    GetUtilisation,
     Kill,
     NameOwner,
     PolicyView,
@@ -45,13 +49,19 @@ from interlock.service.desk.desk import (
     Reset,
     Started,
     Submit,
+    SubmitRebalance,
     TellMarket,
 )
 from interlock.service.private import read_plain
 
 VERSION: Final = 1
 HEADER: Final = struct.Struct(">BI")
-REQUEST_BYTES_MAX: Final = 64 * 1024
+HANDSHAKE_BYTES_MAX: Final = 1024
+"""Longest message of somebody who has not proven anything yet."""
+
+REQUEST_BYTES_MAX: Final = 512 * 1024
+"""A rebalance of the most instructions, with ordinary names."""
+
 REPLY_BYTES_MAX: Final = 4 * 1024 * 1024
 NONCE_BYTES: Final = 32
 KEY_BYTES_MIN: Final = 16
@@ -122,6 +132,9 @@ ANSWERS: Final[dict[type[Ask], msgspec.msgpack.Decoder[Any]]] = {
     for kind, answer in (
         (Submit, Answer),
         (DryRun, Answer),
+        (SubmitRebalance, Rebalanced),
+        (DryRunRebalance, Rebalanced),
+        (CancelOrder, Cancelled),
         (Report, None),
         (Beat, None),
         (Kill, KillStatus),
@@ -135,6 +148,7 @@ ANSWERS: Final[dict[type[Ask], msgspec.msgpack.Decoder[Any]]] = {
         (NameOwner, None),
         (GetExits, Exits),
         (GetAllowed, Envelope),
+        (GetUtilisation, Utilisation),
         (GetStatus, Status),
         (GetPolicy, PolicyView | None),
     )

@@ -13,7 +13,8 @@ Its rules:
 4. What became of an order is told as the venue tells it. No answer is UNKNOWN, and is asked after until it is known.
 
 How it works: one task takes what the gate says and starts a task for each permit. Orders do not wait for each other,
-but for openings in one symbol, which would set its leverage under each other's feet. `Tracker` follows what was sent.
+but for openings: so many at once, and in one symbol one after another, since they would set its leverage under each
+other's feet. `Tracker` follows what was sent.
 """
 
 import asyncio
@@ -53,6 +54,9 @@ from interlock.service.worker import Worker
 
 TAKEN_PER_TURN: Final = 256
 """Messages taken between two looks at the event loop; the gate makes far fewer steps in that time."""
+
+OPENINGS_MAX: Final = 16
+"""Openings under way at once; of more, as a large rebalance brings, the others wait, so that exits find room."""
 
 REVOKED_KEPT: Final = 4096
 """Revocations remembered, for the case that the engine cannot be asked."""
@@ -119,6 +123,8 @@ class Executor:
         self._sending: set[asyncio.Task[None]] = set()
         self._resumed: list[Flight] = []
         self._lanes: dict[str, asyncio.Lock] = {}
+        self._openings = asyncio.Semaphore(OPENINGS_MAX)
+        self._engine = asyncio.Lock()
         self._ticks: dict[str, float] = {}
         self._revoked: dict[int, None] = {}
         self._reducing: set[int] = set()
@@ -255,7 +261,7 @@ class Executor:
 
     async def _open(self, permit: PermitIssued, sealed: bytes) -> None:
         """The opening was sent once, or was given back."""
-        async with self._lanes.setdefault(permit.symbol, asyncio.Lock()):
+        async with self._lanes.setdefault(permit.symbol, asyncio.Lock()), self._openings:
             revoked = permit.id in self._revoked
             refusal = _Refusal("the engine has revoked it") if revoked else await self._objection(permit)
             if not await self._spend(permit, sealed):
@@ -264,7 +270,10 @@ class Executor:
             refusal = refusal or await self._kill_refusal(permit)
             if refusal is not None:
                 self._give_back(flight, refusal)
-            elif self._authorized(flight, permit):
+                return
+            async with self._engine:  # one step at a time, so that others have their turn in between
+                authorized = self._authorized(flight, permit)
+            if authorized:
                 await self._send(flight, order_of(permit, flight.client_id, permit.steps, self._tick(permit.symbol)))
 
     async def _objection(self, permit: PermitIssued) -> _Refusal | None:

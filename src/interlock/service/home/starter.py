@@ -48,17 +48,13 @@ class Choices:
     style: Style = Style.CAREFUL
 
 
-_ORDER_SHARE: Final = {Style.CAREFUL: 0.3, Style.BALANCED: 1.0}
+_ORDER_SHARE: Final = {Style.CAREFUL: 0.3, Style.BALANCED: 0.5}
 _HEADS: Final = {
     Style.CAREFUL: """\
 extends = "layered@1"                   # every number that is not written here: `interlock policy show` lists them
 """,
     Style.BALANCED: """\
-extends = "crypto-futures@1"            # every number that is not written here: `interlock policy show` lists them
-exits.owner = { value = "any", why = "each strategy closes what it opened; name one source to make it the only one" }
-exits.mode = { value = "builtin", why = "the rules of the way out act by themselves beside the strategy" }
-rules.TIME_EXIT.bar = { value = "1 h", why = "the recording has hourly bars, and only bars of this length count" }
-rules.CONTROLLER_DEAD = "off: exits belong to everybody, there is no owner whose heartbeat could stop"
+extends = "balanced@1"                  # every number that is not written here: `interlock policy show` lists them
 """,
 }
 
@@ -97,7 +93,26 @@ strength_cap = "50 %"
 age = "86400 s"
 age_weight = "0.3 x"
 """,
-    Style.BALANCED: "",
+    Style.BALANCED: """
+# The recording plays an hour a second, in bars of 1 h. What the preset counts in hours and days of a real market is here
+# in seconds, or off: remove this part where the market is a real one.
+[rules]
+DAILY_RISK_QUOTA = "off: the recording plays a day in 24 s, so that a day's quota would be spent in a minute"
+CONSEC_LOSS.lock = { value = "4 s", why = "the preset's 4 h, as they pass in the recording" }
+STOP_HIT.lock = { value = "4 s", why = "the preset's 4 h, as they pass in the recording" }
+RUNAWAY.window = { value = "2 s", why = "two bars of the recording; the preset's 10 min pass in no time" }
+TIME_EXIT.bar = { value = "1 h", why = "the recording's bars" }
+CORRELATION_VETO.bar = { value = "1 h", why = "the recording's bars" }
+CORRELATION_VETO.age = { value = "3 h", why = "a common bar began up to 2 h ago, 3 h with one missing" }
+""",
+}
+
+_COLLARS: Final = {
+    Style.CAREFUL: (
+        'rules.PRICE_COLLAR.collar = { value = "1 %", why = "gold moves by less within a second" }\n',
+        'rules.PRICE_COLLAR.collar = { value = "0.5 %", why = "the euro moves by less within a second" }\n',
+    ),
+    Style.BALANCED: ("", ""),
 }
 
 
@@ -153,6 +168,7 @@ speed = {SPEED:.10g}                            # seconds of the recording in on
 def policy_text_of(choices: Choices, now: datetime) -> str:
     """A first policy for the recorded symbols."""
     share = _ORDER_SHARE[choices.style]
+    gold, euro = _COLLARS[choices.style]
     return f"""\
 # Written by `interlock init`, to be read and changed. `interlock policy check` says what is wrong with it.
 policy_version = "{now:%Y-%m-%d}-{choices.style}"
@@ -165,13 +181,11 @@ account = {{ currency = "USD" }}
 [universe.XAUUSD]
 margin_leverage = "10 x"
 cluster = "metals"
-rules.PRICE_COLLAR.collar = {{ value = "1 %", why = "gold moves by less within a second" }}
-
+{gold}
 [universe.EURUSD]
 margin_leverage = "10 x"
 cluster = "currencies"
-rules.PRICE_COLLAR.collar = {{ value = "0.5 %", why = "the euro moves by less within a second" }}
-
+{euro}
 [sources]                               # who may do what for which strategy; keys/sources/ holds a key for each
 {STRATEGY} = {{ {STRATEGY} = ["open", "close"] }}
 

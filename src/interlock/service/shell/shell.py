@@ -37,6 +37,7 @@ from interlock.core.messages import (
     Decision,
     Input,
     Intent,
+    OpeningsDeferred,
     Output,
     PermitIssued,
     PermitRevoked,
@@ -48,6 +49,7 @@ from interlock.core.messages import (
     Tick,
 )
 from interlock.core.state import State
+from interlock.core.utilisation import Utilisation, utilisation
 from interlock.ledger.errors import LedgerError, LedgerUnwritable
 from interlock.ledger.fold import fold
 from interlock.service.attempt import attempt, attempt_on_thread
@@ -66,6 +68,8 @@ ASKED_NS: Final = 60 * NS_PER_S
 """How long the prices of a symbol are told after somebody asked about it."""
 STEPS_PER_TURN: Final = 8
 """Steps between two looks at the event loop; what comes in meanwhile waits for at most these."""
+TURN_NS: Final = NS_PER_S // 200
+"""After this long the event loop has its turn all the same: a rebalance, or a step of a large book, takes longer."""
 PAUSE_S_MIN: Final = 0.1
 PAUSE_S_MAX: Final = 30.0
 CALM_NS: Final = 60 * NS_PER_S
@@ -165,7 +169,7 @@ class Shell:
         taker: tuple[str, str] | None = None,
     ) -> Handed:
         """
-        What came of the input: its step, and opening permits once they are durable.
+        What came of the input: its step, and opening permits, or what is put off, once they are durable.
 
         Permits that the disk has not taken in time are still `waiting` in the answer; they leave when it has. Permits of
         the `taker`, a source and its intent, are for whoever asks and are not published: too late, they leave never.
@@ -236,15 +240,25 @@ class Shell:
             EngineAway: the engine is being rebuilt.
             InputInvalid: the intent cannot be decided.
         """
+        return tuple(each for each in self.foresee(intent) if isinstance(each, Decision))
+
+    def foresee(self, wish: Intent | Rebalance) -> tuple[Output, ...]:
+        """
+        What would come of it now; nothing is consumed, reserved or recorded.
+
+        Raises:
+            EngineAway: the engine is being rebuilt.
+            InputInvalid: it cannot be decided.
+        """
         if not self._away:
-            self._ask_about(symbols_of(intent))
-            self._freshen(symbols_of(intent))
+            self._ask_about(symbols_of(wish))
+            self._freshen(symbols_of(wish))
         if self._away:
             raise EngineAway(self._away)
-        outcome = attempt(partial(decide, self.state, self._clock.wall_ns(), self._clock.mono_ns(), intent))
+        outcome = attempt(partial(decide, self.state, self._clock.wall_ns(), self._clock.mono_ns(), wish))
         if isinstance(outcome, Exception):
-            raise InputInvalid(f"the intent cannot be decided: {type(outcome).__name__}: {outcome}")
-        return tuple(each for each in outcome if isinstance(each, Decision))
+            raise InputInvalid(f"the {type(wish).__name__.lower()} cannot be decided: {type(outcome).__name__}: {outcome}")
+        return outcome
 
     def allowed(self, source: str, symbol: str, stop_frac: float) -> Envelope:
         """
@@ -253,6 +267,22 @@ class Shell:
         Raises:
             EngineAway: the engine is being rebuilt.
         """
+        self._look_at(symbol)
+        wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
+        return envelope(self.state, wall_ns, mono_ns, source, symbol=symbol, stop_frac=stop_frac)
+
+    def utilisation(self, stop_frac: float) -> Utilisation:
+        """
+        How far every rule is used now.
+
+        Raises:
+            EngineAway: the engine is being rebuilt.
+        """
+        self._look_at("")
+        return utilisation(self.state, self._clock.wall_ns(), self._clock.mono_ns(), stop_frac=stop_frac)
+
+    def _look_at(self, symbol: str) -> None:
+        """The symbol, or all of the universe, is as fresh as it can be. Raises EngineAway."""
         policy = self.state.policy
         universe = () if policy is None else tuple(each.symbol for each in policy.universe)
         if not self._away:
@@ -261,8 +291,6 @@ class Shell:
             self._freshen(symbols)
         if self._away:
             raise EngineAway(self._away)
-        wall_ns, mono_ns = self._clock.wall_ns(), self._clock.mono_ns()
-        return envelope(self.state, wall_ns, mono_ns, source, symbol=symbol, stop_frac=stop_frac)
 
     # ---------------------------------------------------------------- the loop
 
@@ -323,11 +351,14 @@ class Shell:
         return outcome
 
     def _turn(self) -> None:
-        """A few steps are made."""
+        """A few steps are made, or one that takes long."""
+        began_ns = self._clock.mono_ns()
         for _ in range(STEPS_PER_TURN):
             if self._away or (entry := self._next()) is None:
                 return
             self._work(entry)
+            if self._clock.mono_ns() - began_ns > TURN_NS:
+                return
 
     async def _pause(self) -> None:
         """Others had their turn, and there is something to do."""
@@ -420,7 +451,7 @@ class Shell:
         outcome = self._step(entry.event, entry.keeps)
         if isinstance(outcome, Handed):
             entry.handed = outcome
-            if outcome.waiting:
+            if outcome.waiting or _promises(outcome.step):
                 self._kept.update(permit.id for permit in outcome.waiting if entry.keeps(permit))
                 self._unsettled.append((entry, outcome))
             else:
@@ -564,6 +595,11 @@ class Shell:
 def _ring(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
     with suppress(RuntimeError):  # the loop has ended, nobody waits
         loop.call_soon_threadsafe(callback)
+
+
+def _promises(step: Step) -> bool:
+    """Whether something is to be decided later of which whoever asked would believe that it is on record."""
+    return any(type(output) is OpeningsDeferred for output in step.outputs)
 
 
 def symbols_of(event: Input) -> tuple[str, ...]:
