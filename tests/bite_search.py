@@ -25,6 +25,7 @@ from interlock.core.messages import (
     Decision,
     ExitProposed,
     FlattenGoal,
+    Intent,
     LockChanged,
     MarketState,
     PermitRevoked,
@@ -36,6 +37,7 @@ from interlock.testing import Bench, FakeClock, open_bench
 from interlock.testing.bench import FEEDS
 from interlock.testing.book import Book, Price
 from interlock.testing.builders import START_NS
+from lawkit import permits
 
 BALANCE: Final = 100_000.0
 """What the account starts with: much less than the largest order that a policy here allows."""
@@ -66,6 +68,10 @@ class Trial(Bench):
     def quiet(self) -> None:
         """So far the story has only led up to its question."""
         self.counts_from = len(self.steps)
+
+    def intent(self, symbol: str, side: int, **changes: Any) -> Intent:
+        """An intent under an id that the story before did not use."""
+        return super().intent(symbol, side, **{"id": f"intent-{self.engine.state.account.seq}", **changes})
 
 
 Story = Callable[[Trial, int, Any], None]
@@ -226,17 +232,30 @@ class Search:
         self.idle = [limit for limit in every if wanted is None or limit.name in wanted]
         self.bites: dict[Limited, Pair] = {}
         self._near: dict[tuple[Limited, float], Start] = {}
-        self._own = ruled(compiled)
+        self._before = unruled()
+        self._own = ruled(compiled, self._before)
         self._seen: defaultdict[tuple[str, Any], dict[int, Seen]] = defaultdict(dict)
 
     def run(self, pushes: Iterable[Push]) -> "Search":
         """Every push was made until each limit had bitten: first for those newly given as a reason, then for all given."""
         told = [(push, circumstance) for push in pushes for circumstance in push.circumstances]
         for widely in (False, True) if len(self.idle) > FEW else (True,):
-            for push, circumstance in told:
-                if self.idle:
-                    self._push(push, circumstance, widely=widely)
+            self._make(told, widely=widely)
+        if self.idle and self.compiled.limits[0].kelly_trade_count_min > 0.0:
+            self._take(proven(self._own, self.compiled))
+            self._make(told, widely=True)
         return self
+
+    def _make(self, told: list[tuple[Push, Any]], *, widely: bool) -> None:
+        for push, circumstance in told:
+            if self.idle:
+                self._push(push, circumstance, widely=widely)
+
+    def _take(self, start: Start) -> None:
+        """The search goes on from there."""
+        self._own = self._before = start
+        self._near.clear()
+        self._seen.clear()
 
     def _push(self, push: Push, circumstance: Any, *, widely: bool) -> None:
         seen = self._seen[push.fact, circumstance]
@@ -289,13 +308,30 @@ class Search:
     def _moved(self, limit: Limited, value: float) -> Start:
         key = (limit, value)
         if key not in self._near:
-            self._near[key] = ruled(moved(self.compiled, limit, value))
+            self._near[key] = ruled(moved(self.compiled, limit, value), self._before)
         return self._near[key]
 
 
-def ruled(compiled: PolicySet) -> Start:
+def proven(start: Start, compiled: PolicySet) -> Start:
+    """The same, weeks later, with as many winning trades as prove a record."""
+    bench = start.trial()
+    while bench.engine.state.strategies[0].recent_wins < compiled.limits[0].kelly_trade_count_min + 1.0:
+        bench.clock.advance(DAY_S / 6.0)
+        bench.refresh()
+        intent = bench.intent("BTC", 1, quantity=0.3, limit_price=100.0, margin_leverage=5.0)
+        for permit in permits(bench.send(intent)):
+            bench.fill(permit.id, price=100.0)
+            out = bench.intent("BTC", -1, quantity=0.3, source="operator", reduce_only=True)
+            won = len(bench.steps) % 5
+            bench.fill(permits(bench.send(out))[0].id, price=102.0 if won else 99.0)
+    bench.clock.advance(DAY_S)
+    bench.refresh()
+    return stored(bench)
+
+
+def ruled(compiled: PolicySet, before: Start) -> Start:
     """The account under that policy, in order and quiet."""
-    bench = unruled().trial()
+    bench = before.trial()
     bench.send(compiled)
     bench.refresh()
     return stored(bench)

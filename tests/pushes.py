@@ -426,15 +426,17 @@ def wild_market(bench: Trial, ticks: int, _: Any) -> None:
 def compared(bench: Trial, share: float) -> None:
     """Sixty bars of BTC, which is held, and of ETH, which follows it to that share."""
     levels = {"BTC": 100.0, "ETH": 50.0}
+    compared_s = bench.engine.state.account_limits().correlation_bar_s
+    length_s = float(round(compared_s, -1)) if compared_s > 0.0 else 60.0
     first_ns = bench.clock.true_ns
     for number in range(60):
-        bench.clock.advance(60.0)
+        bench.clock.advance(length_s)
         own = {"BTC": 0.01 if number % 3 else -0.02, "ETH": 0.01 if number % 2 else -0.01}
         own["ETH"] = share * own["BTC"] + (1.0 - share) * own["ETH"]
         for symbol, moved in own.items():
             levels[symbol] *= 1.0 + moved
             bars = (levels[symbol],) * 4
-            bench.send(BarClosed(symbol, first_ns + number * 60 * NS_PER_S, 60.0, *bars))
+            bench.send(BarClosed(symbol, first_ns + number * int(length_s) * NS_PER_S, length_s, *bars))
     bench.refresh()
     fill_up(bench, "BTC", 9.0)
     bench.quiet()
@@ -652,6 +654,12 @@ def fall(bench: Trial, ticks: int, label: str) -> None:
     move(bench, 100.0 - ticks * CENT)
 
 
+def bar_s(bench: Trial) -> float:
+    """How long the bars are that the policy counts."""
+    length_s = bench.engine.state.account_limits().exit_bar_s
+    return length_s if length_s > 0.0 else 900.0
+
+
 def bars(bench: Trial, count: int, seconds: float, *, rising: int = 0) -> None:
     """So many bars, at the first of which the price still rises."""
     for number in range(count):
@@ -665,16 +673,16 @@ def bars(bench: Trial, count: int, seconds: float, *, rising: int = 0) -> None:
 @pushes("bars without a new best price", 40, 0, 30)
 def idle_bars(bench: Trial, ticks: int, rising: int) -> None:
     own(bench, 0.3)
-    bars(bench, rising + ticks, 900.0, rising=rising)
+    bars(bench, rising + ticks, bar_s(bench), rising=rising)
 
 
 @pushes("bars that made a new best price, before others that did not", 32)
 def young_bars(bench: Trial, ticks: int, _: Any) -> None:
     own(bench, 0.3)
-    bars(bench, ticks + 20, 900.0, rising=ticks)
+    bars(bench, ticks + 20, bar_s(bench), rising=ticks)
 
 
-@pushes("seconds of a bar", 1_800)
+@pushes("seconds of a bar", 20_000)
 def length_of_bars(bench: Trial, ticks: int, _: Any) -> None:
     own(bench, 0.3)
     bars(bench, 30, float(ticks))
