@@ -128,12 +128,29 @@ DORMANT: Final = {
 
 BEYOND_REACH: Final = {
     "balanced@1": frozenset(
-        """
-        total_exposure_frac_max net_exposure_frac_max gross_leverage_max consec_loss_breaker_count_max runaway_window_s
-        unknown_regime exit_bar_s margin_loss_frac_max trend_cap quota_day_slice_count_max quota_campaign_slice_count_max
-        kelly_trade_count_min kelly_window_count_max kelly_prior_count kelly_multiplier kelly_above_floor
-        kelly_zero_lock_s correlation_max correlation_bar_s correlation_decay correlation_age_s_max
-        """.split()
+        [
+            "total_exposure_frac_max",
+            "net_exposure_frac_max",
+            "gross_leverage_max",
+            "consec_loss_breaker_count_max",
+            "runaway_window_s",
+            "unknown_regime",
+            "exit_bar_s",
+            "margin_loss_frac_max",
+            "trend_cap",
+            "quota_day_slice_count_max",
+            "quota_campaign_slice_count_max",
+            "kelly_trade_count_min",
+            "kelly_window_count_max",
+            "kelly_prior_count",
+            "kelly_multiplier",
+            "kelly_above_floor",
+            "kelly_zero_lock_s",
+            "correlation_max",
+            "correlation_bar_s",
+            "correlation_decay",
+            "correlation_age_s_max",
+        ]
     ),
 }
 """Limits that no push is long enough for: they need a record of its own, weeks of it, or several strategies at once.

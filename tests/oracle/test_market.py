@@ -1,7 +1,7 @@
 """Two implementations of the market state, written apart, say the same."""
 
 import random
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import exp, isclose
 
 from hypothesis import given, settings
@@ -11,7 +11,8 @@ from interlock.core import regime
 from interlock.core.constants import BASE, CHOP, CLOSES, RETURNS, TREND
 from interlock.core.messages import BarClosed
 from interlock.core.state import SymbolRow
-from interlock.market import MarketSeries, correlation
+from interlock.core.together import correlation, weigh
+from interlock.market import MarketSeries
 from market_series import walks
 from oracle import market_model
 
@@ -62,4 +63,5 @@ def test_a_score_has_the_regime_of_its_definition(score: float) -> None:
 
 @given(walks(RETURNS), walks(RETURNS), st.integers(2, 128), st.sampled_from((0.94, 0.97)))
 def test_a_correlation_is_that_of_its_definition(x: list[float], y: list[float], count: int, decay: float) -> None:
-    assert near(correlation(x, y, count, decay), market_model.correlation(x[:count], y[:count], decay))
+    ours = correlation(*(weigh(tuple(accumulate(each[:count], initial=0.0)), decay) for each in (x, y)))
+    assert near(ours, market_model.correlation(x[:count], y[:count], decay))

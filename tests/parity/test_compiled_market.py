@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from interlock.batch.compile import compiled
-from interlock.core.constants import CLOSES, RETURNS
+from interlock.core.constants import CLOSES
 from interlock.market import kernel
 from market_series import walks
 
@@ -41,13 +40,6 @@ def test_the_series_is_left_as_it_was(logs: list[float]) -> None:
     compiled(kernel.market_of)(closes, moves, np.zeros(CLOSES))
     kernel.market_of(logs, returns, [0.0] * CLOSES)
     assert (closes.tolist(), moves.tolist()) == (logs, returns)
-
-
-@given(walks(RETURNS), walks(RETURNS), st.integers(0, RETURNS), st.sampled_from((0.94, 0.97)))
-@settings(max_examples=40)
-def test_a_correlation_and_its_twin(x: list[float], y: list[float], count: int, decay: float) -> None:
-    interpreted, twin = both(kernel.correlation, x, y, count, decay)
-    assert bits((interpreted,)) == bits((twin,))
 
 
 @pytest.mark.parametrize("count", [0, 1, 13, 14, 1000])

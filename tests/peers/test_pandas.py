@@ -1,13 +1,14 @@
 """pandas: the exponentially weighted correlation of two series of returns."""
 
 import random
+from itertools import accumulate
 from math import isclose
 from typing import Any, Final
 
 import pytest
 
 from interlock.core.constants import CORRELATION_RETURNS
-from interlock.market import correlation
+from interlock.core.together import correlation, weigh
 from peers.asking import ask
 
 
@@ -36,7 +37,10 @@ def theirs(peers: None) -> list[float]:
 
 def apart(theirs: list[float], faster: float = 0.0) -> int:
     """How many correlations differ, our decay being faster by that much."""
-    ours = [correlation(each["x"], each["y"], len(each["x"]), each["decay"] - faster) for each in SERIES]
+    ours = [
+        correlation(*(weigh(tuple(accumulate(each[name], initial=7.0)), each["decay"] - faster) for name in "xy"))
+        for each in SERIES
+    ]
     return sum(not isclose(*pair, rel_tol=0.0, abs_tol=1e-12) for pair in zip(ours, theirs, strict=True))
 
 

@@ -96,10 +96,15 @@ def _correlation(a: Weighed, b: Weighed) -> tuple[float, int]:
         return nan, 0
     if bar_ns is not a.bar_ns or bar_ns is not b.bar_ns:
         x, y = _among(a, bar_ns), _among(b, bar_ns)
+    return correlation(x, y), bar_ns[-1]
+
+
+def correlation(x: tuple[float, ...], y: tuple[float, ...]) -> float:
+    """The correlation of two weighed series of returns; NaN where one does not move."""
     if not (x and y):
-        return nan, 0
+        return nan
     apart = dist(x, y)
-    return larger(1.0 - 0.5 * apart * apart, -1.0), bar_ns[-1]
+    return larger(1.0 - 0.5 * apart * apart, -1.0)
 
 
 def _weighed(state: State, row: int, decay: float) -> Weighed:

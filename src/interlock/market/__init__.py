@@ -5,7 +5,6 @@ Market state from bars: how far a symbol ranges, how much it moves, and whether 
 holds the arithmetic: plain functions over flat numbers that run interpreted and compiled, to the same bit.
 """
 
-from interlock.market.kernel import correlation
 from interlock.market.series import MarketSeries
 
-__all__ = ["MarketSeries", "correlation"]
+__all__ = ["MarketSeries"]

@@ -1,6 +1,6 @@
 """What moves together with a symbol, from the bars that the engine was told."""
 
-from math import dist
+from math import isnan
 from typing import Any
 
 import msgspec
@@ -19,8 +19,7 @@ from interlock.core.messages import BarClosed, Output
 from interlock.core.positions import doubt
 from interlock.core.snapshot import decode, encode
 from interlock.core.state import State
-from interlock.core.together import company, correlation_of, exposure, weigh
-from interlock.market import correlation
+from interlock.core.together import company, correlation, correlation_of, exposure, weigh
 from interlock.testing import Bench, make_policy, open_bench
 from lawkit import decision, hold, permits
 
@@ -290,19 +289,20 @@ def test_it_is_the_weighted_correlation_of_the_common_returns(seed: int, count: 
     bench = bench_of()
     told(bench, "BTC", list(x))
     told(bench, "ETH", list(y))
-    expected = correlation(list(x[-128:]), list(y[-128:]), min(count, 128), decay)
-    assert correlation_of(bench.engine.state, 0, 1, decay)[0] == pytest.approx(expected, abs=1e-9)
     weights = (1.0 - decay) * decay ** np.arange(min(count, 128))[::-1]
     weights[0] /= 1.0 - decay
     xx, yy, xy = ((weights * each[-128:]).sum() for each in (x * x, y * y, x * y))
-    assert expected == pytest.approx(xy / np.sqrt(xx * yy), abs=1e-9)
+    assert correlation_of(bench.engine.state, 0, 1, decay)[0] == pytest.approx(xy / np.sqrt(xx * yy), abs=1e-9)
 
 
 def test_the_worked_vector() -> None:
     x = weigh(closes(0.01, -0.02, 0.015, 0.005, -0.01), 0.94)
     y = weigh(closes(0.008, -0.015, 0.02, -0.002, -0.012), 0.94)
     assert sum(a * b for a, b in zip(x, y, strict=True)) == pytest.approx(0.9658908535, abs=5e-11)
-    assert 1.0 - 0.5 * dist(x, y) ** 2 == pytest.approx(0.9658908535, abs=5e-11)
+    assert correlation(x, y) == pytest.approx(0.9658908535, abs=5e-11)
+    assert correlation(x, x) == 1.0
+    assert correlation(x, tuple(-each for each in y)) == pytest.approx(-correlation(x, y))
+    assert isnan(correlation(x, weigh(closes(0.0, 0.0, 0.0, 0.0, 0.0), 0.94)))
 
 
 def closes(*returns: float) -> tuple[float, ...]:

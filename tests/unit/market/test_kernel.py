@@ -11,7 +11,7 @@ import pytest
 from interlock.core import regime
 from interlock.core.constants import BASE, CHOP, CLOSES, RETURNS, TREND
 from interlock.core.state import SymbolRow
-from interlock.market import correlation, kernel
+from interlock.market import kernel
 
 WORKED: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "worked.json").read_text())
 LOGS: Final = [log(close) for close in WORKED["closes"]]
@@ -39,16 +39,6 @@ def test_the_worked_series_has_every_figure_of_its_page() -> None:
     assert regime.regime_of(WORKED["score"], 0.90, 0.65) == {"TREND": TREND, "BASE": BASE, "CHOP": CHOP}[WORKED["label"]]
     assert near(regime.p_above(WORKED["score"], 0.90), "p_trend")
     assert near(regime.p_above(0.65, WORKED["score"]), "p_chop")
-
-
-def test_the_worked_correlation() -> None:
-    x = [0.01, -0.02, 0.015, 0.005, -0.01]
-    y = [0.008, -0.015, 0.02, -0.002, -0.012]
-    assert correlation(x, y, 5, 0.94) == pytest.approx(0.9658908535, abs=5e-11)
-    assert correlation(x, x, 5, 0.94) == pytest.approx(1.0)
-    assert correlation(x, [-each for each in y], 5, 0.94) == -correlation(x, y, 5, 0.94)
-    assert isnan(correlation(x, [0.0] * 5, 5, 0.94))
-    assert isnan(correlation(x, y, 0, 0.94))
 
 
 def test_a_range_begins_with_a_mean_and_goes_on_as_wilder_has_it() -> None:

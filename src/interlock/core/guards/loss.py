@@ -45,7 +45,7 @@ def equity_guard(f: Facts, p: Limits) -> float:
 
 @guard(
     "LOSS_HEADROOM",
-    remedy="take less risk: the nearest loss floor is closer than this order's stop; where nothing fits, an operator rebases",
+    remedy="take less risk: the nearest loss floor is closer than this order's stop; or have an operator rebase",
 )
 def loss_headroom(f: Facts, p: Limits) -> float:
     """All stops, this order's included, can be hit without touching the nearest active loss floor."""
