@@ -128,12 +128,28 @@ DORMANT: Final = {
 
 BEYOND_REACH: Final = {
     "balanced@1": frozenset(
-        """
-        total_exposure_frac_max net_exposure_frac_max gross_leverage_max consec_loss_breaker_count_max runaway_window_s
-        unknown_regime exit_bar_s margin_loss_frac_max trend_cap quota_day_slice_count_max quota_campaign_slice_count_max
-        kelly_trade_count_min kelly_window_count_max kelly_prior_count kelly_multiplier kelly_above_floor
-        kelly_zero_lock_s correlation_max correlation_bar_s correlation_decay correlation_age_s_max
-        """.split()
+        [
+            "total_exposure_frac_max",
+            "net_exposure_frac_max",
+            "gross_leverage_max",
+            "consec_loss_breaker_count_max",
+            "runaway_window_s",
+            "unknown_regime",
+            "margin_loss_frac_max",
+            "trend_cap",
+            "quota_day_slice_count_max",
+            "quota_campaign_slice_count_max",
+            "kelly_trade_count_min",
+            "kelly_window_count_max",
+            "kelly_prior_count",
+            "kelly_multiplier",
+            "kelly_above_floor",
+            "kelly_zero_lock_s",
+            "correlation_max",
+            "correlation_bar_s",
+            "correlation_decay",
+            "correlation_age_s_max",
+        ]
     ),
 }
 """Limits that no push is long enough for: they need a record of its own, weeks of it, or several strategies at once.
@@ -155,7 +171,14 @@ def of_presets() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("preset", preset_texts())
+LONG: Final = ("balanced@1",)
+"""Presets that need weeks of a record before some of their limits are met."""
+
+PRESETS: Final = [pytest.param(each, marks=[pytest.mark.long] * (each in LONG)) for each in preset_texts()]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_limit_of_the_preset_bites(preset: str) -> None:
     rules = compiled(preset)
     search = Search(rules, names(given(rules)) - EXCEPT[preset]).run(PUSHES)
@@ -163,6 +186,7 @@ def test_every_limit_of_the_preset_bites(preset: str) -> None:
     assert names(search.bites) | EXCEPT[preset] == names(given(rules))
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("policy", MORE)
 def test_limits_that_bite_in_no_preset_bite_here(policy: str) -> None:
     rules = compiled(*MORE[policy])
