@@ -426,8 +426,7 @@ def wild_market(bench: Trial, ticks: int, _: Any) -> None:
 def compared(bench: Trial, share: float) -> None:
     """Sixty bars of BTC, which is held, and of ETH, which follows it to that share."""
     levels = {"BTC": 100.0, "ETH": 50.0}
-    compared_s = bench.engine.state.account_limits().correlation_bar_s
-    length_s = float(round(compared_s, -1)) if compared_s > 0.0 else 60.0
+    length_s = usual(bench.engine.state.account_limits().correlation_bar_s)
     first_ns = bench.clock.true_ns
     for number in range(60):
         bench.clock.advance(length_s)
@@ -656,8 +655,12 @@ def fall(bench: Trial, ticks: int, label: str) -> None:
 
 def bar_s(bench: Trial) -> float:
     """How long the bars are that the policy counts."""
-    length_s = bench.engine.state.account_limits().exit_bar_s
-    return length_s if length_s > 0.0 else 900.0
+    return usual(bench.engine.state.account_limits().exit_bar_s)
+
+
+def usual(length_s: float) -> float:
+    """The usual length of bars that is nearest, those of a quarter of an hour where none is asked for."""
+    return min((60.0, 900.0, 3_600.0, 14_400.0), key=lambda each: abs(each - length_s)) if length_s > 0.0 else 900.0
 
 
 def bars(bench: Trial, count: int, seconds: float, *, rising: int = 0) -> None:

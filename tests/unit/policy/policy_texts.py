@@ -33,6 +33,7 @@ rules.WEEKLY_LOSS.loss = "5 %"
 rules.EQUITY_GUARD.floor = "50 %"
 rules.LOSS_HEADROOM = { buffer = "1 %", no_stop_gap = "10 %" }
 rules.ORDER_QUANTITY.quantity = "100"
+rules.SYMBOL_EXPOSURE.exposure = "300 %"
 rules.STRATEGY_EXPOSURE.exposure = "400 %"
 rules.NET_EXPOSURE.exposure = "500 %"
 rules.CLUSTER_CAP.exposure = "450 %"
