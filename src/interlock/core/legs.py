@@ -396,7 +396,12 @@ def judge(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflict: 
     facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, None)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
     allowance, found = ask_guards(state.account, facts, limits, requested)
-    return order, facts, allowance, found, _granted(state, intent, order, allowance, requested, blocked=bool(found))
+    instrument = state.instruments[index]
+    assert instrument is not None
+    granted = order.steps
+    if found or not 0.0 < requested >= instrument.min_notional:
+        granted = _granted(intent, order, allowance, requested, instrument.min_notional)
+    return order, facts, allowance, found, granted
 
 
 ALLOWED: Final = Code.ALLOWED
@@ -525,17 +530,15 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflic
     )
 
 
-def _granted(state: State, intent: Intent, order: Order, allowance: float, requested: float, *, blocked: bool) -> int:
-    """Steps that may leave: all, as many as allowed where the intent takes less, or none."""
-    if not blocked or at_least(allowance, requested):
+def _granted(intent: Intent, order: Order, allowance: float, requested: float, min_notional: float) -> int:
+    """Steps that may leave where somebody objects: all, as many as allowed where the intent takes less, or none."""
+    if at_least(allowance, requested):
         granted = order.steps if requested > 0.0 else 0
     elif intent.partial is Partial.SCALE and allowance > 0.0 and order.unit_notional > 0.0:
         granted = min(order.steps, int(allowance / order.unit_notional))
     else:
         return 0
-    instrument = state.instruments[order.row]
-    assert instrument is not None
-    return granted if granted * order.unit_notional >= instrument.min_notional else 0
+    return granted if granted * order.unit_notional >= min_notional else 0
 
 
 def headline_of(found: Found, order: Order) -> tuple[Code, Binding]:
