@@ -29,12 +29,12 @@ def test_a_described_account_tells_its_rooms() -> None:
     rooms = {(each["symbol"], each["side"]): each for each in told["rooms"]}
     assert set(rooms) == {("BTCUSDT", 1), ("BTCUSDT", -1), ("ETHUSDT", 1), ("ETHUSDT", -1)}
     assert rooms["BTCUSDT", 1]["notional"] > 0
-    assert rooms["ETHUSDT", -1]["closes"] == 2.5
+    assert (rooms["ETHUSDT", 1]["binds"], rooms["ETHUSDT", 1]["notional"]) == ("SYMBOL_OWNED", 0.0)
+    assert (rooms["ETHUSDT", -1]["binds"], rooms["ETHUSDT", -1]["closes"]) == ("NOT_EXIT_OWNER", 0.0)
     text = run("trend-bot", "BTCUSDT", "--stop", "2 %", "--state", STATE).output
     assert "a stop 2 % away" in text
     assert rooms["BTCUSDT", 1]["binds"] in text
     assert "ETHUSDT" not in text
-    assert "closes 2.5 first" in run("trend-bot", "--stop", "2 %", "--state", STATE).output
 
 
 def test_what_is_told_is_what_check_says() -> None:
