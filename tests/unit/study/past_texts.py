@@ -1,8 +1,10 @@
 """Small histories written as text, and the runs over them."""
 
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from interlock.adapters.history import Marks, read_history, read_marks
@@ -61,13 +63,20 @@ class Given:
     windows: Windows | None = None
 
 
+def bounded(policy: Policy) -> Policy:
+    """The policy with at most three times the equity in one symbol."""
+    document: dict[str, Any] = {**policy.document()}
+    document["rules"]["SYMBOL_EXPOSURE"]["exposure"] = "300 %"
+    return load_policy(json.dumps(document))
+
+
 def run(folder: Path, *lines: str, given: Given | None = None) -> Replay:
-    """Both runs over the history in these lines, by default behind the preset crypto-futures."""
+    """Both runs over the history in these lines, by default behind crypto-futures with a symbol's half of its exposure."""
     given = given or Given()
     of = past(folder, *lines)
     policy = given.policy
     if policy is None:
-        policy = preset_policy("crypto-futures", [*of.contracts], "USD", stops_known=not of.openings_without_stop)
+        policy = bounded(preset_policy("crypto-futures", [*of.contracts], "USD", stops_known=not of.openings_without_stop))
     marks: Marks | None = None
     if given.marks:
         (folder / "equity.csv").write_text(given.marks)
