@@ -85,6 +85,9 @@ def test_positions_are_closed_left_alone_and_opened_in_one_message(tmp_path: Pat
 
 # ---------------------------------------------------------------- what waits for reductions
 
+UNTOLD = (Mischief.ANSWER_HANGS, Mischief.REPORTS_LOST)
+"""The venue does what it is asked, and nobody hears of a fill until it ends."""
+
 ONE_POSITION = {"rules.CONCURRENT_POSITIONS.positions": 1, "rules.INTENT_STALE.age": "300 s"}
 
 
@@ -96,11 +99,13 @@ def turn(client: Client, rig: Rig) -> Rebalance:
 def test_an_opening_waits_for_the_reduction_and_is_then_executed_by_the_gateway(tmp_path: Path) -> None:
     async def play(rig: Rig, client: Client) -> None:
         await rig.opened("ETH")
+        rig.venue.begin(*UNTOLD)
         wish = turn(client, rig)
         answer = await told(client, wish)
         btc, eth = answer.answers
         assert (btc.headline, btc.quantity, btc.waits) == (Code.CONCURRENT_POSITIONS, 0.0, True), answer
         assert (eth.headline, eth.waits, answer.reductions) == (Code.ALLOWED, False, (eth.decisions[0].permit,))
+        rig.venue.end()
         await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().get("BTC"), "what waited is held")
         assert "ETH" not in rig.truth()
         assert weight_held(rig, "BTC") == pytest.approx(0.02, rel=0.02)
@@ -116,7 +121,7 @@ def test_an_opening_waits_for_the_reduction_and_is_then_executed_by_the_gateway(
 def test_a_reduction_that_does_not_fill_frees_nothing_and_a_later_rebalance_ends_what_waits(tmp_path: Path) -> None:
     async def play(rig: Rig, client: Client) -> None:
         await rig.opened("ETH")
-        rig.venue.begin(Mischief.ANSWER_HANGS, Mischief.REPORTS_LOST)
+        rig.venue.begin(*UNTOLD)
         answer = await told(client, turn(client, rig))
         assert answer.answers[0].waits
         assert "trend" in rig.state.waiting
@@ -153,8 +158,10 @@ def test_a_file_of_targets_is_asked_about_and_then_reached(tmp_path: Path) -> No
         rows = {line.split()[0]: line for line in said.splitlines() if line[:4] in ("BTC ", "ETH ", "SOL ")}
         assert (code, "waits" in rows["BTC"], "nothing to do" in rows["SOL"]) == (0, True, True), said
         assert rig.truth().keys() == {"ETH"}
+        rig.venue.begin(*UNTOLD)
         code, said = await command(rig, *words)
         assert (code, "What waits is decided when 1 reduction is filled." in said) == (0, True), said
+        rig.venue.end()
         await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().keys() == {"BTC"}, "the targets are reached")
         targets.write_text(f"symbol,action,target_weight,stop\nBTC,OPEN,900 %,{stop}\nETH,CLOSE,,\n")
         code, said = await command(rig, *words)
@@ -256,7 +263,7 @@ def test_killed_before_the_reduction_arrived_nothing_that_waited_is_opened(tmp_p
 def test_a_lock_in_between_lets_nothing_open_that_waited(tmp_path: Path) -> None:
     async def play(rig: Rig, client: Client) -> None:
         await rig.opened("ETH")
-        rig.venue.begin(Mischief.ANSWER_HANGS, Mischief.REPORTS_LOST)
+        rig.venue.begin(*UNTOLD)
         wish = turn(client, rig)
         assert (await told(client, wish)).answers[0].waits
         await rig.gateway.kill(KillSet(KillMode.REDUCE_ONLY, Scope.STRATEGY, "trend", "drill", "alice"))
@@ -285,7 +292,7 @@ def test_a_source_without_a_right_gets_nothing_and_ends_nothing_that_waits(tmp_p
     async def play(rig: Rig, rival: Client) -> None:
         await rig.opened("ETH")
         with Client.connect(rig.home.path, source="bot", key=key_of(rig, "bot"), timeout_s=20.0) as bot:
-            rig.venue.begin(Mischief.ANSWER_HANGS, Mischief.REPORTS_LOST)
+            rig.venue.begin(*UNTOLD)
             assert (await told(bot, turn(bot, rig))).answers[0].waits
             wish = turn(rival, rig)
             got = by_symbol(await told(rival, wish))
@@ -413,7 +420,9 @@ def test_a_dry_run_says_what_would_come_and_leaves_no_trace(tmp_path: Path) -> N
         ]
         assert rig.state.waiting == {}
         assert not any(isinstance(step.input, Rebalance) for step in read_steps(rig.home.ledger))
+        rig.venue.begin(*UNTOLD)
         assert (await told(client, wish)).answers[0].waits
+        rig.venue.end()
         await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().get("BTC"), "what waited is held")
 
     drilled(tmp_path, with_client(play), changes=ONE_POSITION)
@@ -422,7 +431,7 @@ def test_a_dry_run_says_what_would_come_and_leaves_no_trace(tmp_path: Path) -> N
 def test_what_waits_is_withdrawn_by_its_rebalances_id(tmp_path: Path) -> None:
     async def play(rig: Rig, client: Client) -> None:
         await rig.opened("ETH")
-        rig.venue.begin(Mischief.ANSWER_HANGS, Mischief.REPORTS_LOST)
+        rig.venue.begin(*UNTOLD)
         wish = turn(client, rig)
         assert (await told(client, wish)).answers[0].waits
         with Client.connect(rig.home.path, source="rival", key=key_of(rig, "rival"), timeout_s=20.0) as rival:
