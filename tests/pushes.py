@@ -5,14 +5,16 @@ A story is told in several circumstances, because which limit is met first depen
 """
 
 from collections.abc import Callable
-from math import nan
+from math import exp, nan
+from random import Random
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from bite_search import BALANCE, OTHERS, PRICES, Push, Story, Trial
+from bite_search import BALANCE, DAY_S, OTHERS, PRICES, Beginning, Push, Story, Trial
 from interlock.core.codes import Action, KillMode, Partial, PermitState, Scope
 from interlock.core.constants import NS_PER_S
+from interlock.core.limits import Limits
 from interlock.core.messages import (
     BarClosed,
     CashFlow,
@@ -34,6 +36,9 @@ MS: Final = 1e-3
 STEP: Final = 1e-4
 """Of what a frac is told in, and of a quantity."""
 
+SOME: Final = ("ALT0", "ALT1")
+"""Symbols that stand for any others."""
+
 DAY_MS: Final = 86_400_000
 HUNDREDTHS: Final = 10_000
 MOST_STEPS: Final = int(10.0 * BALANCE / 100.0 / STEP)
@@ -41,11 +46,17 @@ MOST_STEPS: Final = int(10.0 * BALANCE / 100.0 / STEP)
 PUSHES: Final[list[Push]] = []
 
 
-def pushes(fact: str, most: int, *circumstances: Any) -> Callable[[Story], Story]:
-    """The story moves that fact, by at most so many ticks."""
+def at_first(bench: Trial) -> None:
+    """Nothing has happened yet."""
+
+
+def pushes(
+    fact: str, most: int, *circumstances: Any, after: tuple[Beginning, ...] = (at_first,)
+) -> Callable[[Story], Story]:
+    """The story moves that fact, by at most so many ticks, after each of these beginnings."""
 
     def register(story: Story) -> Story:
-        PUSHES.append(Push(fact, story, most, circumstances or (None,)))
+        PUSHES.append(Push(fact, story, most, circumstances or (None,), after))
         return story
 
     return register
@@ -127,6 +138,11 @@ def move(bench: Trial, price: float, symbol: str = "BTC") -> None:
     bench.mark(symbol, price)
 
 
+def limits_of(bench: Trial) -> Limits:
+    """What the policy asks, which says how long some stories have to be."""
+    return bench.engine.state.account_limits()
+
+
 def orphan(bench: Trial) -> None:
     """The built-in rules act on exits: whoever owned them has been silent for long."""
     if bench.engine.state.account.exit_owner != "any":
@@ -137,6 +153,72 @@ def of_regime(label: str, p: float = 0.75, **changes: float) -> MarketState:
     """A market of that label, which is so probable."""
     rest = {f"p_{name.lower()}": (1.0 - p) / 2 for name in ("TREND", "BASE", "CHOP")} | {f"p_{label.lower()}": p}
     return MarketState("BTC", 0, label=label, **{"atr": 1.0, "sigma": 0.01, "trend_strength": 0.3, **rest, **changes})
+
+
+# ---------------------------------------------------------------- what went before
+
+
+def trade(bench: Trial, quantity: float, pnl: float = 0.0) -> None:
+    """A trade of at most that quantity, with its stop 5 % away, that came to so much."""
+    fields = {"limit_price": 100.0, "stop_price": 95.0, "margin_leverage": 5.0, "partial": Partial.SCALE}
+    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=quantity, **fields))):
+        bench.fill(permit.id, price=100.0)
+        units = bench.book.instruments["BTC"].quantity(permit.steps)
+        close(bench, "BTC", 100.0 + pnl / units)
+
+
+def won_and_lost(bench: Trial, count: float, won: float) -> None:
+    """So many trades until yesterday, of which every other one lost a little, and the others won that much more."""
+    if count == count:
+        for number in range(int(count)):
+            trade(bench, 1.0, (-1.0, won)[number % 2])
+            wait(bench, 10_000.0)
+        wait(bench, DAY_S)
+
+
+def proven(bench: Trial) -> None:
+    """A strategy has as many trades as say something, and they say that it is a good one."""
+    won_and_lost(bench, limits_of(bench).kelly_trade_count_min, 4.0)
+
+
+def promising(bench: Trial) -> None:
+    """They say that it has a small edge."""
+    won_and_lost(bench, limits_of(bench).kelly_trade_count_min, 1.2)
+
+
+def known(bench: Trial) -> None:
+    """It has had a small edge for longer than anybody remembers."""
+    won_and_lost(bench, limits_of(bench).kelly_window_count_max + 1.0, 1.2)
+
+
+def nearly_judged(bench: Trial) -> None:
+    """It has no edge, which one trade more will show."""
+    won_and_lost(bench, limits_of(bench).kelly_trade_count_min - 1.0, 0.9)
+
+
+def nearly_spent(bench: Trial) -> None:
+    """Good days have spent what a campaign may risk, but for half a day's."""
+    proven(bench)
+    limits = limits_of(bench)
+    kept = limits.quota_day_slice_count_max / 2.0
+    while bench.engine.state.account.campaign_slices + kept < limits.quota_campaign_slice_count_max:
+        trade(bench, 1_000.0, 10.0 if len(bench.steps) % 2 else -2.0)
+        wait(bench, 10_000.0)
+    wait(bench, DAY_S)
+
+
+def strangers(bench: Trial) -> None:
+    """Bars of symbols that have nothing in common."""
+    length_s = limits_of(bench).correlation_bar_s
+    chances = {symbol: Random(symbol) for symbol in (*PRICES, *SOME)}
+    levels = PRICES | OTHERS
+    for _ in range(60 if length_s == length_s else 0):
+        opened_ns = bench.clock.true_ns
+        bench.clock.advance(length_s)
+        for symbol, chance in chances.items():
+            levels[symbol] *= exp(chance.gauss(0.0, 0.01))
+            bench.send(BarClosed(symbol, opened_ns, length_s, *(levels[symbol],) * 4))
+    bench.refresh()
 
 
 # ---------------------------------------------------------------- how old and how true the figures are
@@ -220,7 +302,7 @@ def eased_loss(bench: Trial, ticks: int, share: float) -> None:
     pay(bench, ticks * CENT, "funding")
 
 
-@pushes("ms since a loss late in the day", DAY_MS, *LOSSES)
+@pushes("ms since a loss late in the day", 4 * DAY_MS, *LOSSES)
 def after_a_loss(bench: Trial, ticks: int, share: float) -> None:
     midnight_ns = (bench.clock.true_ns // (86_400 * NS_PER_S) + 1) * 86_400 * NS_PER_S
     bench.pass_until(midnight_ns - 60 * NS_PER_S)
@@ -292,10 +374,11 @@ def range_of_the_market(bench: Trial, ticks: int, _: Any) -> None:
     ask(bench)
 
 
+UNJUDGED: Final = MarketState("BTC", 0, atr=1.0)
 MARKETS: Final = (of_regime("BASE"), of_regime("CHOP"), of_regime("CHOP", 1.0), of_regime("TREND"), of_regime("TREND", 1.0))
 
 
-@pushes("steps asked for", MOST_STEPS, *MARKETS)
+@pushes("steps asked for", MOST_STEPS, *MARKETS, UNJUDGED, after=(at_first, proven, promising, known))
 def size(bench: Trial, ticks: int, market: MarketState) -> None:
     bench.tell_market(market)
     ask(bench, quantity=ticks * STEP, limit_price=100.0)
@@ -335,7 +418,30 @@ def size_beside(bench: Trial, ticks: int, circumstance: tuple[Any, MarketState])
     bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
 
 
-@pushes("hundredths of a percent of the market's score", HUNDREDTHS, *(10.0 * 1.2**power for power in range(30)))
+STRANGERS: Final = (
+    (1, (("ETH", 1), ("SOL", 1), ("ALT", 1), ("ALT0", 1))),
+    (-1, (("ETH", 1), ("SOL", 1), ("ALT", 1), ("ALT0", 1), ("ALT1", -1))),
+)
+"""An order's side, and what is held besides, each half as large as the balance: by two strategies, in any direction."""
+
+
+@pushes("steps asked for beside what has nothing to do with it", MOST_STEPS, *STRANGERS, after=(strangers,))
+def size_beside_strangers(bench: Trial, ticks: int, circumstance: tuple[int, Any]) -> None:
+    side, book = circumstance
+    bench.book.prices.update({symbol: around(OTHERS[symbol]) for symbol in SOME})
+    bench.refresh()
+    for symbol, its in book:
+        who = {"strategy": "mean", "source": "rival"} if symbol in SOME else {}
+        fill_up(bench, symbol, 0.49, side=its, **who)
+    bench.quiet()
+    ordered = {"quantity": ticks * STEP, "partial": Partial.REFUSE, "strategy": "mean", "source": "rival"}
+    bench.send(closely(bench, "BTC", side, **ordered))
+
+
+WANTS: Final = tuple(10.0 * 1.2**power for power in range(30))
+
+
+@pushes("hundredths of a percent of the market's score", HUNDREDTHS, *WANTS, after=(at_first, proven))
 def score(bench: Trial, ticks: int, quantity: float) -> None:
     bench.tell_market(MarketState("BTC", 0, atr=1.0, score=ticks / HUNDREDTHS))
     ask(bench, quantity=quantity / 10.0)
@@ -343,7 +449,7 @@ def score(bench: Trial, ticks: int, quantity: float) -> None:
 
 @pushes("whether anybody judged the market", 1)
 def unjudged(bench: Trial, ticks: int, _: Any) -> None:
-    bench.tell_market(of_regime("BASE") if ticks else MarketState("BTC", 0, atr=1.0))
+    bench.tell_market(of_regime("BASE") if ticks else UNJUDGED)
     ask(bench)
 
 
@@ -423,41 +529,51 @@ def wild_market(bench: Trial, ticks: int, _: Any) -> None:
 # ---------------------------------------------------------------- what moves together
 
 
+ALIKE: Final = ("ETH", "SOL", "ALT")
+"""What moves as one."""
+
+
 def compared(bench: Trial, share: float) -> None:
-    """Sixty bars of BTC, which is held, and of ETH, which follows it to that share."""
-    levels = {"BTC": 100.0, "ETH": 50.0}
-    length_s = usual(bench.engine.state.account_limits().correlation_bar_s)
-    first_ns = bench.clock.true_ns
+    """Bars of what moves as one, some of which is held, and of BTC, which follows it to that share."""
+    length_s = usual(limits_of(bench).correlation_bar_s)
+    levels = dict(PRICES)
     for number in range(60):
+        opened_ns = bench.clock.true_ns
         bench.clock.advance(length_s)
-        own = {"BTC": 0.01 if number % 3 else -0.02, "ETH": 0.01 if number % 2 else -0.01}
-        own["ETH"] = share * own["BTC"] + (1.0 - share) * own["ETH"]
-        for symbol, moved in own.items():
+        theirs, own = 0.01 if number % 3 else -0.02, 0.01 if number % 2 else -0.01
+        moves = dict.fromkeys(ALIKE, theirs) | {"BTC": share * theirs + (1.0 - share) * own}
+        for symbol, moved in moves.items():
             levels[symbol] *= 1.0 + moved
-            bars = (levels[symbol],) * 4
-            bench.send(BarClosed(symbol, first_ns + number * int(length_s) * NS_PER_S, length_s, *bars))
+            bench.send(BarClosed(symbol, opened_ns, length_s, *(levels[symbol],) * 4))
     bench.refresh()
-    fill_up(bench, "BTC", 9.0)
+    for symbol in ALIKE:
+        fill_up(bench, symbol, 0.49)
     bench.quiet()
 
 
-@pushes("hundredths of a percent to which one symbol follows another", HUNDREDTHS)
+def join(bench: Trial, quantity: float) -> None:
+    """Another strategy asks for that much of what follows."""
+    who = {"strategy": "mean", "source": "rival"}
+    bench.send(closely(bench, "BTC", quantity=quantity, partial=Partial.REFUSE, **who))
+
+
+@pushes("hundredths of a percent to which one symbol follows others", HUNDREDTHS)
 def company(bench: Trial, ticks: int, _: Any) -> None:
     compared(bench, ticks / HUNDREDTHS)
-    ask(bench, "ETH", quantity=500.0, limit_price=50.0)
+    join(bench, 250.0)
 
 
 @pushes("steps asked for beside what moves with it", MOST_STEPS)
 def size_in_company(bench: Trial, ticks: int, _: Any) -> None:
     compared(bench, 1.0)
-    ask(bench, "ETH", quantity=ticks * STEP, limit_price=50.0)
+    join(bench, ticks * STEP)
 
 
 @pushes("ms since the last bars", DAY_MS)
 def old_bars(bench: Trial, ticks: int, _: Any) -> None:
     compared(bench, 0.0)
     wait(bench, ticks * MS)
-    ask(bench, "ETH", quantity=500.0, limit_price=50.0)
+    join(bench, 250.0)
 
 
 # ---------------------------------------------------------------- counting
@@ -537,11 +653,11 @@ def round_trip(bench: Trial, price: float, quantity: float = 1.0) -> None:
         close(bench, "BTC", price)
 
 
-@pushes("losing trades in a row", 14)
-def losing_trades(bench: Trial, ticks: int, _: Any) -> None:
+@pushes("losing trades in a row", 14, 4_000.0, 20_000.0)
+def losing_trades(bench: Trial, ticks: int, seconds: float) -> None:
     for _ in range(ticks):
         round_trip(bench, 99.0)
-        wait(bench, 4_000.0)
+        wait(bench, seconds)
 
 
 @pushes("ms since losing trades in a row", DAY_MS // 4, 12)
@@ -560,7 +676,7 @@ def same_side(bench: Trial, ticks: int, _: Any) -> None:
             bench.fill(permit.id)
 
 
-@pushes("ms between openings of one side", HUNDREDTHS * 10)
+@pushes("ms between openings of one side", DAY_MS)
 def same_side_again(bench: Trial, ticks: int, _: Any) -> None:
     for _ in range(25):
         for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1, margin_leverage=5.0))):
@@ -646,16 +762,17 @@ def fall_back(bench: Trial, ticks: int, circumstance: tuple[float, float]) -> No
     move(bench, 100.0 + cents - ticks * CENT)
 
 
-@pushes("cents that the market falls", HUNDREDTHS // 5, "BASE", "CHOP")
-def fall(bench: Trial, ticks: int, label: str) -> None:
+@pushes("cents that the market falls", HUNDREDTHS // 5, ("BASE", 2.0, 0.3), ("CHOP", 2.0, 0.3), ("BASE", 10.0, 0.085))
+def fall(bench: Trial, ticks: int, circumstance: tuple[str, float, float]) -> None:
+    label, leverage, distance = circumstance
     bench.tell_market(of_regime(label))
-    own(bench, 0.3)
+    own(bench, distance, margin_leverage=leverage)
     move(bench, 100.0 - ticks * CENT)
 
 
 def bar_s(bench: Trial) -> float:
     """How long the bars are that the policy counts."""
-    return usual(bench.engine.state.account_limits().exit_bar_s)
+    return usual(limits_of(bench).exit_bar_s)
 
 
 def usual(length_s: float) -> float:
@@ -744,7 +861,7 @@ def strength(bench: Trial, ticks: int, now: Changed) -> None:
     in_a_changed_market(bench, now._replace(strength=ticks / HUNDREDTHS))
 
 
-@pushes("seconds that a position is held", 200_000, *CHANGED)
+@pushes("seconds that a position is held", 400_000, *CHANGED)
 def age(bench: Trial, ticks: int, now: Changed) -> None:
     in_a_changed_market(bench, now._replace(held_s=float(ticks)))
 
@@ -752,20 +869,16 @@ def age(bench: Trial, ticks: int, now: Changed) -> None:
 # ---------------------------------------------------------------- budgets, records, windows
 
 
-def trade(bench: Trial, quantity: float, pnl: float = 0.0) -> None:
-    """A trade of at most that quantity, with its stop 5 % away, that came to so much."""
-    fields = {"limit_price": 100.0, "stop_price": 95.0, "margin_leverage": 5.0, "partial": Partial.SCALE}
-    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=quantity, **fields))):
-        bench.fill(permit.id, price=100.0)
-        units = bench.book.instruments["BTC"].quantity(permit.steps)
-        close(bench, "BTC", 100.0 + pnl / units)
-
-
-@pushes("entries", 40, *((quantity, gap) for gap in (7.0, 30_000.0) for quantity in (0.1, 1_000.0)))
+@pushes(
+    "entries",
+    40,
+    *((quantity, gap) for gap in (7.0, 1_000.0, 30_000.0) for quantity in (0.1, 1_000.0)),
+    after=(at_first, proven, nearly_spent),
+)
 def entries(bench: Trial, ticks: int, circumstance: tuple[float, float]) -> None:
     quantity, seconds = circumstance
-    for _ in range(ticks):
-        trade(bench, quantity)
+    for number in range(ticks):
+        trade(bench, quantity, (CENT, -CENT)[number % 2])
         wait(bench, seconds)
     bench.quiet()
     ask(bench, quantity=0.1)
@@ -805,9 +918,10 @@ def target_after_a_record(bench: Trial, ticks: int, circumstance: tuple[str, int
     bench.send(Rebalance("r", "bot", "trend", (wish,), created_at_ns=bench.clock.true_ns))
 
 
-@pushes("ms since trades without an edge", 4 * DAY_MS, 4)
-def rest(bench: Trial, ticks: int, count: int) -> None:
-    record(bench, count, "L")
+@pushes("ms since trades without an edge", 10 * DAY_MS, after=(nearly_judged,))
+def rest(bench: Trial, ticks: int, _: Any) -> None:
+    trade(bench, 1.0, -1.0)
+    bench.quiet()
     bench.pass_until(bench.clock.true_ns + ticks * 10**6)
     ask(bench)
 
