@@ -560,7 +560,7 @@ def join(bench: Trial, quantity: float) -> None:
 @pushes("hundredths of a percent to which one symbol follows others", HUNDREDTHS)
 def company(bench: Trial, ticks: int, _: Any) -> None:
     compared(bench, ticks / HUNDREDTHS)
-    join(bench, 250.0)
+    join(bench, 100.0)
 
 
 @pushes("steps asked for beside what moves with it", MOST_STEPS)
@@ -573,7 +573,7 @@ def size_in_company(bench: Trial, ticks: int, _: Any) -> None:
 def old_bars(bench: Trial, ticks: int, _: Any) -> None:
     compared(bench, 0.0)
     wait(bench, ticks * MS)
-    join(bench, 250.0)
+    join(bench, 100.0)
 
 
 # ---------------------------------------------------------------- counting
@@ -676,7 +676,7 @@ def same_side(bench: Trial, ticks: int, _: Any) -> None:
             bench.fill(permit.id)
 
 
-@pushes("ms between openings of one side", DAY_MS)
+@pushes("ms between openings of one side", HUNDREDTHS * 100)
 def same_side_again(bench: Trial, ticks: int, _: Any) -> None:
     for _ in range(25):
         for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1, margin_leverage=5.0))):
