@@ -553,7 +553,7 @@ def compared(bench: Trial, share: float) -> None:
 
 def join(bench: Trial, quantity: float) -> None:
     """Another strategy asks for that much of what follows."""
-    who = {"strategy": "mean", "source": "rival"}
+    who: dict[str, Any] = {"strategy": "mean", "source": "rival"}
     bench.send(closely(bench, "BTC", quantity=quantity, partial=Partial.REFUSE, **who))
 
 

@@ -117,11 +117,6 @@ DORMANT: Final = {
     "crypto-futures@1": {
         "sigma_cap": "volatility alone counts 0.5 x 2 at the cap, and 0.405 closes the position: no cap above 0.81 is met",
     },
-    "layered@1": {
-        "breaker_lock_s": "until operator, as breaker_trip_count_max says too: either may be left out, not both",
-        "breaker_trip_count_max": "as breaker_lock_s",
-        "breaker_trip_window_s": "one trip is within any window",
-    },
 }
 """Limits that a preset gives and that never decide there, with the reason; they bite in other policies."""
 
