@@ -13,7 +13,7 @@ import msgspec
 
 from bite_search import BALANCE, DAY_S, OTHERS, PRICES, Beginning, Push, Story, Trial
 from interlock.core.codes import Action, KillMode, Partial, PermitState, Scope
-from interlock.core.constants import NS_PER_S
+from interlock.core.constants import CORRELATION_RETURNS_MIN, NS_PER_S
 from interlock.core.limits import Limits
 from interlock.core.messages import (
     BarClosed,
@@ -207,12 +207,17 @@ def nearly_spent(bench: Trial) -> None:
     wait(bench, DAY_S)
 
 
+def compared_bars(bench: Trial) -> list[float]:
+    """The lengths of as many bars as say how closely symbols move together, none where the policy does not ask."""
+    length_s = limits_of(bench).correlation_bar_s
+    return [usual(length_s)] * (2 * CORRELATION_RETURNS_MIN) if length_s == length_s else []
+
+
 def strangers(bench: Trial) -> None:
     """Bars of symbols that have nothing in common."""
-    length_s = limits_of(bench).correlation_bar_s
     chances = {symbol: Random(symbol) for symbol in (*PRICES, *SOME)}
     levels = PRICES | OTHERS
-    for _ in range(60 if length_s == length_s else 0):
+    for length_s in compared_bars(bench):
         opened_ns = bench.clock.true_ns
         bench.clock.advance(length_s)
         for symbol, chance in chances.items():
@@ -535,9 +540,8 @@ ALIKE: Final = ("ETH", "SOL", "ALT")
 
 def compared(bench: Trial, share: float) -> None:
     """Bars of what moves as one, some of which is held, and of BTC, which follows it to that share."""
-    length_s = usual(limits_of(bench).correlation_bar_s)
     levels = dict(PRICES)
-    for number in range(60):
+    for number, length_s in enumerate(compared_bars(bench)):
         opened_ns = bench.clock.true_ns
         bench.clock.advance(length_s)
         theirs, own = 0.01 if number % 3 else -0.02, 0.01 if number % 2 else -0.01
