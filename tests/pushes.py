@@ -168,10 +168,10 @@ def trade(bench: Trial, quantity: float, pnl: float = 0.0) -> None:
 
 
 def won_and_lost(bench: Trial, count: float, won: float) -> None:
-    """So many trades until yesterday, of which every other one lost a little, and the others won that much more."""
+    """So many trades until yesterday, of which every other one won that much, and the others lost a little."""
     if count == count:
         for number in range(int(count)):
-            trade(bench, 1.0, (-1.0, won)[number % 2])
+            trade(bench, 1.0, (won, -1.0)[number % 2])
             wait(bench, 10_000.0)
         wait(bench, DAY_S)
 
@@ -200,9 +200,11 @@ def nearly_spent(bench: Trial) -> None:
     """Good days have spent what a campaign may risk, but for half a day's."""
     proven(bench)
     limits = limits_of(bench)
-    kept = limits.quota_day_slice_count_max / 2.0
-    while bench.engine.state.account.campaign_slices + kept < limits.quota_campaign_slice_count_max:
-        trade(bench, 1_000.0, 10.0 if len(bench.steps) % 2 else -2.0)
+    left = limits.quota_campaign_slice_count_max - limits.quota_day_slice_count_max / 2.0
+    for number in range(int(left) if left == left else 0):
+        if bench.engine.state.account.campaign_slices >= left:
+            break
+        trade(bench, 1_000.0, (10.0, -2.0)[number % 2])
         wait(bench, 10_000.0)
     wait(bench, DAY_S)
 
@@ -888,36 +890,8 @@ def entries(bench: Trial, ticks: int, circumstance: tuple[float, float]) -> None
     ask(bench, quantity=0.1)
 
 
-RECORDS: Final = ("WL", "LLLLLLLLWWWWWWWWWWWWWWWWWW")
-"""How trades went, one letter each, over and over."""
-
-
-def record(bench: Trial, count: int, pattern: str) -> None:
-    """So many trades went that way: twice as much was won with each as lost."""
-    for number in range(count):
-        trade(bench, 1.0, 8.0 if pattern[number % len(pattern)] == "W" else -4.0)
-        wait(bench, 3_000.0)
-    bench.quiet()
-
-
-@pushes("trades closed", 24, *((pattern, quantity) for pattern in RECORDS for quantity in (3.0, 12.0, 40.0)))
-def trades(bench: Trial, ticks: int, circumstance: tuple[str, float]) -> None:
-    pattern, quantity = circumstance
-    record(bench, ticks, pattern)
-    ask(bench, quantity=quantity, limit_price=100.0)
-
-
-@pushes("steps asked for after a record", MOST_STEPS // 10, *((pattern, n) for pattern in RECORDS for n in (3, 20)))
-def size_after_a_record(bench: Trial, ticks: int, circumstance: tuple[str, int]) -> None:
-    pattern, count = circumstance
-    record(bench, count, pattern)
-    ask(bench, quantity=ticks * STEP, limit_price=100.0)
-
-
-@pushes("hundredths of a percent of a target after a record", HUNDREDTHS // 4, *((pattern, 20) for pattern in RECORDS))
-def target_after_a_record(bench: Trial, ticks: int, circumstance: tuple[str, int]) -> None:
-    pattern, count = circumstance
-    record(bench, count, pattern)
+@pushes("hundredths of a percent of a target", HUNDREDTHS // 4, after=(proven, promising))
+def target(bench: Trial, ticks: int, _: Any) -> None:
     wish = Instruction("BTC", Action.OPEN, ticks / HUNDREDTHS, 95.0)
     bench.send(Rebalance("r", "bot", "trend", (wish,), created_at_ns=bench.clock.true_ns))
 
