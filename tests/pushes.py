@@ -569,15 +569,23 @@ def company(bench: Trial, ticks: int, _: Any) -> None:
     join(bench, 100.0)
 
 
-@pushes("steps asked for beside what moves with it", MOST_STEPS)
-def size_in_company(bench: Trial, ticks: int, _: Any) -> None:
+def alike(bench: Trial) -> None:
+    """It follows them in everything."""
     compared(bench, 1.0)
+
+
+def apart(bench: Trial) -> None:
+    """It follows them in nothing."""
+    compared(bench, 0.0)
+
+
+@pushes("steps asked for beside what moves with it", MOST_STEPS, after=(alike,))
+def size_in_company(bench: Trial, ticks: int, _: Any) -> None:
     join(bench, ticks * STEP)
 
 
-@pushes("ms since the last bars", DAY_MS)
+@pushes("ms since the last bars", DAY_MS, after=(apart,))
 def old_bars(bench: Trial, ticks: int, _: Any) -> None:
-    compared(bench, 0.0)
     wait(bench, ticks * MS)
     join(bench, 100.0)
 

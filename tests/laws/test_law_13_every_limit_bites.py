@@ -30,48 +30,17 @@ SOURCES: Final = {
 }
 
 MORE: Final = {
-    "floors": (
+    "quantities": (
         "layered@1",
         """
-        account.cost = "0.1 %"
         sizing.quantity = "150"
-        rules.EQUITY_GUARD.floor = "70 %"
-        rules.LOSS_HEADROOM = { buffer = "1 %", no_stop_gap = "20 %" }
         rules.ORDER_QUANTITY.quantity = "200"
         """,
     ),
-    "budgets": (
+    "fractions": (
         "layered@1",
         """
-        account.cost = "0.1 %"
         sizing.fraction = "1 %"
-        [rules.DAILY_RISK_QUOTA]
-        slice = "0.2 %"
-        order_slices = 2
-        day_entries = 6
-        day_slices = 8
-        campaign_slices = 20
-        """,
-    ),
-    "records": (
-        "layered@1",
-        """
-        account.cost = "0.1 %"
-        record = { trades = 4, window = 12 }
-        rules.KELLY_CAP = { multiplier = "0.02 x", probe = "0.1 %", prior = 2, above_floor = "no", scale_rebalances = "no" }
-        rules.KELLY_ZERO.lock = "1 d"
-        """,
-    ),
-    "clusters": (
-        "layered@1",
-        """
-        rules.CLUSTER_CAP.exposure = "50 %"
-        """,
-    ),
-    "correlations": (
-        "layered@1",
-        """
-        rules.CORRELATION_VETO = { correlation = "70 %", exposure = "45 %", bar = "1 min", decay = "97 %", age = "2 h" }
         """,
     ),
     "scores": (
@@ -126,13 +95,12 @@ def names(limits: Any) -> set[str]:
 
 
 def of_presets() -> set[str]:
-    """Limits that bite in some preset whose search is quick."""
-    quick = [preset for preset in preset_texts() if preset not in LONG]
-    return {name for preset in quick for name in names(given(compiled(preset))).difference(DORMANT.get(preset, ()))}
+    """Limits that bite in some preset."""
+    return {name for each in preset_texts() for name in names(given(compiled(each))).difference(DORMANT.get(each, ()))}
 
 
-LONG: Final = ("balanced@1",)
-"""Presets of which many limits are met only after days, weeks and months that lead there."""
+LONG: Final = ("crypto-futures@1",)
+"""Presets of whose limits each is one of another preset, too, or of a policy below, and which are therefore not hurried."""
 
 PRESETS: Final = [pytest.param(each, marks=[pytest.mark.long] * (each in LONG)) for each in preset_texts()]
 
