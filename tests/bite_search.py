@@ -35,9 +35,8 @@ from interlock.core.messages import (
 from interlock.policy.layout import SLOTS
 from interlock.testing import Bench, FakeClock, open_bench
 from interlock.testing.bench import FEEDS
-from interlock.testing.book import Book, Price
+from interlock.testing.book import Book, Holding, Price
 from interlock.testing.builders import START_NS
-from lawkit import permits
 
 BALANCE: Final = 100_000.0
 """What the account starts with: much less than the largest order that a policy here allows."""
@@ -75,16 +74,22 @@ class Trial(Bench):
 
 
 Story = Callable[[Trial, int, Any], None]
+Beginning = Callable[[Trial], None]
 Effect = frozenset[object]
 
 
 class Push(NamedTuple):
-    """A fact, the story in which it is so many ticks, the most of them, and the circumstances that it is told in."""
+    """
+    A fact, the story in which it is so many ticks, the most of them, and the circumstances that it is told in.
+
+    What went before may be long, so each beginning is told once, and every story goes on from how it left the engine.
+    """
 
     fact: str
     story: Story
     most: int
     circumstances: tuple[Any, ...]
+    beginnings: tuple[Beginning, ...]
 
 
 class Limited(NamedTuple):
@@ -95,11 +100,18 @@ class Limited(NamedTuple):
     value: float
 
 
-class Pair(NamedTuple):
-    """Where a limit bites: the push, its circumstance, and the ticks on this side of the line; one more is beyond it."""
+class Told(NamedTuple):
+    """One way in which a fact is pushed."""
 
-    fact: str
+    push: Push
+    beginning: Beginning
     circumstance: Any
+
+
+class Pair(NamedTuple):
+    """Where a limit bites: how it was pushed, and the ticks on this side of the line; one more is beyond it."""
+
+    told: Told
     ticks: int
 
 
@@ -113,7 +125,7 @@ class Seen(NamedTuple):
 # ---------------------------------------------------------------- what the engine did
 
 
-def told(outputs: Iterable[object]) -> Iterator[tuple[object, tuple[str, ...]]]:
+def reasons(outputs: Iterable[object]) -> Iterator[tuple[object, tuple[str, ...]]]:
     """For each output that does something, what that is, and the codes behind it."""
     for each in outputs:
         match each:
@@ -152,7 +164,8 @@ class Start(NamedTuple):
         clock = FakeClock(START_NS)
         clock.advance_to(self.true_ns)
         prices = {name: Price(each.bid, each.ask, each.mark) for name, each in self.book.prices.items()}
-        bench = Trial(clock, Book(self.book.balance, self.book.instruments, prices), set(FEEDS))
+        holdings = {name: Holding(each.steps, each.cost) for name, each in self.book.holdings.items()}
+        bench = Trial(clock, Book(self.book.balance, self.book.instruments, prices, holdings), set(FEEDS))
         bench.engine = Engine(snapshot.decode(self.state))
         bench.markets.update(self.markets)
         return bench
@@ -231,51 +244,45 @@ class Search:
         every = list(given(compiled))
         self.idle = [limit for limit in every if wanted is None or limit.name in wanted]
         self.bites: dict[Limited, Pair] = {}
-        self._near: dict[tuple[Limited, float], Start] = {}
-        self._before = unruled()
-        self._own = ruled(compiled, self._before)
-        self._seen: defaultdict[tuple[str, Any], dict[int, Seen]] = defaultdict(dict)
+        self._begun: dict[Beginning, Start] = {}
+        self._ruled: dict[tuple[Beginning, Limited | None, float], Start] = {}
+        self._seen: defaultdict[Told, dict[int, Seen]] = defaultdict(dict)
 
     def run(self, pushes: Iterable[Push]) -> "Search":
         """Every push was made until each limit had bitten: first for those newly given as a reason, then for all given."""
-        told = [(push, circumstance) for push in pushes for circumstance in push.circumstances]
+        told = [each for push in pushes for each in self._ways(push)]
         for widely in (False, True) if len(self.idle) > FEW else (True,):
-            self._make(told, widely=widely)
-        if self.idle and self.compiled.limits[0].kelly_trade_count_min > 0.0:
-            self._take(proven(self._own, self.compiled))
-            self._make(told, widely=True)
+            for each in told:
+                if self.idle:
+                    self._push(each, widely=widely)
         return self
 
-    def _make(self, told: list[tuple[Push, Any]], *, widely: bool) -> None:
-        for push, circumstance in told:
-            if self.idle:
-                self._push(push, circumstance, widely=widely)
+    def _ways(self, push: Push) -> Iterator[Told]:
+        """In every circumstance after every beginning; those that leave the engine alike are one."""
+        alike = {self._after(beginning).state: beginning for beginning in reversed(push.beginnings)}
+        for beginning in reversed(alike.values()):
+            for circumstance in push.circumstances:
+                yield Told(push, beginning, circumstance)
 
-    def _take(self, start: Start) -> None:
-        """The search goes on from there."""
-        self._own = self._before = start
-        self._near.clear()
-        self._seen.clear()
-
-    def _push(self, push: Push, circumstance: Any, *, widely: bool) -> None:
-        seen = self._seen[push.fact, circumstance]
+    def _push(self, told: Told, *, widely: bool) -> None:
+        seen = self._seen[told]
 
         def look(ticks: int) -> Seen:
             if ticks not in seen:
-                seen[ticks] = happened(self._own, push, circumstance, ticks)
+                seen[ticks] = happened(self._start(told.beginning), told, ticks)
             return seen[ticks]
 
         def search(low: int, high: int) -> None:
             one, other = look(low), look(high)
             suspects = self._suspects(one, other, widely=widely) if one.effect != other.effect else []
             if suspects and high - low == 1:
-                self._blame(push, circumstance, low, (one.effect, other.effect), suspects)
+                self._blame(Pair(told, low), (one.effect, other.effect), suspects)
             elif suspects:
                 middle = (low + high) // 2
                 search(low, middle)
                 search(middle, high)
 
-        for low, high in pairwise(samples(push.most)):
+        for low, high in pairwise(samples(told.push.most)):
             search(low, high)
 
     def _suspects(self, one: Seen, other: Seen, *, widely: bool) -> list[Limited]:
@@ -283,68 +290,57 @@ class Search:
         codes = one.codes | other.codes | SILENT if widely else one.codes ^ other.codes
         return [limit for limit in self.idle if not codes.isdisjoint(LIMIT_FIELDS[limit.name].rules)]
 
-    def _blame(
-        self, push: Push, circumstance: Any, ticks: int, effects: tuple[Effect, Effect], suspects: list[Limited]
-    ) -> None:
+    def _blame(self, pair: Pair, effects: tuple[Effect, Effect], suspects: list[Limited]) -> None:
         """
         The line is a suspect's where a little more or less of it alone puts one side on the other.
 
         A choice between ways to act is one's where the other choice acts otherwise.
         """
         for limit in suspects:
-            if any(self._is_at(limit, value, push, circumstance, ticks, effects) for value in neighbours(limit)):
-                self.bites[limit] = Pair(push.fact, circumstance, ticks)
+            if any(self._is_at(limit, value, pair, effects) for value in neighbours(limit)):
+                self.bites[limit] = pair
         self.idle = [limit for limit in self.idle if limit not in self.bites]
 
-    def _is_at(
-        self, limit: Limited, value: float, push: Push, circumstance: Any, ticks: int, effects: tuple[Effect, Effect]
-    ) -> bool:
-        start = self._moved(limit, value)
-        found = (happened(start, push, circumstance, ticks + side).effect for side in (0, 1))
+    def _is_at(self, limit: Limited, value: float, pair: Pair, effects: tuple[Effect, Effect]) -> bool:
+        start = self._start(pair.told.beginning, limit, value)
+        found = (happened(start, pair.told, pair.ticks + side).effect for side in (0, 1))
         if is_choice(limit):
             return any(effect != own for effect, own in zip(found, effects, strict=True))
         return any(effect == other for effect, other in zip(found, reversed(effects), strict=True))
 
-    def _moved(self, limit: Limited, value: float) -> Start:
-        key = (limit, value)
-        if key not in self._near:
-            self._near[key] = ruled(moved(self.compiled, limit, value), self._before)
-        return self._near[key]
+    def _after(self, beginning: Beginning) -> Start:
+        """Where the beginning ends under the policy."""
+        if beginning not in self._begun:
+            bench = ruled(self.compiled, unruled())
+            beginning(bench)
+            self._begun[beginning] = stored(bench)
+        return self._begun[beginning]
+
+    def _start(self, beginning: Beginning, limit: Limited | None = None, value: float = 0.0) -> Start:
+        """The same, under the policy as it is or with that limit somewhere else."""
+        key = (beginning, limit, value)
+        if key not in self._ruled:
+            policy = self.compiled if limit is None else moved(self.compiled, limit, value)
+            self._ruled[key] = stored(ruled(policy, self._after(beginning)))
+        return self._ruled[key]
 
 
-def proven(start: Start, compiled: PolicySet) -> Start:
-    """The same, weeks later, with as many winning trades as prove a record."""
-    bench = start.trial()
-    while bench.engine.state.strategies[0].recent_wins < compiled.limits[0].kelly_trade_count_min + 1.0:
-        bench.clock.advance(DAY_S / 6.0)
-        bench.refresh()
-        intent = bench.intent("BTC", 1, quantity=0.3, limit_price=100.0, margin_leverage=5.0)
-        for permit in permits(bench.send(intent)):
-            bench.fill(permit.id, price=100.0)
-            out = bench.intent("BTC", -1, quantity=0.3, source="operator", reduce_only=True)
-            won = len(bench.steps) % 5
-            bench.fill(permits(bench.send(out))[0].id, price=102.0 if won else 99.0)
-    bench.clock.advance(DAY_S)
-    bench.refresh()
-    return stored(bench)
-
-
-def ruled(compiled: PolicySet, before: Start) -> Start:
+def ruled(compiled: PolicySet, before: Start) -> Trial:
     """The account under that policy, in order and quiet."""
     bench = before.trial()
     bench.send(compiled)
     bench.refresh()
-    return stored(bench)
+    return bench
 
 
-def happened(start: Start, push: Push, circumstance: Any, ticks: int) -> Seen:
+def happened(start: Start, told: Told, ticks: int) -> Seen:
     """What the engine does when the fact is so many ticks."""
     bench = start.trial()
-    push.story(bench, ticks, circumstance)
+    told.push.story(bench, ticks, told.circumstance)
     effects: set[object] = set()
     codes: set[str] = set()
     for number, step in enumerate(bench.steps):
-        for effect, behind in told(step.outputs):
+        for effect, behind in reasons(step.outputs):
             codes.update(behind)
             if number >= bench.counts_from:
                 effects.add(effect)

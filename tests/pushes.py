@@ -1,7 +1,7 @@
 """
 What moves each fact on the production path, a tick at a time: one small story per fact, whatever limits look at it.
 
-A story is told in several circumstances, because which limit is met first depends on them.
+A story is told in several circumstances and after several beginnings, because which limit is met first depends on them.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,34 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from bite_search import BALANCE, OTHERS, PRICES, Push, Story, Trial
+from beginnings import (
+    SOME,
+    alike,
+    apart,
+    ask,
+    at_first,
+    close,
+    closely,
+    closer,
+    compared,
+    fill_up,
+    hold,
+    known,
+    limits_of,
+    move,
+    nearly_judged,
+    nearly_spent,
+    of_regime,
+    orphan,
+    pay,
+    promising,
+    proven,
+    strangers,
+    trade,
+    usual,
+    wait,
+)
+from bite_search import BALANCE, OTHERS, PRICES, Beginning, Push, Story, Trial
 from interlock.core.codes import Action, KillMode, Partial, PermitState, Scope
 from interlock.core.constants import NS_PER_S
 from interlock.core.messages import (
@@ -41,102 +68,16 @@ MOST_STEPS: Final = int(10.0 * BALANCE / 100.0 / STEP)
 PUSHES: Final[list[Push]] = []
 
 
-def pushes(fact: str, most: int, *circumstances: Any) -> Callable[[Story], Story]:
-    """The story moves that fact, by at most so many ticks."""
+def pushes(
+    fact: str, most: int, *circumstances: Any, after: tuple[Beginning, ...] = (at_first,)
+) -> Callable[[Story], Story]:
+    """The story moves that fact, by at most so many ticks, after each of these beginnings."""
 
     def register(story: Story) -> Story:
-        PUSHES.append(Push(fact, story, most, circumstances or (None,)))
+        PUSHES.append(Push(fact, story, most, circumstances or (None,), after))
         return story
 
     return register
-
-
-# ---------------------------------------------------------------- words of the stories
-
-
-def ask(bench: Trial, symbol: str = "BTC", side: int = 1, **changes: Any) -> None:
-    """A small order, unless it is changed."""
-    bench.send(bench.intent(symbol, side, **{"quantity": 0.5, "margin_leverage": 5.0, **changes}))
-
-
-def closely(bench: Trial, symbol: str, side: int = 1, **changes: Any) -> Any:
-    """An order at the mark with its stop close by, so that it risks little and may be large."""
-    mark = bench.book.prices[symbol].mark
-    fields: dict[str, Any] = {"limit_price": mark, "stop_price": mark * (1.0 - side * 0.002), "margin_leverage": 10.0}
-    fields["partial"] = Partial.SCALE
-    return bench.intent(symbol, side, **{**fields, **changes})
-
-
-def wait(bench: Trial, seconds: float, *silent: str) -> None:
-    """Time passes, and all feeds but the silent ones speak."""
-    bench.clock.advance(seconds)
-    bench.feeds -= set(silent)
-    bench.refresh()
-
-
-def pay(bench: Trial, amount: float, kind: str = "fee") -> None:
-    """Money is lost (or gained, where it is more than nothing), and everybody knows why."""
-    bench.book.balance += amount
-    bench.send(CashFlow(kind, amount))
-    bench.refresh()
-
-
-def closer(bench: Trial) -> str:
-    """Who may close."""
-    owner = bench.engine.state.account.exit_owner
-    return "bot" if owner == "any" else owner
-
-
-def hold(bench: Trial, symbol: str = "BTC", quantity: float = 10.0, **changes: Any) -> bool:
-    """The order was filled as far as it was allowed; whether it was at all."""
-    issued = permits(bench.send(closely(bench, symbol, quantity=quantity, **changes)))
-    for permit in issued:
-        bench.fill(permit.id, price=permit.limit_price)
-    wait(bench, 7.0)
-    return bool(issued)
-
-
-def close(bench: Trial, symbol: str, price: float) -> None:
-    """What is held is closed at that price."""
-    row = bench.engine.state.symbols[bench.engine.state.names.symbol_index[symbol]]
-    units = bench.book.instruments[symbol].quantity(abs(row.position))
-    if not units:
-        return
-    side = -1 if row.position > 0 else 1
-    (permit,) = permits(bench.send(bench.intent(symbol, side, quantity=units, source="operator", reduce_only=True)))
-    bench.fill(permit.id, price=price)
-    bench.refresh()
-
-
-def fill_up(bench: Trial, symbol: str, share: float, **changes: Any) -> None:
-    """As much is held of the symbol as is allowed, at most that share of the balance."""
-    units = share * BALANCE / bench.book.prices[symbol].mark
-    while units > 1.0:
-        before = abs(bench.book.holdings[symbol].steps) if symbol in bench.book.holdings else 0
-        if not hold(bench, symbol, units, **changes):
-            return
-        units -= bench.book.instruments[symbol].quantity(abs(bench.book.holdings[symbol].steps) - before)
-
-
-def move(bench: Trial, price: float, symbol: str = "BTC") -> None:
-    """The market goes there in steps that are believed."""
-    old = bench.book.prices[symbol].mark
-    while abs(price - old) > 0.04 * old:
-        old *= 1.04 if price > old else 0.96
-        bench.mark(symbol, old)
-    bench.mark(symbol, price)
-
-
-def orphan(bench: Trial) -> None:
-    """The built-in rules act on exits: whoever owned them has been silent for long."""
-    if bench.engine.state.account.exit_owner != "any":
-        wait(bench, 100.0, "heartbeat")
-
-
-def of_regime(label: str, p: float = 0.75, **changes: float) -> MarketState:
-    """A market of that label, which is so probable."""
-    rest = {f"p_{name.lower()}": (1.0 - p) / 2 for name in ("TREND", "BASE", "CHOP")} | {f"p_{label.lower()}": p}
-    return MarketState("BTC", 0, label=label, **{"atr": 1.0, "sigma": 0.01, "trend_strength": 0.3, **rest, **changes})
 
 
 # ---------------------------------------------------------------- how old and how true the figures are
@@ -220,7 +161,7 @@ def eased_loss(bench: Trial, ticks: int, share: float) -> None:
     pay(bench, ticks * CENT, "funding")
 
 
-@pushes("ms since a loss late in the day", DAY_MS, *LOSSES)
+@pushes("ms since a loss late in the day", 4 * DAY_MS, *LOSSES)
 def after_a_loss(bench: Trial, ticks: int, share: float) -> None:
     midnight_ns = (bench.clock.true_ns // (86_400 * NS_PER_S) + 1) * 86_400 * NS_PER_S
     bench.pass_until(midnight_ns - 60 * NS_PER_S)
@@ -292,10 +233,11 @@ def range_of_the_market(bench: Trial, ticks: int, _: Any) -> None:
     ask(bench)
 
 
+UNJUDGED: Final = MarketState("BTC", 0, atr=1.0)
 MARKETS: Final = (of_regime("BASE"), of_regime("CHOP"), of_regime("CHOP", 1.0), of_regime("TREND"), of_regime("TREND", 1.0))
 
 
-@pushes("steps asked for", MOST_STEPS, *MARKETS)
+@pushes("steps asked for", MOST_STEPS, *MARKETS, UNJUDGED, after=(at_first, proven, promising, known))
 def size(bench: Trial, ticks: int, market: MarketState) -> None:
     bench.tell_market(market)
     ask(bench, quantity=ticks * STEP, limit_price=100.0)
@@ -335,7 +277,30 @@ def size_beside(bench: Trial, ticks: int, circumstance: tuple[Any, MarketState])
     bench.send(closely(bench, "BTC", quantity=ticks * STEP, partial=Partial.REFUSE))
 
 
-@pushes("hundredths of a percent of the market's score", HUNDREDTHS, *(10.0 * 1.2**power for power in range(30)))
+STRANGERS: Final = (
+    (1, (("ETH", 1), ("SOL", 1), ("ALT", 1), ("ALT0", 1))),
+    (-1, (("ETH", 1), ("SOL", 1), ("ALT", 1), ("ALT0", 1), ("ALT1", -1))),
+)
+"""An order's side, and what is held besides, each half as large as the balance: by two strategies, in any direction."""
+
+
+@pushes("steps asked for beside what has nothing to do with it", MOST_STEPS, *STRANGERS, after=(strangers,))
+def size_beside_strangers(bench: Trial, ticks: int, circumstance: tuple[int, Any]) -> None:
+    side, book = circumstance
+    bench.book.prices.update({symbol: around(OTHERS[symbol]) for symbol in SOME})
+    bench.refresh()
+    for symbol, its in book:
+        who = {"strategy": "mean", "source": "rival"} if symbol in SOME else {}
+        fill_up(bench, symbol, 0.49, side=its, **who)
+    bench.quiet()
+    ordered = {"quantity": ticks * STEP, "partial": Partial.REFUSE, "strategy": "mean", "source": "rival"}
+    bench.send(closely(bench, "BTC", side, **ordered))
+
+
+WANTS: Final = tuple(10.0 * 1.2**power for power in range(30))
+
+
+@pushes("hundredths of a percent of the market's score", HUNDREDTHS, *WANTS, after=(at_first, proven))
 def score(bench: Trial, ticks: int, quantity: float) -> None:
     bench.tell_market(MarketState("BTC", 0, atr=1.0, score=ticks / HUNDREDTHS))
     ask(bench, quantity=quantity / 10.0)
@@ -343,7 +308,7 @@ def score(bench: Trial, ticks: int, quantity: float) -> None:
 
 @pushes("whether anybody judged the market", 1)
 def unjudged(bench: Trial, ticks: int, _: Any) -> None:
-    bench.tell_market(of_regime("BASE") if ticks else MarketState("BTC", 0, atr=1.0))
+    bench.tell_market(of_regime("BASE") if ticks else UNJUDGED)
     ask(bench)
 
 
@@ -423,41 +388,27 @@ def wild_market(bench: Trial, ticks: int, _: Any) -> None:
 # ---------------------------------------------------------------- what moves together
 
 
-def compared(bench: Trial, share: float) -> None:
-    """Sixty bars of BTC, which is held, and of ETH, which follows it to that share."""
-    levels = {"BTC": 100.0, "ETH": 50.0}
-    length_s = usual(bench.engine.state.account_limits().correlation_bar_s)
-    first_ns = bench.clock.true_ns
-    for number in range(60):
-        bench.clock.advance(length_s)
-        own = {"BTC": 0.01 if number % 3 else -0.02, "ETH": 0.01 if number % 2 else -0.01}
-        own["ETH"] = share * own["BTC"] + (1.0 - share) * own["ETH"]
-        for symbol, moved in own.items():
-            levels[symbol] *= 1.0 + moved
-            bars = (levels[symbol],) * 4
-            bench.send(BarClosed(symbol, first_ns + number * int(length_s) * NS_PER_S, length_s, *bars))
-    bench.refresh()
-    fill_up(bench, "BTC", 9.0)
-    bench.quiet()
+def join(bench: Trial, quantity: float) -> None:
+    """Another strategy asks for that much of what follows."""
+    who: dict[str, Any] = {"strategy": "mean", "source": "rival"}
+    bench.send(closely(bench, "BTC", quantity=quantity, partial=Partial.REFUSE, **who))
 
 
-@pushes("hundredths of a percent to which one symbol follows another", HUNDREDTHS)
+@pushes("hundredths of a percent to which one symbol follows others", HUNDREDTHS)
 def company(bench: Trial, ticks: int, _: Any) -> None:
     compared(bench, ticks / HUNDREDTHS)
-    ask(bench, "ETH", quantity=500.0, limit_price=50.0)
+    join(bench, 100.0)
 
 
-@pushes("steps asked for beside what moves with it", MOST_STEPS)
+@pushes("steps asked for beside what moves with it", MOST_STEPS, after=(alike,))
 def size_in_company(bench: Trial, ticks: int, _: Any) -> None:
-    compared(bench, 1.0)
-    ask(bench, "ETH", quantity=ticks * STEP, limit_price=50.0)
+    join(bench, ticks * STEP)
 
 
-@pushes("ms since the last bars", DAY_MS)
+@pushes("ms since the last bars", DAY_MS, after=(apart,))
 def old_bars(bench: Trial, ticks: int, _: Any) -> None:
-    compared(bench, 0.0)
     wait(bench, ticks * MS)
-    ask(bench, "ETH", quantity=500.0, limit_price=50.0)
+    join(bench, 100.0)
 
 
 # ---------------------------------------------------------------- counting
@@ -537,11 +488,11 @@ def round_trip(bench: Trial, price: float, quantity: float = 1.0) -> None:
         close(bench, "BTC", price)
 
 
-@pushes("losing trades in a row", 14)
-def losing_trades(bench: Trial, ticks: int, _: Any) -> None:
+@pushes("losing trades in a row", 14, 4_000.0, 20_000.0)
+def losing_trades(bench: Trial, ticks: int, seconds: float) -> None:
     for _ in range(ticks):
         round_trip(bench, 99.0)
-        wait(bench, 4_000.0)
+        wait(bench, seconds)
 
 
 @pushes("ms since losing trades in a row", DAY_MS // 4, 12)
@@ -560,7 +511,7 @@ def same_side(bench: Trial, ticks: int, _: Any) -> None:
             bench.fill(permit.id)
 
 
-@pushes("ms between openings of one side", HUNDREDTHS * 10)
+@pushes("ms between openings of one side", HUNDREDTHS * 100)
 def same_side_again(bench: Trial, ticks: int, _: Any) -> None:
     for _ in range(25):
         for permit in permits(bench.send(bench.intent("BTC", 1, quantity=0.1, margin_leverage=5.0))):
@@ -646,21 +597,17 @@ def fall_back(bench: Trial, ticks: int, circumstance: tuple[float, float]) -> No
     move(bench, 100.0 + cents - ticks * CENT)
 
 
-@pushes("cents that the market falls", HUNDREDTHS // 5, "BASE", "CHOP")
-def fall(bench: Trial, ticks: int, label: str) -> None:
+@pushes("cents that the market falls", HUNDREDTHS // 5, ("BASE", 2.0, 0.3), ("CHOP", 2.0, 0.3), ("BASE", 10.0, 0.085))
+def fall(bench: Trial, ticks: int, circumstance: tuple[str, float, float]) -> None:
+    label, leverage, distance = circumstance
     bench.tell_market(of_regime(label))
-    own(bench, 0.3)
+    own(bench, distance, margin_leverage=leverage)
     move(bench, 100.0 - ticks * CENT)
 
 
 def bar_s(bench: Trial) -> float:
     """How long the bars are that the policy counts."""
-    return usual(bench.engine.state.account_limits().exit_bar_s)
-
-
-def usual(length_s: float) -> float:
-    """The usual length of bars that is nearest, those of a quarter of an hour where none is asked for."""
-    return min((60.0, 900.0, 3_600.0, 14_400.0), key=lambda each: abs(each - length_s)) if length_s > 0.0 else 900.0
+    return usual(limits_of(bench).exit_bar_s)
 
 
 def bars(bench: Trial, count: int, seconds: float, *, rising: int = 0) -> None:
@@ -744,7 +691,7 @@ def strength(bench: Trial, ticks: int, now: Changed) -> None:
     in_a_changed_market(bench, now._replace(strength=ticks / HUNDREDTHS))
 
 
-@pushes("seconds that a position is held", 200_000, *CHANGED)
+@pushes("seconds that a position is held", 400_000, *CHANGED)
 def age(bench: Trial, ticks: int, now: Changed) -> None:
     in_a_changed_market(bench, now._replace(held_s=float(ticks)))
 
@@ -752,62 +699,31 @@ def age(bench: Trial, ticks: int, now: Changed) -> None:
 # ---------------------------------------------------------------- budgets, records, windows
 
 
-def trade(bench: Trial, quantity: float, pnl: float = 0.0) -> None:
-    """A trade of at most that quantity, with its stop 5 % away, that came to so much."""
-    fields = {"limit_price": 100.0, "stop_price": 95.0, "margin_leverage": 5.0, "partial": Partial.SCALE}
-    for permit in permits(bench.send(bench.intent("BTC", 1, quantity=quantity, **fields))):
-        bench.fill(permit.id, price=100.0)
-        units = bench.book.instruments["BTC"].quantity(permit.steps)
-        close(bench, "BTC", 100.0 + pnl / units)
-
-
-@pushes("entries", 40, *((quantity, gap) for gap in (7.0, 30_000.0) for quantity in (0.1, 1_000.0)))
+@pushes(
+    "entries",
+    40,
+    *((quantity, gap) for gap in (7.0, 1_000.0, 30_000.0) for quantity in (0.1, 1_000.0)),
+    after=(at_first, proven, nearly_spent),
+)
 def entries(bench: Trial, ticks: int, circumstance: tuple[float, float]) -> None:
     quantity, seconds = circumstance
-    for _ in range(ticks):
-        trade(bench, quantity)
+    for number in range(ticks):
+        trade(bench, quantity, (CENT, -CENT)[number % 2])
         wait(bench, seconds)
     bench.quiet()
     ask(bench, quantity=0.1)
 
 
-RECORDS: Final = ("WL", "LLLLLLLLWWWWWWWWWWWWWWWWWW")
-"""How trades went, one letter each, over and over."""
-
-
-def record(bench: Trial, count: int, pattern: str) -> None:
-    """So many trades went that way: twice as much was won with each as lost."""
-    for number in range(count):
-        trade(bench, 1.0, 8.0 if pattern[number % len(pattern)] == "W" else -4.0)
-        wait(bench, 3_000.0)
-    bench.quiet()
-
-
-@pushes("trades closed", 24, *((pattern, quantity) for pattern in RECORDS for quantity in (3.0, 12.0, 40.0)))
-def trades(bench: Trial, ticks: int, circumstance: tuple[str, float]) -> None:
-    pattern, quantity = circumstance
-    record(bench, ticks, pattern)
-    ask(bench, quantity=quantity, limit_price=100.0)
-
-
-@pushes("steps asked for after a record", MOST_STEPS // 10, *((pattern, n) for pattern in RECORDS for n in (3, 20)))
-def size_after_a_record(bench: Trial, ticks: int, circumstance: tuple[str, int]) -> None:
-    pattern, count = circumstance
-    record(bench, count, pattern)
-    ask(bench, quantity=ticks * STEP, limit_price=100.0)
-
-
-@pushes("hundredths of a percent of a target after a record", HUNDREDTHS // 4, *((pattern, 20) for pattern in RECORDS))
-def target_after_a_record(bench: Trial, ticks: int, circumstance: tuple[str, int]) -> None:
-    pattern, count = circumstance
-    record(bench, count, pattern)
+@pushes("hundredths of a percent of a target", HUNDREDTHS // 4, after=(proven, promising))
+def target(bench: Trial, ticks: int, _: Any) -> None:
     wish = Instruction("BTC", Action.OPEN, ticks / HUNDREDTHS, 95.0)
     bench.send(Rebalance("r", "bot", "trend", (wish,), created_at_ns=bench.clock.true_ns))
 
 
-@pushes("ms since trades without an edge", 4 * DAY_MS, 4)
-def rest(bench: Trial, ticks: int, count: int) -> None:
-    record(bench, count, "L")
+@pushes("ms since trades without an edge", 10 * DAY_MS, after=(nearly_judged,))
+def rest(bench: Trial, ticks: int, _: Any) -> None:
+    trade(bench, 1.0, -1.0)
+    bench.quiet()
     bench.pass_until(bench.clock.true_ns + ticks * 10**6)
     ask(bench)
 

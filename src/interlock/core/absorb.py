@@ -157,16 +157,20 @@ def _revalue(r: SymbolRow, instrument: Instrument) -> None:
 
 def is_complete(limits: Limits, *, owned: bool) -> float:
     """Whether every limit that a rule switched on reads is given; who owns exits matters only where somebody does."""
+    left_out = OPTIONAL if limits.breaker_lock_s != inf else (*OPTIONAL, *TRIPS)
     for name, limit in LIMIT_FIELDS.items():
         value = getattr(limits, name)
         readers = (code for code in limit.rules if owned or code is not Code.NOT_EXIT_OWNER)
-        if value != value and name not in OPTIONAL and any(is_on(limits, code) for code in readers):
+        if value != value and name not in left_out and any(is_on(limits, code) for code in readers):
             return 0.0
     return 1.0
 
 
 OPTIONAL: Final = ("size_quantity", "size_frac", "size_stop_atr", "size_target_atr")
 """Numbers that a policy may leave out: the sizing model it does not use."""
+
+TRIPS: Final = ("breaker_trip_count_max", "breaker_trip_window_s")
+"""Numbers that it leaves out where an open breaker waits for an operator from its first trip on."""
 
 
 def _policy_set(state: State, event: PolicySet) -> None:

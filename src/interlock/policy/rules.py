@@ -7,6 +7,7 @@ reported where it stands, and not a second time here.
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from math import inf
 from typing import Final
 
 from interlock.core.codes import Code
@@ -30,6 +31,9 @@ _HEAD: Final[dict[Path, str]] = {
 
 _ALWAYS: Final = (("exits", "retry_first"), ("exits", "retry_max"))
 """Read whenever something is flattened, which the kill switch can ask for with every trigger off."""
+
+_TRIPS: Final = (("breaker", "trips"), ("breaker", "trip_window"))
+"""Read only where an open breaker closes by itself: what trips once and waits for an operator needs no count."""
 
 _RISING: Final[tuple[tuple[str, ...], ...]] = (
     ("rules.DAILY_LOSS.loss", "rules.WEEKLY_LOSS.loss", "rules.TOTAL_DRAWDOWN.loss"),
@@ -84,7 +88,15 @@ def is_needed(leaves: Leaves, slot: Slot) -> bool:
         return is_on(leaves, slot.rule)
     if slot.path in _ALWAYS:
         return True
+    if slot.path in _TRIPS and _waits(leaves):
+        return False
     return any(is_on(leaves, rule) for rule in slot.limit.rules)
+
+
+def _waits(leaves: Leaves) -> bool:
+    """Whether an open breaker waits for an operator from its first trip on."""
+    lock = leaves.get(("breaker", "lock"))
+    return lock is not None and lock.number == inf
 
 
 def missing(leaves: Leaves, broken: set[Path]) -> Iterator[Problem]:

@@ -1,9 +1,12 @@
 """Each rule across fields with the pair of numbers that just passes and the pair that just does not."""
 
+from math import inf, isnan, nan
 from typing import Any
 
+import msgspec
 import pytest
 
+from interlock.core.absorb import is_complete
 from interlock.core.limits import SWITCHABLE
 from unit.policy.policy_texts import HEAD, changed, compiled, paths_of, problems_of
 
@@ -196,12 +199,30 @@ def test_a_number_that_is_read_must_be_given(path: str) -> None:
     assert paths_of(changed({path: None})) == [path]
 
 
+@pytest.mark.parametrize(("lock_s", "complete"), [(900.0, 0.0), (nan, 0.0), (inf, 1.0)])
+def test_the_core_asks_for_trips_only_where_a_breaker_closes_by_itself(lock_s: float, complete: float) -> None:
+    given = compiled(changed({})).limits[0]
+    untold = {"breaker_lock_s": lock_s, "breaker_trip_count_max": nan, "breaker_trip_window_s": nan}
+    assert is_complete(given, owned=True) == 1.0
+    assert is_complete(msgspec.structs.replace(given, **untold), owned=True) == complete
+
+
 def test_a_number_that_no_active_rule_reads_may_be_missing() -> None:
     off = {f"rules.{rule}": "off: x" for rule in ("API_ERRORS", "ORDER_FAILURES", "FAILED_TRADES")}
     limits = compiled(changed({**off, "breaker": None})).limits[0]
     assert limits.breaker_lock_s != limits.breaker_lock_s
     with_numbers = compiled(changed(off)).limits[0]
     assert with_numbers.breaker_lock_s != with_numbers.breaker_lock_s, "a number that nothing reads is NaN"
+
+
+def test_trips_are_counted_only_where_a_breaker_closes_by_itself() -> None:
+    uncounted = {"breaker.trips": None, "breaker.trip_window": None}
+    assert sorted(paths_of(changed(uncounted))) == ["breaker.trip_window", "breaker.trips"]
+    waiting = {"breaker.lock": "until operator"}
+    assert paths_of(changed(waiting | uncounted)) == []
+    limits = compiled(changed(waiting)).limits[0]
+    assert isnan(limits.breaker_trip_count_max)
+    assert isnan(limits.breaker_trip_window_s)
 
 
 def test_a_whole_rule_that_is_missing_is_one_problem() -> None:
