@@ -1,13 +1,12 @@
 """`interlock allowed`: what a source may open now, what binds it, and until when."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from interlock.cli.check import engine_at, stop_share
+from interlock.cli.check import AtOption, LedgerOption, StateOption, engine_at, stop_share
 from interlock.cli.gateway import HomeOption, asking, told_by
 from interlock.cli.kill import JsonOption
 from interlock.cli.output import failures, out, show_json, utc
@@ -24,13 +23,9 @@ def allowed(
     symbol: Annotated[str, typer.Argument(help="Only this one; the whole universe without it.")] = "",
     *,
     stop: Annotated[str, typer.Option(help='How far the orders\' stops are from the mark, such as "2 %".')] = "",
-    ledger: Annotated[Path | None, typer.Option(help="A ledger's directory.", exists=True, file_okay=False)] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="A file that describes the account, as for `interlock check`.", exists=True)
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option(help="Instant of the question for these two: ISO 8601 or `now`; theirs by default.")
-    ] = None,
+    ledger: LedgerOption = None,
+    state: StateOption = None,
+    at: AtOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -38,8 +33,9 @@ def allowed(
     Show for each symbol and side the largest order that a source may open now, what binds it, and until when.
 
     Asked is the running gateway, or a ledger, or a described situation. An order of that size passes, one step more gets
-    the code that is shown. Nothing is reserved: each order changes what is left. Closing a position is always allowed and
-    is not listed. Without --stop the orders name none; where the policy wants one and has no model for it, nothing opens.
+    the code that is shown. Nothing is reserved: each order changes what is left. None of it bounds a close: a side on
+    which an order would close first says so, or that the source may not close. Without --stop the orders name none; where
+    the policy wants one and has no model for it, nothing opens.
 
     For example:
 

@@ -26,6 +26,15 @@ State = Annotated[
 ]
 
 
+LedgerOption = Annotated[Path | None, typer.Option(help="A ledger's directory.", exists=True, file_okay=False)]
+StateOption = Annotated[
+    Path | None, typer.Option(help="A file that describes the account, as for `interlock check`.", exists=True)
+]
+AtOption = Annotated[
+    str | None, typer.Option(help="Instant of the question for these two: ISO 8601 or `now`; theirs by default.")
+]
+
+
 def check(
     state: State,
     intent: Annotated[

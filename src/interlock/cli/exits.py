@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from interlock.cli.check import engine_at
+from interlock.cli.check import AtOption, LedgerOption, StateOption, engine_at
 from interlock.cli.gateway import UNREACHABLE, HomeOption, asking, found, operator, who
 from interlock.cli.kill import JsonOption
 from interlock.cli.operate import NamedBy, say
@@ -28,13 +28,9 @@ def explain(
         str | None, typer.Argument(metavar="[POSITION]", help="The position's symbol; all positions without it.")
     ] = None,
     *,
-    ledger: Annotated[Path | None, typer.Option(help="A ledger's directory.", exists=True, file_okay=False)] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="A file that describes the account, as for `interlock check`.", exists=True)
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option(help="Instant of the question for these two: ISO 8601 or `now`; theirs by default.")
-    ] = None,
+    ledger: LedgerOption = None,
+    state: StateOption = None,
+    at: AtOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,7 +91,7 @@ def _recorded(place: Path | None, at: str | None) -> Exits:
 def compare(
     symbol: Annotated[str | None, typer.Argument(help="Only its positions.")] = None,
     *,
-    ledger: Annotated[Path | None, typer.Option(help="A ledger's directory.", exists=True, file_okay=False)] = None,
+    ledger: LedgerOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

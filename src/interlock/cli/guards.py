@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from interlock.cli.check import engine_at, stop_share
+from interlock.cli.check import AtOption, LedgerOption, StateOption, engine_at, stop_share
 from interlock.cli.gateway import HomeOption, asking, told_by
 from interlock.cli.kill import JsonOption
 from interlock.cli.output import Mistake, failures, out, plain, show_json
@@ -31,13 +31,9 @@ def guards(
         Path | None, typer.Option(help="Show this policy's numbers, not those of the presets.", exists=True, dir_okay=False)
     ] = None,
     home: HomeOption = None,
-    ledger: Annotated[Path | None, typer.Option(help="A ledger's directory.", exists=True, file_okay=False)] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="A file that describes the account, as for `interlock check`.", exists=True)
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option(help="Instant of the question for these two: ISO 8601 or `now`; theirs by default.")
-    ] = None,
+    ledger: LedgerOption = None,
+    state: StateOption = None,
+    at: AtOption = None,
     stop: Annotated[str, typer.Option(help="How far from the mark the stops of the orders are that are assumed.")] = "2 %",
     as_json: JsonOption = False,
 ) -> None:
