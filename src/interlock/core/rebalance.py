@@ -226,14 +226,11 @@ def _wishes(agenda: Agenda, rebalance: Rebalance) -> list[Wish]:
     wishes = []
     counts = Counter(instruction.symbol for instruction in rebalance.instructions)
     for instruction in rebalance.instructions:
-        twice = instruction.action is not Action.CLOSE and counts[instruction.symbol] > 1
-        wish = (
-            _refuse(
-                rebalance, instruction, f"symbol {instruction.symbol!r} stands there more than once: only a CLOSE counts"
-            )
-            if twice
-            else wish_of(agenda, rebalance, instruction)
-        )
+        if instruction.action is not Action.CLOSE and counts[instruction.symbol] > 1:
+            note = f"symbol {instruction.symbol!r} stands there more than once: only a CLOSE counts"
+            wish: Wish | Refusal | None = _refuse(rebalance, instruction, note)
+        else:
+            wish = wish_of(agenda, rebalance, instruction)
         if isinstance(wish, Refusal):
             deny(agenda, wish.intent, wish.code, reducing=False, note=wish.note)
         elif wish is not None:

@@ -9,7 +9,6 @@ either side; no formula is repeated here. What can honestly be said depends on t
   the one that is used most is told. LOSS_HEADROOM counts as lost what the stops would lose.
 - `order`: the rule bounds each order by itself, and nothing is used up: what is told is the largest that it lets pass.
 - `condition`: something holds or does not, such as a lock or a window, and where time decides, how far away that is.
-
 - `position`: a rule of the way out looks at each position by itself: what it reads, from where on it acts, and the move of
   the mark until then, on the position where that is nearest.
 
