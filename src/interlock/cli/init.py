@@ -32,9 +32,7 @@ def init(
     balance: Annotated[float | None, typer.Option(help="What the paper account starts with, in USD.")] = None,
     style: Annotated[
         Style | None,
-        typer.Option(
-            help="careful: no leverage, a breaker that a person resets; balanced: leverage up to 2.5, 2.5 % a day."
-        ),
+        typer.Option(help="careful: no leverage, a breaker that a person resets; balanced: 2.5 x in all, 2.5 % a day."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: what is not given is as proposed.")] = False,
 ) -> None:
