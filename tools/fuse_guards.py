@@ -1,9 +1,9 @@
 """
 Write `core/guards/fused.py`: all guards in one function, from the guards' own source.
 
-Asking forty guards one call at a time takes longer than everything they compute. Nothing about a rule is written here:
-the body of each guard is taken as it stands, small helpers are put in place of their calls, and a test holds the result
-to the guards it came from.
+Asking fifty guards one call at a time takes longer than everything they compute. Nothing about a rule is written here:
+the body of each guard is taken as it stands, small helpers are put in place of their calls, what follows from the limits
+alone is computed once for each policy, and a test holds the result to the guards it came from.
 """
 
 import ast
@@ -11,10 +11,13 @@ import inspect
 import subprocess
 import sys
 import textwrap
+from collections import Counter
+from collections.abc import Iterable
 from itertools import combinations, takewhile
+from math import inf
 from pathlib import Path
 
-from interlock.core import guards, limits, numbers
+from interlock.core import constants, guards, limits, numbers
 from interlock.core.guard import Guard
 from interlock.core.limits import SWITCHABLE
 
@@ -36,23 +39,26 @@ INLINED = {
 HEAD = '''"""
 All guards in one function: generated from them by `make generate`, never edited.
 
-`guard.ask` is what it must equal; a test compares the two on facts of every kind.
+`guard.ask` is what it must equal; a test compares the two on facts of every kind. 1e309 is infinity.
 """
 
-from math import exp, inf, nan
+from math import exp, nan
 
 from interlock.core.codes import Code
-from interlock.core.constants import BASE, CHOP, MONEY_SCALE, TREND
 from interlock.core.facts import Facts
+from interlock.core.guard import AskAll, Found
 from interlock.core.limits import Limits
 
-Found = list[tuple[Code, float]]
 
+def guards_under(p: Limits, active: int) -> AskAll:
+    """
+    The guards that these bits leave on, under these limits: what follows from limits alone is computed here.
 
-def ask_all(f: Facts, p: Limits, active: int, requested: float, found: Found) -> float:
-    """The smallest allowance of the active guards, in account currency; those that object are added to `found`."""
-    allowance = inf
+    The function takes facts, the notional >= 0 that is requested, in account currency, and a list to which it adds the
+    guards that object. It returns the smallest allowance.
+    """
 '''
+ASK = "def ask_all(f: Facts, requested: float, found: Found) -> float:\n"
 
 
 def definition(function: object) -> ast.FunctionDef:
@@ -91,8 +97,7 @@ def floor_if_asked(active: ast.expr, bit: ast.expr, line: ast.expr) -> ast.expr:
     """The floor where its rule is on: loss rules are on where the policy says so, for every kind of account."""
     assert ast.unparse(active) == "p.active"
     assert isinstance(bit, ast.Name)
-    asked = asked_bit(getattr(limits, bit.id))
-    return ast.IfExp(ast.parse(asked, mode="eval").body, line, ast.parse("-inf", mode="eval").body)
+    return ast.IfExp(ast.Name(switch(getattr(limits, bit.id)), ast.Load()), line, parsed("-inf"))
 
 
 class Substitute(ast.NodeTransformer):
@@ -105,26 +110,18 @@ class Substitute(ast.NodeTransformer):
         return self.values.get(node.id, node)
 
 
+def parsed(expression: str) -> ast.expr:
+    """The expression's syntax tree."""
+    return ast.parse(expression, mode="eval").body
+
+
+def switch(bit: int) -> str:
+    """The name that says whether the rule of the bit is on."""
+    return f"{SWITCHABLE[bit].lower()}_on"
+
+
 OFTEN = 4
 """From how many reads on a variable is worth its assignment."""
-
-DIGIT = 30
-"""Bits of an integer that the interpreter handles in one piece; asking a longer one for a bit takes three times as long."""
-
-
-def asked_bit(bit: int) -> str:
-    """The expression that is true where the bit is set."""
-    return f"active_{bit // DIGIT} & {1 << bit % DIGIT}"
-
-
-def pieces() -> list[str]:
-    """The lines that cut `active` into pieces of one digit."""
-    count = (len(SWITCHABLE) - 1) // DIGIT + 1
-    low = [f"active_{number} = active >> {DIGIT * number} & {(1 << DIGIT) - 1}" for number in range(count - 1)]
-    return [*(line.replace(" >> 0", "") for line in low), f"active_{count - 1} = active >> {DIGIT * (count - 1)}"]
-
-
-ENOUGH = ast.unparse(Inline({}).visit(ast.parse("at_least(allowed, requested)", mode="eval")))
 
 
 def compute_once(bodies: list[list[ast.stmt]]) -> list[str]:
@@ -145,34 +142,48 @@ def compute_once(bodies: list[list[ast.stmt]]) -> list[str]:
     return lines
 
 
+def assign_once(bodies: list[list[ast.stmt]]) -> list[str]:
+    """The assignments that several guards make, of a name that means the same in all of them, taken out of them."""
+    made = Counter(ast.unparse(each) for body in bodies for each in body if isinstance(each, ast.Assign))
+    meanings = Counter(line.split(" = ")[0] for line in made)
+    once = [line for line, count in made.items() if count >= OFTEN and meanings[line.split(" = ")[0]] == 1]
+    for body in bodies:
+        body[:] = [each for each in body if ast.unparse(each) not in once]
+    return once
+
+
 def statements(guard: Guard, body: list[ast.stmt]) -> list[str]:
     """The lines that ask one guard."""
     *before, last = body
     assert isinstance(last, ast.Return) and last.value is not None
     assert all(isinstance(each, ast.Assign) for each in before), f"{guard.code}: a guard returns once, at its end"
     lines = [ast.unparse(each) for each in before]
-    on = "" if guard.structural else asked_bit(SWITCHABLE.index(guard.code))
+    on = "" if guard.structural else switch(SWITCHABLE.index(guard.code))
     value = last.value
-    veto = [f"    found.append((Code.{guard.code}, 0.0))", "    allowance = 0.0"]
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "open_if":
         off = f" and {on}" if on else ""
+        veto = [f"    found.append((Code.{guard.code}, 0.0))", "    allowance, bar = (0.0, least)"]
         return [*lines, f"if not ({ast.unparse(value.args[0])}){off}:", *veto]
-    inside = [
-        *lines,
-        f"allowed = {ast.unparse(value)}",
-        f"if allowed > 0.0 and (allowed >= requested or {ENOUGH}):",
-        "    if allowed < allowance:",
-        "        allowance = allowed",
-        "else:",
-        "    if not allowed > 0.0:",
-        "        allowed = 0.0",
-        f"    found.append((Code.{guard.code}, allowed))",
-        "    if allowed < allowance:",
-        "        allowance = allowed",
-    ]
-    if not on:
-        return inside
-    return [f"if {on}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))]
+    inside = [*lines, *LOWERED.format(value=ast.unparse(value), code=guard.code).split("\n")]
+    return [f"if {on}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))] if on else inside
+
+
+ENOUGH = ast.unparse(Inline({}).visit(parsed("at_least(allowed, requested)")))
+LOWERED = f"""\
+allowed = {{value}}
+if not allowed >= bar:
+    if not (allowed > 0.0 and (allowed >= requested or {ENOUGH})):
+        if not allowed > 0.0:
+            allowed = 0.0
+        found.append((Code.{{code}}, allowed))
+    if allowed < allowance:
+        allowance = allowed
+    bar = allowance if allowance > least else least"""
+"""
+What is not below `bar`, neither objects nor lowers the allowance; the rest is looked at in full.
+
+That is the larger of the allowance so far and what is requested, which has to be more than nothing.
+"""
 
 
 def used_once(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -202,16 +213,101 @@ class Apart(ast.NodeTransformer):
         return ast.BoolOp(ast.And(), [ast.Compare(left, [how], [right]) for left, how, right in pairs])
 
 
-class Local(ast.NodeTransformer):
-    """Facts and limits that are read often become local variables, in the order of their first use."""
+class Repeated(ast.NodeTransformer):
+    """Ranges in which several guards want the same fact are asked once, and have a name."""
 
     def __init__(self, tree: ast.AST) -> None:
-        reads = [read_of(node) for node in ast.walk(tree)]
-        self.repeated = [name for name in dict.fromkeys(filter(None, reads)) if reads.count(name) >= OFTEN]
+        ranges = Counter(ast.unparse(node) for node in ast.walk(tree) if in_range(node))
+        self.names = {text: "" for text, count in ranges.items() if count >= OFTEN}
+        self.lines: list[str] = []
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        text = ast.unparse(node)
+        if text not in self.names:
+            return node
+        if not self.names[text]:
+            name = f"{read_of(node.comparators[0])[2:]}_known"
+            assert name not in self.names.values(), f"{name} means two ranges"
+            self.names[text] = name
+            self.lines.append(f"{name} = {text}")
+        return ast.Name(self.names[text], ast.Load())
+
+
+def in_range(node: ast.AST) -> bool:
+    """Whether the expression asks that a fact is between two constants."""
+    return isinstance(node, ast.Compare) and len(node.ops) == 2 and read_of(node.comparators[0]).startswith("f_")
+
+
+class Given(ast.NodeTransformer):
+    """What reads limits and constants alone is computed before any order comes."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if not isinstance(node, ast.expr) or not of_limits(node):
+            return super().generic_visit(node)
+        text = ast.unparse(node)
+        return ast.Name(self.names.setdefault(text, read_of(node) or f"given_{len(self.names)}"), ast.Load())
+
+    def lines(self) -> Iterable[str]:
+        """Their assignments."""
+        return (f"{name} = {text}" for text, name in self.names.items())
+
+
+CONSTANTS = {
+    "inf": inf,
+    "BASE": constants.BASE,
+    "CHOP": constants.CHOP,
+    "TREND": constants.TREND,
+    "MONEY_SCALE": constants.MONEY_SCALE,
+}
+
+
+class Literal(ast.NodeTransformer):
+    """Constants stand there themselves: the interpreter reads a number faster than a global name."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(CONSTANTS[node.id]) if node.id in CONSTANTS else node
+
+
+TOTAL = (ast.Add, ast.Sub, ast.Mult)
+"""Operators that cannot raise on floats."""
+
+
+def of_limits(node: ast.expr) -> bool:
+    """Whether the expression reads a limit and nothing else but constants, and cannot raise."""
+    if isinstance(node, ast.Constant | ast.Name) or not any(read_of(each).startswith("p_") for each in ast.walk(node)):
+        return False
+    return all(map(constant_part, ast.walk(node)))
+
+
+def constant_part(node: ast.AST) -> bool:
+    """Whether such a node may be a part of an expression that is computed beforehand."""
+    if isinstance(node, ast.Attribute):
+        return read_of(node).startswith("p_")
+    if isinstance(node, ast.Name):
+        return node.id == "p"
+    if isinstance(node, ast.BinOp):
+        divisor = isinstance(node.right, ast.Constant) and node.right.value
+        return isinstance(node.op, TOTAL) or bool(divisor)
+    return not isinstance(node, ast.Call | ast.IfExp | ast.Subscript)
+
+
+class Local(ast.NodeTransformer):
+    """Facts that are read often become local variables, in the order of their first use."""
+
+    def __init__(self, tree: ast.AST) -> None:
+        reads = Counter(read_of(node) for node in ast.walk(tree))
+        self.repeated = [name for name, count in reads.items() if name and count >= OFTEN]
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         name = read_of(node)
         return ast.Name(name, ast.Load()) if name in self.repeated else node
+
+    def lines(self) -> Iterable[str]:
+        """Their assignments."""
+        return (f"{name} = f.{name[2:]}" for name in self.repeated)
 
 
 def read_of(node: ast.AST) -> str:
@@ -225,14 +321,27 @@ def source() -> str:
     """The whole generated module, unformatted."""
     floors: dict[str, ast.expr] = {}
     bodies = [used_once(Inline(floors).visit(definition(guard.function)).body[1:]) for guard in guards.GUARDS]
-    once = compute_once(bodies)
+    once = [*compute_once(bodies), *assign_once(bodies)]
     asked = [line for guard, body in zip(guards.GUARDS, bodies, strict=True) for line in statements(guard, body)]
     shared = [*(f"{name} = {ast.unparse(value)}" for name, value in floors.items()), *once]
-    tree = Apart().visit(ast.parse("\n".join([*shared, *asked])))
+    tree = ast.parse("\n".join([*shared, *asked]))
+    repeated = Repeated(tree)
+    body = repeated.visit(tree)
+    given = Given()
+    tree = given.visit(Apart().visit(Literal().visit(ast.parse("\n".join([*repeated.lines, ast.unparse(body)])))))
     local = Local(tree)
-    bindings = [*pieces(), *(f"{name} = {name[0]}.{name[2:]}" for name in local.repeated)]
-    body = textwrap.indent("\n".join([*bindings, ast.unparse(local.visit(tree)), "return allowance", ""]), "    ")
-    return HEAD + body
+    switches = [f"{switch(bit)} = active >> {bit} & 1 == 1" for bit in range(len(SWITCHABLE))]
+    text = ast.unparse(local.visit(tree))
+    asking = [
+        *local.lines(),
+        "allowance = bar = 1e309",
+        "least = requested if requested > 0.0 else 5e-324",
+        text,
+        "return allowance",
+    ]
+    used = [line for line in switches if line.split(" = ")[0] in text]
+    before = [*used, *given.lines(), ASK + textwrap.indent("\n".join(asking), "    "), "return ask_all", ""]
+    return HEAD + textwrap.indent("\n".join(before), "    ")
 
 
 def formatted() -> str:

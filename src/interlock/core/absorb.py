@@ -87,6 +87,7 @@ def _account_opened(state: State, event: AccountOpened) -> None:
         a.opened = True
         a.account = event.account
         a.kind = event.kind
+        state.checks = {}
         a.currency = event.currency
         a.nominal_base = event.nominal_base
         a.initial_balance = event.initial_balance + event.nominal_base
@@ -181,6 +182,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
         return
     forget = event.limits[0].correlation_bar_s != state.account_limits().correlation_bar_s
     state.policy = event
+    state.checks = {}
     a.policy_valid_until_ns = event.valid_until_ns
     if event.exit_owner != a.exit_owner:
         _own(state, event.exit_owner)

@@ -15,6 +15,7 @@ import msgspec
 from interlock.core.agenda import Agenda
 from interlock.core.apply import apply
 from interlock.core.authority import may_close
+from interlock.core.checks import checks_of
 from interlock.core.codes import CalendarKind, Code, PermitState
 from interlock.core.constants import MAX_STEPS, MONEY_SCALE, NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.decide import decide
@@ -132,7 +133,7 @@ class _Search:
         self._wish = wish
         self._index = index
         self._instrument = instrument
-        self._limits = agenda.state.limits(agenda.state.symbols[index])
+        self._checks = checks_of(agenda.state, agenda.state.symbols[index])
         order, _, self._allowance, _, _ = self._judged(1)
         self._unit = order.unit_notional
         self._least = least_steps(instrument, self._unit)
@@ -156,7 +157,7 @@ class _Search:
 
     def _judged(self, steps: int) -> Judgement:
         wish = msgspec.structs.replace(self._wish, quantity=self._instrument.quantity(steps))
-        return judge(self._agenda, wish, self._index, self._limits, 0.0)
+        return judge(self._agenda, wish, self._index, self._checks, 0.0)
 
     def _passes(self, steps: int) -> bool:
         *_, granted = self._judged(steps)
@@ -187,7 +188,7 @@ class _Search:
         return min((edge for edge in self._edges() if edge > now_ns), default=OPERATOR_NS)
 
     def _edges(self) -> Iterator[int]:
-        state, now_ns, p = self._agenda.state, self._agenda.at_ns, self._limits
+        state, now_ns, p = self._agenda.state, self._agenda.at_ns, self._checks.limits
         a, r = state.account, state.symbols[self._index]
         yield a.wake_ns
         yield a.policy_valid_until_ns + 1
@@ -209,7 +210,7 @@ class _Search:
 
     def _company_edges(self) -> Iterator[int]:
         """When what the symbol is correlated with is no longer known, one by one."""
-        state, p = self._agenda.state, self._limits
+        state, p = self._agenda.state, self._checks.limits
         if not 0.0 <= p.correlation_age_s_max < inf:
             return
         for other in {*state.open_rows, state.account.benchmark} - {self._index, -1}:
@@ -223,7 +224,7 @@ class _Search:
         if lock[1]:
             return lock[2] + 1 if lock[2] < OPERATOR_NS else OPERATOR_NS
         found = _ENDS.get(code)
-        end_ns = found(self._agenda, self._index, self._limits) if found is not None else OPERATOR_NS
+        end_ns = found(self._agenda, self._index, self._checks.limits) if found is not None else OPERATOR_NS
         unused = (p for p in self._agenda.state.permits.alive() if not p.reduce_only and p.state == PermitState.ISSUED)
         return min((p.expires_ns + 1 for p in unused), default=end_ns) if code in _RESERVED else end_ns
 

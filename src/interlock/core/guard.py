@@ -4,12 +4,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
+import msgspec
+
 from interlock.core.codes import Code
 from interlock.core.facts import FACT_UNITS, Facts
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits
 from interlock.core.numbers import at_least
 
 GuardFunction = Callable[[Facts, Limits], float]
+Found = list[tuple[Code, float]]
+"""The guards that object, and what each allows."""
+
+AskAll = Callable[[Facts, float, Found], float]
+
+
+class Checks(msgspec.Struct, frozen=True, gc=False):
+    """The guards that are on under one set of limits: their bits, and all of them as one function."""
+
+    limits: Limits
+    active: int
+    ask_all: AskAll
 
 
 @dataclass(frozen=True, slots=True)

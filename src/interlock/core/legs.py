@@ -13,14 +13,13 @@ import msgspec
 
 from interlock.core.agenda import Agenda
 from interlock.core.authority import IMPATIENT, OPERATOR, may_close
-from interlock.core.codes import AccountKind, Code, Partial, PermitState, TradingState
+from interlock.core.checks import ask_guards, checks_of
+from interlock.core.codes import Code, Partial, PermitState, TradingState
 from interlock.core.constants import MAX_STEPS, NS_PER_S_FLOAT
 from interlock.core.facts import Facts
-from interlock.core.guard import active_guards, ask
-from interlock.core.guards import GUARDS
-from interlock.core.guards.fused import Found, ask_all
+from interlock.core.guard import Checks, Found
 from interlock.core.instrument import Instrument
-from interlock.core.limits import SWITCHABLE, Limits
+from interlock.core.limits import Limits
 from interlock.core.locks import FREE, Binding, account_lock, strategy_lock, symbol_lock
 from interlock.core.messages import Decision, Intent, Objection, PermitIssued, PermitRevoked
 from interlock.core.numbers import at_least, by_regime
@@ -34,13 +33,11 @@ from interlock.core.sizing import (
     quantity_at_risk,
     requested_steps,
 )
-from interlock.core.state import AccountRow, PermitRow, SeenIntent, State, SymbolRow, is_stop
+from interlock.core.state import PermitRow, SeenIntent, State, SymbolRow, is_stop
 from interlock.core.transitions import micros, patience_s
 
 ENGINE_GOALS: Final = ("exit:", "flatten:", "stop:")
 """What the goals begin with that the engine pursues by itself."""
-
-STOP_REQUIRED_BIT: Final = 1 << SWITCHABLE.index(Code.STOP_REQUIRED)
 
 
 class Split(NamedTuple):
@@ -354,8 +351,8 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) 
 
     `conflict` is 1.0 where the intent's id stands for another intent; the rest of a flip is none with its own.
     """
-    limits = agenda.state.limits(agenda.state.symbols[index])
-    order, facts, allowance, found, granted = judge(agenda, intent, index, limits, conflict)
+    checks = checks_of(agenda.state, agenda.state.symbols[index])
+    order, facts, allowance, found, granted = judge(agenda, intent, index, checks, conflict)
     headline, lock = (ALLOWED, FREE) if granted else headline_of(found, order)
     decision = agenda.next_id
     permit = decision + 1 if granted else 0
@@ -381,7 +378,7 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) 
     )
     agenda.emit(answer)
     if granted:
-        agenda.emit(_opening_permit(agenda, intent, order, granted, decision, permit, limits))
+        agenda.emit(_opening_permit(agenda, intent, order, granted, decision, permit, checks.limits))
     return answer
 
 
@@ -389,13 +386,13 @@ Judgement = tuple[Order, Facts, float, Found, int]
 """An opening order, its facts, what is allowed of it, who objects, and how many steps may leave."""
 
 
-def judge(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflict: float) -> Judgement:
+def judge(agenda: Agenda, intent: Intent, index: int, checks: Checks, conflict: float) -> Judgement:
     """What every guard says to the intent's opening leg now; nothing is put out."""
     state = agenda.state
-    order = order_of(agenda, intent, index, limits, conflict)
-    facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, None)
+    order = order_of(agenda, intent, index, checks.limits, conflict)
+    facts = observe(state, agenda.at_ns, agenda.trusted, order, checks.limits, None)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
-    allowance, found = ask_guards(state.account, facts, limits, requested)
+    allowance, found = ask_guards(checks, facts, requested)
     instrument = state.instruments[index]
     assert instrument is not None
     granted = order.steps
@@ -405,28 +402,13 @@ def judge(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflict: 
 
 
 ALLOWED: Final = Code.ALLOWED
-_LIVE: Final = AccountKind.LIVE
-
-
-def ask_guards(a: AccountRow, facts: Facts, limits: Limits, requested: float) -> tuple[float, Found]:
-    """
-    The smallest allowance and every guard that wants less; what `guard.ask` says of all active guards, only faster.
-
-    Should a guard raise, they are asked again one by one, so that only that one vetoes.
-    """
-    active = limits.active | STOP_REQUIRED_BIT if a.kind is _LIVE else limits.active
-    found: Found = []
-    try:
-        return ask_all(facts, limits, active, requested, found), found
-    except Exception:  # noqa: BLE001 (a guard that cannot be evaluated vetoes)
-        return ask(active_guards(GUARDS, active), facts, limits, requested)
 
 
 def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
     """What speaks against a working order now, as if it were new but for its age, id and what it reserves itself."""
     state = agenda.state
     names = state.names
-    limits = state.limits(state.symbols[p.symbol])
+    checks = checks_of(state, state.symbols[p.symbol])
     instrument = state.instruments[p.symbol]
     assert instrument is not None
     intent = Intent(
@@ -442,9 +424,10 @@ def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
         margin_leverage=p.margin_leverage,
         created_at_ns=agenda.at_ns,
     )
-    order = order_of(agenda, intent, p.symbol, limits, 0.0)
-    facts = observe(state, agenda.at_ns, agenda.trusted, order, limits, p)
-    _, found = ask_guards(state.account, facts, limits, facts.requested_notional)
+    order = order_of(agenda, intent, p.symbol, checks.limits, 0.0)
+    facts = observe(state, agenda.at_ns, agenda.trusted, order, checks.limits, p)
+    requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
+    _, found = ask_guards(checks, facts, requested)
     return headline_of(found, order)[0] if found else None
 
 

@@ -107,11 +107,14 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     instrument = state.instruments[order.row]
     assert instrument is not None
     steps, side, unit = order.steps, order.side, order.unit_notional
-    price, stop = order.worst_price, order.stop_price
-    equity, gap, ours, unexplained = a.equity, a.equity_gap, a.own_equity, 0.0
-    if a.unexplained != 0:
+    price, stop, leverage = order.worst_price, order.stop_price, order.margin_leverage
+    equity, gap, ours = a.equity, a.equity_gap, a.own_equity
+    unexplained = 0.0
+    if a.unexplained:
         equity, gap, ours, unexplained = _unexplained(state, now_ns)
-    session, session_opened_ns, _ = ALWAYS_OPEN if not instrument.sessions else session_of(state, order.row, now_ns)
+    session, session_opened_ns = 1.0, 0
+    if instrument.sessions:
+        session, session_opened_ns, _ = session_of(state, order.row, now_ns)
     position = r.position
     strategy_held, strategy_reserved = 0.0, 0
     wins = losses = won = lost = nan
@@ -136,33 +139,37 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         entries -= 1
         day_slices -= own.slices
         campaign_slices -= own.slices
-    held_here, liquidation = nan, nan
+    held_here = liquidation = nan
     if r.known == 1.0:
-        held_here = abs(position) * r.unit_notional if position != 0 else 0.0
-        held, cost = (abs(position), abs(r.cost) / MICROS) if position * side > 0 else (0, 0.0)
-        liquidation = instrument.liquidation_price(side, price, order.margin_leverage, steps, held, cost)
+        size = position if position >= 0 else -position
+        held_here = size * r.unit_notional if size else 0.0
+        held, cost = (size, abs(r.cost) / MICROS) if position * side > 0 else (0, 0.0)
+        liquidation = instrument.liquidation_price(side, price, leverage, steps, held, cost)
     symbol_notional = held_here + here / MICROS
-    symbol_is_open = 1.0 if position != 0 or here > 0 or r.known != 1.0 else 0.0
-    count = a.position_count - (own is not None and symbol_is_open == 0.0)
+    symbol_is_open = 1.0 if position or here > 0 or r.known != 1.0 else 0.0
+    count = a.position_count
+    if own is not None and symbol_is_open == 0.0:
+        count -= 1
     rate_age = 0.0
     if r.rate_at_ns != OPERATOR_NS or a.book_rate_at_ns != OPERATOR_NS:
         rate_age = larger(age_s(now_ns, r.rate_at_ns), age_s(now_ns, a.book_rate_at_ns))
-    bid, ask = r.bid, r.ask
-    mark_age = (now_ns - r.mark_at_ns) / NS_PER_S_FLOAT if r.mark_at_ns > 0 else nan
-    book_age = (now_ns - a.book_at_ns) / NS_PER_S_FLOAT if a.book_at_ns != OPERATOR_NS else 0.0
-    stop_frac = abs(price - stop) / price if price > 0.0 else nan
-    free = order.account_lock is FREE and order.strategy_lock is FREE
-    market_age = (now_ns - r.market_at_ns) / NS_PER_S_FLOAT if r.market_at_ns > 0 else nan
-    regime, regime_p, score = nan, nan, nan
+    book_at_ns = a.book_at_ns
+    book_age = (now_ns - book_at_ns) / NS_PER_S_FLOAT if book_at_ns else inf
+    if book_at_ns == OPERATOR_NS:
+        book_age = 0.0
+    mark_age = (now_ns - r.mark_at_ns) / NS_PER_S_FLOAT if r.mark_at_ns else nan
+    market_age = (now_ns - r.market_at_ns) / NS_PER_S_FLOAT if r.market_at_ns else nan
+    regime = regime_p = score = nan
     if -limits.market_state_age_s_max <= market_age <= limits.market_state_age_s_max:
         regime, regime_p, score = r.regime, r.regime_p, r.kill_score
     if regime != regime:
         regime, regime_p = stand_in(limits)
-    news, flat_ahead_s = windows_now(r, now_ns) if limits.active & WINDOW_BITS else (nan, nan)
-    cluster_notional, correlation, correlated_notional = company(
-        state, order.row, r, side, now_ns, limits, symbol_notional, mine
-    )
-    return Facts(
+    news = flat_ahead_s = nan
+    if limits.active & WINDOW_BITS:
+        news, flat_ahead_s = windows_now(r, now_ns)
+    stop_frac = abs(price - stop) / price if price > 0.0 else nan
+    free = order.account_lock is FREE and order.strategy_lock is FREE
+    asked = (
         a.policy_loaded,
         a.policy_verified,
         (a.policy_valid_until_ns - now_ns) / NS_PER_S_FLOAT,
@@ -183,20 +190,22 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         stop,
         order.target_price if order.target_price == order.target_price else side * inf,
         limits.no_stop_gap_frac if stop_frac != stop_frac else stop_frac,
-        order.margin_leverage,
+        leverage,
         instrument.bracket_leverage,
         order.age_s,
         order.conflict,
         (a.order_tat_ns - now_ns) / NS_PER_S_FLOAT if a.order_tat_ns > now_ns and own is None else 0.0,
+    )
+    account = (
         trusted,
         0.0 if a.exit_owner == "any" else age_s(now_ns, a.heartbeat_ns),
         a.reconciled,
-        (now_ns - a.reconciled_at_ns) / NS_PER_S_FLOAT if a.reconciled_at_ns > 0 else nan,
+        (now_ns - a.reconciled_at_ns) / NS_PER_S_FLOAT if a.reconciled_at_ns else nan,
         float(a.unknown_rows + a.unknown_permits),
         equity,
         a.venue_equity,
         ours,
-        (now_ns - a.venue_equity_at_ns) / NS_PER_S_FLOAT if a.venue_equity_at_ns > 0 else nan,
+        (now_ns - a.venue_equity_at_ns) / NS_PER_S_FLOAT if a.venue_equity_at_ns else nan,
         gap,
         unexplained,
         (a.balance + a.booked) / MICROS if a.balance_known == 1.0 else nan,
@@ -205,13 +214,15 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         a.drawdown_ref,
         state.calendars[a.day_calendar].open_equity if a.day_calendar >= 0 else nan,
         state.calendars[a.week_calendar].open_equity if a.week_calendar >= 0 else nan,
-        bid,
-        ask,
+    )
+    exposure = (
+        r.bid,
+        r.ask,
         r.mark,
         inf if r.doubt != 0.0 or r.mark_at_ns < session_opened_ns else mark_age,
-        inf if a.book_at_ns == 0 else book_age,
+        book_age,
         rate_age,
-        (ask - bid) / (0.5 * (bid + ask)) * 1e4 if bid > 0.0 else nan,
+        spread_bps(r),
         symbol_notional,
         symbol_is_open,
         strategy_held + strategy_reserved / MICROS,
@@ -221,6 +232,8 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         float(count),
         equity - a.held_margin - margin / MICROS,
         a.held_risk + risk / MICROS,
+    )
+    market = (
         r.atr,
         market_age,
         regime,
@@ -236,10 +249,9 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         lost,
         news,
         flat_ahead_s,
-        cluster_notional,
-        correlation,
-        correlated_notional,
     )
+    beside = company(state, order.row, r, side, now_ns, limits, symbol_notional, mine)
+    return Facts(*(asked + account + exposure + market + beside))
 
 
 def windows_now(r: SymbolRow, now_ns: int) -> tuple[float, float]:
@@ -271,5 +283,3 @@ def live_ready(state: State, row: int) -> float:
 
 LIVE: Final = AccountKind.LIVE
 WINDOW_BITS: Final = BITS[Code.NEWS_WINDOW] | BITS[Code.SESSION_FLAT]
-ALWAYS_OPEN: Final = (1.0, 0, OPERATOR_NS)
-"""The session of a venue that never closes."""

@@ -19,6 +19,7 @@ import msgspec
 
 from interlock.core.codes import AccountKind, CalendarKind, Code, ExitMode, PermitState, Rung
 from interlock.core.constants import BASE, CHOP, INTENT_WINDOW, OPERATOR_NS, PERMIT_WINDOW, RING, TREND
+from interlock.core.guard import Checks
 from interlock.core.instrument import Instrument
 from interlock.core.limits import NO_LIMITS, Limits
 from interlock.core.messages import Intent, OpeningsDeferred, PermitIssued, PolicySet, SourceRight
@@ -458,11 +459,11 @@ class Company(msgspec.Struct, frozen=True, gc=False):
     """
     How closely orders on one side of a symbol move with what is open, and the rows with which they do beyond the limit.
 
-    It holds from `since_ns` on, for as long as bars that began at `oldest_ns` are not too old.
+    It holds between the two instants: later the oldest bars that were compared are too old.
     """
 
     since_ns: int
-    oldest_ns: int
+    until_ns: int
     closest: float
     beyond: tuple[int, ...]
 
@@ -596,7 +597,8 @@ class State:
     The last row of `clusters`, at -1, is that of the symbols without one, and nothing reads it.
 
     What follows from the rows is not stored: `sides` are those on which each position is held or reserved, `company` what
-    was found out of orders for as long as those and all bars are what they are, `weighed` each symbol's weighed returns.
+    was found out of orders for as long as those and all bars are what they are, `weighed` each symbol's weighed returns,
+    `checks` the guards that were asked under each of the policy's limits.
     """
 
     def __init__(self) -> None:
@@ -611,8 +613,9 @@ class State:
         self.open_rows: list[int] = []
         self.waiting: dict[str, OpeningsDeferred] = {}
         self.sides: dict[int, int] = {}
-        self.company: dict[tuple[int, int], Company] = {}
+        self.company: dict[int, Company] = {}
         self.weighed: dict[int, Weighed] = {}
+        self.checks: dict[int, Checks] = {}
         self.instruments: list[Instrument | None] = []
         self.names = Names()
         self.policy: PolicySet | None = None
@@ -634,6 +637,7 @@ class State:
         twin.sides = self.sides
         twin.company = self.company
         twin.weighed = self.weighed
+        twin.checks = self.checks
         twin.instruments = self.instruments
         twin.names = self.names.draft()
         twin.policy = self.policy

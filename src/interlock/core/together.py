@@ -48,18 +48,19 @@ def company(
             c = state.clusters[r.cluster]
             cluster = c.held_notional + (c.pending_reserved - mine) / MICROS
     if limits.correlation_max >= 0.0:
-        known = state.company.get((row, side))
-        age_ns = limits.correlation_age_s_max * NS_PER_S_FLOAT
-        if known is None or now_ns < known.since_ns or now_ns - known.oldest_ns > age_ns:
-            known = state.company[row, side] = _compare(state, row, side, now_ns, age_ns, limits)
+        key = side * (row + 1)
+        known = state.company.get(key)
+        if known is None or not known.since_ns <= now_ns <= known.until_ns:
+            known = state.company[key] = _compare(state, row, side, now_ns, limits)
         closest, total = known.closest, here
         for index in known.beyond:
             total += exposure(state.symbols[index])
     return cluster, closest, total
 
 
-def _compare(state: State, row: int, side: int, now_ns: int, age_ns: float, limits: Limits) -> Company:
+def _compare(state: State, row: int, side: int, now_ns: int, limits: Limits) -> Company:
     decay, most, benchmark = limits.correlation_decay, limits.correlation_max, state.account.benchmark
+    age_ns = limits.correlation_age_s_max * NS_PER_S_FLOAT
     mine = _weighed(state, row, decay)
     closest, beyond, oldest_ns = -1.0, [], OPERATOR_NS
     symbols, weighed = state.symbols, state.weighed
@@ -79,7 +80,8 @@ def _compare(state: State, row: int, side: int, now_ns: int, age_ns: float, limi
         if sides and not close <= most:
             beyond.append(index)
         closest = max(closest, close, bought if index == benchmark else close)
-    return Company(now_ns, oldest_ns, closest, tuple(sorted(beyond)))
+    until_ns = OPERATOR_NS if oldest_ns == OPERATOR_NS else oldest_ns + int(min(age_ns, float(OPERATOR_NS)))
+    return Company(now_ns, until_ns, closest, tuple(sorted(beyond)))
 
 
 def correlation_of(state: State, one: int, other: int, decay: float) -> tuple[float, int]:

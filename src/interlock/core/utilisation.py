@@ -23,6 +23,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from interlock.core.agenda import Agenda
+from interlock.core.checks import ask_guards, checks_of
 from interlock.core.codes import Code
 from interlock.core.constants import SILENCES
 from interlock.core.envelope import least_steps, present, with_stop
@@ -34,7 +35,7 @@ from interlock.core.firing import UNMEASURED, Firing, firings
 from interlock.core.guard import Guard
 from interlock.core.guards import GUARDS
 from interlock.core.headroom import admits, limit_use
-from interlock.core.legs import STOP_REQUIRED_BIT, ask_guards, order_of
+from interlock.core.legs import order_of
 from interlock.core.limits import BITS, LIMIT_FIELDS, Limits, is_on
 from interlock.core.messages import BUY, SELL, Intent
 from interlock.core.observe import observe
@@ -275,10 +276,10 @@ def _place(agenda: Agenda, wish: Intent, index: int, stop_frac: float) -> _Place
     unit = order_of(agenda, wish, index, limits, 0.0).unit_notional
     wish = msgspec.structs.replace(wish, quantity=instrument.quantity(least_steps(instrument, unit)))
     facts = observe(state, agenda.at_ns, agenda.trusted, order_of(agenda, wish, index, limits, 0.0), limits, None)
-    active = limits.active | (STOP_REQUIRED_BIT if state.account.kind == "live" else 0)
+    checks = checks_of(state, r)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
-    allowed = dict(ask_guards(state.account, facts, limits, inf)[1])
-    return _Place(wish.strategy, wish.symbol, wish.side, facts, limits, active, requested, allowed)
+    allowed = dict(ask_guards(checks, facts, inf)[1])
+    return _Place(wish.strategy, wish.symbol, wish.side, facts, limits, checks.active, requested, allowed)
 
 
 # ---------------------------------------------------------------- guards
