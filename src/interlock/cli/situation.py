@@ -43,7 +43,7 @@ from interlock.core.messages import (
     Step,
     Tick,
 )
-from interlock.core.state import State, StrategyRow
+from interlock.core.state import State, StrategyRow, edit
 from interlock.core.transitions import micros, on_outcome
 from interlock.policy import load_policy
 from interlock.policy.calendar import day_calendar, week_calendar
@@ -253,7 +253,7 @@ def _count(state: State, situation: Situation) -> None:
         if name not in state.names.strategy_index:
             known = ", ".join(state.names.strategies)
             raise Mistake(f"strategies.{name}: the policy has no such strategy; it has {known}")
-        _remember(f"strategies.{name}", state.strategies.edit(state.names.strategy_index[name]), record, state)
+        _remember(f"strategies.{name}", edit(state.strategies, state.names.strategy_index[name]), record, state)
 
 
 def _remember(where: str, row: StrategyRow, record: RecordDescribed, state: State) -> None:

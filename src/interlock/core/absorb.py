@@ -51,7 +51,7 @@ from interlock.core.state import (
     State,
     StrategyRow,
     SymbolRow,
-    Table,
+    edit,
 )
 from interlock.core.together import on_compared_bar, one_of
 from interlock.core.transitions import (
@@ -101,9 +101,9 @@ def _account_opened(state: State, event: AccountOpened) -> None:
     a.next_id = (event.epoch << EPOCH_BITS) + 1
 
 
-def table_of(table: Table[R] | DraftTable[R]) -> Table[R]:
+def table_of(table: list[R] | DraftTable[R]) -> list[R]:
     """The table, which is no draft: only configuration adds rows, and it is never tried out."""
-    assert isinstance(table, Table)
+    assert isinstance(table, list)
     return table
 
 
@@ -144,7 +144,7 @@ def _instrument_set(state: State, event: InstrumentSet) -> None:
     instrument = event.instrument
     index = symbol_row(state, instrument.symbol)
     state.instruments[index] = instrument
-    r = state.symbols.edit(index)
+    r = edit(state.symbols, index)
     r.tradable = event.tradable
     if instrument.quote_currency == state.account.currency and not instrument.inverse:
         r.rate = 1.0
@@ -192,10 +192,10 @@ def _policy_set(state: State, event: PolicySet) -> None:
         source_number(state, right.source)
     state.rights = {(right.source, right.strategy): right for right in event.rights}
     for number in range(len(state.strategies)):
-        recount(state.strategies.edit(number), event.limits[0].kelly_window_count_max)
+        recount(edit(state.strategies, number), event.limits[0].kelly_window_count_max)
     complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
-        r = state.symbols.edit(index)
+        r = edit(state.symbols, index)
         r.limits = r.chop_limits = r.base_limits = r.trend_limits = r.cluster = -1
         if forget:
             r.bar_ns, r.bar_logs = (), ()
@@ -203,7 +203,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
     clusters: dict[str, int] = {}
     a.benchmark = -1
     for symbol in event.universe:
-        r = state.symbols.edit(symbol_row(state, symbol.symbol))
+        r = edit(state.symbols, symbol_row(state, symbol.symbol))
         r.limits = symbol.limits
         r.chop_limits, r.base_limits, r.trend_limits = symbol.chop_limits, symbol.base_limits, symbol.trend_limits
         used = (symbol.limits, symbol.chop_limits, symbol.base_limits, symbol.trend_limits)
@@ -219,7 +219,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
 
 def _count_clusters(state: State, count: int) -> None:
     """There are so many clusters, and each counts what its symbols reserve."""
-    state.clusters = Table(ClusterRow() for _ in range(count + 1))
+    state.clusters = [ClusterRow() for _ in range(count + 1)]
     for index in state.open_rows:
         r = state.symbols[index]
         state.clusters[r.cluster].pending_reserved += r.pending_buy_reserved + r.pending_sell_reserved
@@ -230,7 +230,7 @@ def _calendar_set(state: State, event: CalendarSet) -> None:
     a = state.account
     names = [row.name for row in state.calendars]
     if event.name in names:
-        c = state.calendars.edit(names.index(event.name))
+        c = edit(state.calendars, names.index(event.name))
         c.instants_ns = event.instants_ns
         c.next = bisect_right(event.instants_ns, max(a.now_ns, c.start_ns))
         return
@@ -246,7 +246,7 @@ def _calendar_set(state: State, event: CalendarSet) -> None:
 
 
 def _blackout_set(state: State, event: BlackoutSet) -> None:
-    r = state.symbols.edit(state.names.symbol_index[event.symbol])
+    r = edit(state.symbols, state.names.symbol_index[event.symbol])
     r.blackouts, r.news_windows, r.flat_windows = event.intervals, event.opening, event.flat
     r.windows_until_ns = event.until_ns
 
@@ -282,7 +282,7 @@ def _heartbeat(state: State, event: Heartbeat) -> None:
 def _adopted(state: State, event: Adopted) -> None:
     """The position is the strategy's, with that stop, and its exits are the engine's."""
     index = state.names.symbol_index[event.symbol]
-    r = state.symbols.edit(index)
+    r = edit(state.symbols, index)
     r.owner = state.names.strategy_index[event.strategy]
     r.stop_price, r.target_price = event.stop_price, event.target_price
     on_episode(r, 1.0, state.account.now_ns, market_fresh(state, r, state.limits(r)))
@@ -319,7 +319,7 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
     r = state.symbols[index]
     if quote.at_ns < r.mark_at_ns:
         return False
-    r = state.symbols.edit(index)
+    r = edit(state.symbols, index)
     if is_ahead(state.account.now_ns, quote.at_ns):
         r.doubt = 1.0
         return False
@@ -347,7 +347,7 @@ def _market_state(state: State, event: MarketState) -> None:
     index = state.names.symbol_index.get(event.symbol, -1)
     if index < 0 or event.at_ns < state.symbols[index].market_at_ns or is_ahead(state.account.now_ns, event.at_ns):
         return
-    r = state.symbols.edit(index)
+    r = edit(state.symbols, index)
     limits = state.limits(r)
     on_market_state(
         r,
@@ -381,7 +381,7 @@ def _bar_closed(state: State, event: BarClosed) -> None:
         return
     _compare_by(state, index, event)
     if event.length_s == state.exit_limits(state.symbols[index]).exit_bar_s:
-        on_bar(state.symbols.edit(index), event.opened_ns)
+        on_bar(edit(state.symbols, index), event.opened_ns)
 
 
 def _compare_by(state: State, index: int, event: BarClosed) -> None:
@@ -389,7 +389,7 @@ def _compare_by(state: State, index: int, event: BarClosed) -> None:
     r = state.symbols[index]
     later = not r.bar_ns or event.opened_ns > r.bar_ns[-1]
     if event.length_s == state.account_limits().correlation_bar_s and later and 0.0 < event.close < inf:
-        r = state.symbols.edit(index)
+        r = edit(state.symbols, index)
         r.bar_ns = one_of((*r.bar_ns[-CORRELATION_RETURNS:], event.opened_ns))
         r.bar_logs = (*r.bar_logs[-CORRELATION_RETURNS:], log(event.close))
         on_compared_bar(state, index)
@@ -419,9 +419,9 @@ def _quarantined(state: State, event: Quarantined) -> None:
         a.balance_known = nan
     elif event.kind == "MarketBatch":
         for row in [index] if index is not None else list(state.open_rows):
-            state.symbols.edit(row).doubt = 1.0
+            edit(state.symbols, row).doubt = 1.0
     elif event.kind == "MarketState" and index is not None:
-        state.symbols.edit(index).market_at_ns = 0
+        edit(state.symbols, index).market_at_ns = 0
     elif event.kind in ("Executed", "Spent", "PositionsReported", "OrdersReported"):
         a.reconciled = 0.0
         if index is not None and event.kind == "Executed":

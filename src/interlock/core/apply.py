@@ -51,6 +51,7 @@ from interlock.core.state import (
     SeenIntent,
     State,
     SymbolRow,
+    edit,
     is_stop,
 )
 from interlock.core.transitions import (
@@ -159,7 +160,7 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
     a.next_id = max(a.next_id, output.id + 1)
     names = state.names
     index = names.symbol_index[output.symbol]
-    r = state.symbols.edit(index)
+    r = edit(state.symbols, index)
     limits = state.limits(r)
     margin = risk = 0
     slice_risk = limits.quota_slice_frac * day_open_equity(state)
@@ -204,7 +205,7 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
             on_exit_sent(r, a.now_ns, limits.flatten_retry_s_min, limits.flatten_retry_s_max, p.id)
         return
     a.position_count += not is_position(r)
-    reserve(a, strategy_of(state, p), state.clusters.edit(r.cluster), r, p)
+    reserve(a, strategy_of(state, p), edit(state.clusters, r.cluster), r, p)
     take_sides(state, index)
     if r.owner == -1:
         r.owner = p.strategy
@@ -249,10 +250,10 @@ def _lock_changed(state: State, output: LockChanged) -> None:
         if output.until_ns:
             reset_counter(state.account, output.code)
     elif output.scope == Scope.STRATEGY:
-        s = state.strategies.edit(state.names.strategy_index[output.scope_key])
+        s = edit(state.strategies, state.names.strategy_index[output.scope_key])
         _put(s, STRATEGY_LOCKS.index(output.code), output)
     else:
-        r = state.symbols.edit(state.names.symbol_index[output.scope_key])
+        r = edit(state.symbols, state.names.symbol_index[output.scope_key])
         slot = SYMBOL_LOCKS.index(output.code)
         if output.side >= 0:
             _put(r, slot, output)
@@ -268,7 +269,7 @@ def _put(row: Any, slot: int, output: LockChanged) -> None:
 
 def _flatten_goal(state: State, output: FlattenGoal) -> None:
     index = state.names.symbol_index[output.symbol]
-    r = state.symbols.edit(index)
+    r = edit(state.symbols, index)
     r.goal = output.code if output.active else ""
     r.goal_attempts = output.attempts
     r.goal_next_ns = output.next_attempt_ns
@@ -284,7 +285,7 @@ def _exit_proposed(state: State, output: ExitProposed) -> None:
 
     Only the built-in rules spend a rung that protects: a proposal under its name must not switch the rule off.
     """
-    r = state.symbols.edit(state.names.symbol_index[output.symbol])
+    r = edit(state.symbols, state.names.symbol_index[output.symbol])
     bit = 1 << RUNGS.index(Rung(output.rung)) if output.rung in RUNGS else 0
     if not output.acting:
         r.advised |= bit
@@ -318,7 +319,7 @@ def _baseline_set(state: State, output: BaselineSet) -> None:
         a.initial_balance = output.equity
         return
     index = [row.name for row in state.calendars].index(output.name)
-    c = state.calendars.edit(index)
+    c = edit(state.calendars, index)
     if index == a.day_calendar and output.start_ns != c.start_ns:
         entries, slices = unsettled_quota(state)
         begin_quota_day(a, entries, slices)
@@ -341,15 +342,15 @@ def _risk_event(state: State, output: RiskEvent) -> None:
         bit = 1 << ACCOUNT_WARNINGS.index(Code(output.metadata))
         a.warned = a.warned & ~bit if output.action == RiskAction.REARM else a.warned | bit
     elif output.trigger == Code.RUNAWAY:
-        r = state.symbols.edit(state.names.symbol_index[output.symbol])
+        r = edit(state.symbols, state.names.symbol_index[output.symbol])
         r.run_buy_count = r.run_sell_count = 0
     elif output.trigger == Code.KELLY_ZERO:
-        s = state.strategies.edit(state.names.strategy_index[output.metadata])
+        s = edit(state.strategies, state.names.strategy_index[output.metadata])
         s.edgeless = 0.0 if output.action == RiskAction.REARM else 1.0
     elif output.trigger == Code.HEARTBEAT_LOST:
         a.exit_deposed = output.action != RiskAction.REARM
     elif output.trigger == Code.KILL_EXIT:
-        r = state.symbols.edit(state.names.symbol_index[output.symbol])
+        r = edit(state.symbols, state.names.symbol_index[output.symbol])
         r.score_unknown = 0.0 if output.action == RiskAction.REARM else 1.0
     if output.action == RiskAction.VETO and output.trigger in (
         Code.API_ERRORS,

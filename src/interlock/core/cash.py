@@ -18,6 +18,7 @@ from interlock.core.messages import (
 from interlock.core.state import (
     LOSS_TRIGGERS,
     State,
+    edit,
 )
 from interlock.core.transitions import (
     confirm,
@@ -174,7 +175,7 @@ def _scale(state: State, before: float, after: float) -> None:
     factor = after / before if before > 0.0 and after > 0.0 else nan
     scale_references(state.account, factor)
     for index in range(len(state.calendars)):
-        scale_calendar(state.calendars.edit(index), factor)
+        scale_calendar(edit(state.calendars, index), factor)
 
 
 def _book_cost(state: State, event: CashFlow) -> None:
@@ -182,4 +183,4 @@ def _book_cost(state: State, event: CashFlow) -> None:
     a.fees += micros(event.amount)
     index = state.names.symbol_index.get(event.symbol)
     if index is not None and state.symbols[index].position != 0:
-        state.symbols.edit(index).trade_pnl += micros(event.amount)
+        edit(state.symbols, index).trade_pnl += micros(event.amount)

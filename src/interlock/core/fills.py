@@ -26,6 +26,7 @@ from interlock.core.state import (
     State,
     StrategyRow,
     SymbolRow,
+    edit,
     is_stop,
 )
 from interlock.core.transitions import (
@@ -84,7 +85,7 @@ def protects(p: PermitRow, r: SymbolRow) -> bool:
 
 def _lose_stop(state: State, p: PermitRow, seen_ns: int) -> None:
     """The position misses its stop, unless the order was to be cancelled or nothing is left that it could close."""
-    r = state.symbols.edit(p.symbol)
+    r = edit(state.symbols, p.symbol)
     if not p.cancelling and p.side * r.position < 0:
         limits = state.limits(r)
         shortest_s, longest_s = limits.flatten_retry_s_min, limits.flatten_retry_s_max
@@ -104,23 +105,23 @@ def _set_state(state: State, p: PermitRow, following: PermitState) -> None:
     state.account.unknown_permits += (following == unknown) - (p.state == unknown)
     p.state = following
     if following in RESTING and is_stop(p) and not p.cancelling:
-        on_stop_rests(state.symbols.edit(p.symbol), state.account.now_ns)
+        on_stop_rests(edit(state.symbols, p.symbol), state.account.now_ns)
 
 
 def strategy_of(state: State, p: PermitRow) -> StrategyRow:
     """The row of the strategy whose exposure the opening permit is; no other source may open."""
     assert p.strategy >= 0
-    return state.strategies.edit(p.strategy)
+    return edit(state.strategies, p.strategy)
 
 
 def _revive(state: State, p: PermitRow) -> None:
     """A permit that was believed over is alive: it reserves again what it has not filled."""
-    r = state.symbols.edit(p.symbol)
+    r = edit(state.symbols, p.symbol)
     state.permits.add(p)
     r.permits.append(p.id)
     if not p.reduce_only:
         state.account.position_count += not is_position(r)
-        reclaim(state.account, strategy_of(state, p), state.clusters.edit(r.cluster), r, p)
+        reclaim(state.account, strategy_of(state, p), edit(state.clusters, r.cluster), r, p)
         if r.owner == -1:
             r.owner = p.strategy
         take_sides(state, p.symbol)
@@ -136,10 +137,10 @@ def unsettled_quota(state: State) -> tuple[int, int]:
 def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
     """The permit reserves nothing any more and is kept only for late results."""
     _set_state(state, p, following)
-    r = state.symbols.edit(p.symbol)
+    r = edit(state.symbols, p.symbol)
     counted = is_position(r)
     if not p.reduce_only:
-        release(state.account, strategy_of(state, p), state.clusters.edit(r.cluster), r, p)
+        release(state.account, strategy_of(state, p), edit(state.clusters, r.cluster), r, p)
     state.account.position_count -= counted and not is_position(r)
     take_sides(state, p.symbol)
     r.permits.remove(p.id)
@@ -244,12 +245,12 @@ def _count_failure(state: State, p: PermitRow, event: Executed) -> None:
 def _fill(state: State, p: PermitRow, event: Executed, filled: int) -> None:
     """Position, money, reservation and the trade's record hold what was filled since the last result."""
     a = state.account
-    r = state.symbols.edit(p.symbol)
+    r = edit(state.symbols, p.symbol)
     steps = filled - p.filled
     first = p.filled == 0
     value, fees = _amounts(state, p, r, event)
     if not p.reduce_only:
-        settle(a, strategy_of(state, p), state.clusters.edit(r.cluster), r, p, filled)
+        settle(a, strategy_of(state, p), edit(state.clusters, r.cluster), r, p, filled)
         if first:
             _count_run(r, p.side, a.now_ns)
     else:
@@ -278,7 +279,7 @@ def _amounts(state: State, p: PermitRow, r: SymbolRow, event: Executed) -> tuple
 
 def _book_fill(state: State, p: PermitRow, signed_steps: int, value: int, fees: int) -> None:
     a = state.account
-    r = state.symbols.edit(p.symbol)
+    r = edit(state.symbols, p.symbol)
     held = r.position
     realised, closed = on_fill(r, signed_steps, value)
     on_left(r)
@@ -337,10 +338,10 @@ def _risk_at_stop(state: State, p: PermitRow, r: SymbolRow, steps: int, value: i
 
 
 def _end_trade(state: State, index: int) -> None:
-    r = state.symbols.edit(index)
+    r = edit(state.symbols, index)
     outcome = on_trade_closed(state.account, r.trade_pnl, r.trade_risk)
     if r.owner >= 0 and outcome != 0.0:
-        s = state.strategies.edit(r.owner)
+        s = edit(state.strategies, r.owner)
         if outcome > 0.0:
             s.wins += 1
             s.won += r.trade_pnl

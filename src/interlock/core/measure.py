@@ -10,7 +10,7 @@ from typing import Final
 
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.limits import Limits
-from interlock.core.state import State, SymbolRow
+from interlock.core.state import State, SymbolRow, edit
 from interlock.core.transitions import money
 
 
@@ -156,11 +156,11 @@ def measure(state: State) -> None:
     for number in range(len(state.strategies)):
         total = strategies.get(number, 0.0)
         if state.strategies[number].held_notional != total:
-            state.strategies.edit(number).held_notional = total
+            edit(state.strategies, number).held_notional = total
     for number in range(len(state.clusters) - 1):
         total = clusters.get(number, 0.0)
         if state.clusters[number].held_notional != total:
-            state.clusters.edit(number).held_notional = total
+            edit(state.clusters, number).held_notional = total
     sides = sides_of(state)
     a.position_count = len(sides)
     if sides != state.sides:

@@ -41,8 +41,15 @@ def within(x: float, limit: float) -> bool:
 
 
 def above(amount: float, line: float) -> bool:
-    """`amount > line`, both rounded to 1e-6 of account currency; False when either is NaN or infinite."""
-    return (amount * MONEY_SCALE + 0.5) // 1.0 > (line * MONEY_SCALE + 0.5) // 1.0
+    """
+    `amount > line`, both rounded to 1e-6 of account currency; False when either is NaN or infinite.
+
+    What is further above than rounding reaches is so with it, too, and only the rest is rounded.
+    """
+    return (
+        2.0 / MONEY_SCALE < amount - line < inf
+        or (amount * MONEY_SCALE + 0.5) // 1.0 > (line * MONEY_SCALE + 0.5) // 1.0
+    )
 
 
 def larger(a: float, b: float) -> float:
@@ -85,8 +92,8 @@ def loss_floor(reference: float, loss_frac: float) -> float:
 
 
 def room(line: float, used: float) -> float:
-    """What is left of `line`; a veto unless it is finite and `used` a number >= 0."""
-    return line - used if used >= 0.0 and -inf < line < inf else 0.0
+    """What is left of `line`, below 0 where it is overdrawn; a veto unless it is finite and `used` a number >= 0."""
+    return line - used if used >= 0.0 and line < inf else 0.0
 
 
 def floor_if(active: int, bit: int, line: float) -> float:

@@ -251,7 +251,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         flat_ahead_s,
     )
     beside = company(state, order.row, r, side, now_ns, limits, symbol_notional, mine)
-    return Facts(*(asked + account + exposure + market + beside))
+    return Facts(*asked, *account, *exposure, *market, *beside)
 
 
 def windows_now(r: SymbolRow, now_ns: int) -> tuple[float, float]:

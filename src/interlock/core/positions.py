@@ -17,6 +17,7 @@ from interlock.core.permit import IN_FLIGHT
 from interlock.core.state import (
     PermitRow,
     State,
+    edit,
     is_stop,
 )
 from interlock.core.transitions import (
@@ -55,9 +56,9 @@ def _compare(state: State, index: int, position: PositionAt, *, first: bool) -> 
         return r.known == 1.0
     if r.position == position.steps and r.known == 1.0:
         if r.mismatch_count:
-            state.symbols.edit(index).mismatch_count = 0
+            edit(state.symbols, index).mismatch_count = 0
         return True
-    r = state.symbols.edit(index)
+    r = edit(state.symbols, index)
     if r.position == position.steps:
         r.mismatch_count = 0
         if r.position != 0 and r.cost == 0:
@@ -83,7 +84,7 @@ def _may_be_filling(p: PermitRow) -> bool:
 
 def _adopt(state: State, index: int, position: PositionAt) -> None:
     """The row's position is the venue's; one on the other side, or after none, is another trade without our stop."""
-    r = state.symbols.edit(index)
+    r = edit(state.symbols, index)
     instrument = state.instruments[index]
     entry = position.entry if position.entry > 0.0 else r.mark
     if position.steps * r.position <= 0:
@@ -109,7 +110,7 @@ def _adopt(state: State, index: int, position: PositionAt) -> None:
 
 def doubt(state: State, index: int) -> None:
     """The row's position is unknown, and it is looked at until the venue has told it."""
-    state.symbols.edit(index).known = nan
+    edit(state.symbols, index).known = nan
     open_row(state, index)
 
 
@@ -124,6 +125,6 @@ def close_row(state: State, index: int) -> None:
     r = state.symbols[index]
     if r.position == 0 and r.known == 1.0 and not r.permits and not r.goal:
         if r.owner != -1 or r.opener != -1:
-            r = state.symbols.edit(index)
+            r = edit(state.symbols, index)
             r.owner = r.opener = -1
         state.open_rows.remove(index)

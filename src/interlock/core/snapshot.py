@@ -15,7 +15,6 @@ from interlock.core.state import (
     State,
     StrategyRow,
     SymbolRow,
-    Table,
 )
 from interlock.core.together import one_of
 
@@ -75,16 +74,16 @@ def decode(data: bytes) -> State:
     stored = _DECODER.decode(data)
     state = State()
     state.account = stored.account
-    state.symbols = Table(stored.symbols)
+    state.symbols = stored.symbols
     for symbol in stored.symbols:
         symbol.bar_ns = one_of(symbol.bar_ns)
-    state.strategies = Table(stored.strategies)
+    state.strategies = stored.strategies
     for strategy in stored.strategies:
         new = [0] * (len(STRATEGY_LOCKS) - len(strategy.lock_until))
         strategy.lock_until += new
         strategy.lock_severity += new
-    state.calendars = Table(stored.calendars)
-    state.clusters = Table(stored.clusters)
+    state.calendars = stored.calendars
+    state.clusters = stored.clusters
     for row in stored.live_permits:
         state.permits.live[row.id] = row
     for row in stored.ended_permits:

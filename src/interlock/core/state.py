@@ -481,18 +481,10 @@ class Weighed(msgspec.Struct, frozen=True, gc=False):
 R = TypeVar("R", bound=Row)
 
 
-class Table(list[R]):
-    """Rows by index; what `edit` returns is the row itself."""
-
-    def edit(self, index: int) -> R:
-        """The row, for writing."""
-        return self[index]
-
-
 class DraftTable(Generic[R]):
     """A table over another that copies a row when it is first written."""
 
-    def __init__(self, base: Table[R] | DraftTable[R]) -> None:
+    def __init__(self, base: list[R] | DraftTable[R]) -> None:
         self._base = base
         self._own: dict[int, R] = {}
 
@@ -512,6 +504,11 @@ class DraftTable(Generic[R]):
         if own is None:
             own = self._own[index] = self._base[index].clone()
         return own
+
+
+def edit(table: list[R] | DraftTable[R], index: int) -> R:
+    """The row, for writing: a draft's own copy of it, or the row itself."""
+    return table[index] if isinstance(table, list) else table.edit(index)
 
 
 K = TypeVar("K")
@@ -603,10 +600,10 @@ class State:
 
     def __init__(self) -> None:
         self.account = AccountRow()
-        self.symbols: Table[SymbolRow] | DraftTable[SymbolRow] = Table()
-        self.strategies: Table[StrategyRow] | DraftTable[StrategyRow] = Table()
-        self.calendars: Table[CalendarRow] | DraftTable[CalendarRow] = Table()
-        self.clusters: Table[ClusterRow] | DraftTable[ClusterRow] = Table([ClusterRow()])
+        self.symbols: list[SymbolRow] | DraftTable[SymbolRow] = []
+        self.strategies: list[StrategyRow] | DraftTable[StrategyRow] = []
+        self.calendars: list[CalendarRow] | DraftTable[CalendarRow] = []
+        self.clusters: list[ClusterRow] | DraftTable[ClusterRow] = [ClusterRow()]
         self.permits = Permits()
         self.intents: Keyed[str, SeenIntent] = Keyed(INTENT_WINDOW)
         self.flows: Keyed[str, bool] = Keyed(INTENT_WINDOW)

@@ -6,7 +6,7 @@ compare the two exactly, compiled code cannot. They know no text, no messages an
 can call the same functions on record arrays.
 """
 
-from math import inf, nan
+from math import floor, inf, nan
 
 from interlock.core.constants import (
     CLOSE_PATIENCE_S_MAX,
@@ -30,7 +30,7 @@ from interlock.core.state import AccountRow, CalendarRow, ClusterRow, PermitRow,
 
 def micros(amount: float) -> int:
     """The amount in millionths, rounded half up. Needs |amount| <= MAX_CASH."""
-    return int((amount * MONEY_SCALE + 0.5) // 1.0)
+    return floor(amount * MONEY_SCALE + 0.5)
 
 
 def money(amount: int) -> float:

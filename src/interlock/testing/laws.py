@@ -35,7 +35,7 @@ from interlock.core.messages import (
     Step,
 )
 from interlock.core.permit import IN_FLIGHT, RESTING
-from interlock.core.state import LOSS_TRIGGERS, RUNGS, VOLUNTARY, State, is_stop
+from interlock.core.state import LOSS_TRIGGERS, RUNGS, VOLUNTARY, State, edit, is_stop
 from interlock.core.transitions import is_fresh, patience_ends_ns
 from interlock.ledger.steps import encode
 
@@ -284,7 +284,7 @@ def _blinded(state: State) -> State:
     a.order_tat_ns = OPERATOR_NS
     a.clock_trusted = 0.0
     for index in range(len(twin.symbols)):
-        r = twin.symbols.edit(index)
+        r = edit(twin.symbols, index)
         r.bid = r.ask = r.mark = r.rate = r.unit_notional = r.margin_leverage = r.tradable = nan
         r.mark_at_ns = r.rate_at_ns = 0
         r.doubt = 1.0

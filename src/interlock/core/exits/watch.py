@@ -32,7 +32,7 @@ from interlock.core.limits import BITS, EXIT_RULES, Limits, is_on
 from interlock.core.measure import blackout_of, market_fresh
 from interlock.core.messages import Alert, BarClosed, ExitProposed, Input, MarketBatch, MarketState, RiskEvent
 from interlock.core.numbers import share
-from interlock.core.state import RUNG_BITS, VOLUNTARY, State, SymbolRow
+from interlock.core.state import RUNG_BITS, VOLUNTARY, State, SymbolRow, edit
 from interlock.core.transitions import is_fresh, money
 
 EXIT_BITS: Final = sum(BITS[code] for code in EXIT_RULES)
@@ -73,7 +73,7 @@ def watch(agenda: Agenda, event: Input) -> None:
         held = held_of(state, index, p, agenda.at_ns)
         if held is not None:
             extremes = type(event) is MarketBatch and r.lived == 1.0
-            _look(_Look(agenda, index, state.symbols.edit(index), p, held, extremes, acting, forbidden))
+            _look(_Look(agenda, index, edit(state.symbols, index), p, held, extremes, acting, forbidden))
 
 
 def _concerned(state: State, event: Input) -> list[int]:

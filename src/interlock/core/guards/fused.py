@@ -306,8 +306,11 @@ def guards_under(p: Limits, active: int) -> AskAll:
         if (
             not (
                 f_initial_balance > 0.0
-                and (f_equity * 1000000.0 + 0.5) // 1.0
-                > (f_initial_balance * p_equity_floor_frac_min * 1000000.0 + 0.5) // 1.0
+                and (
+                    2.0 / 1000000.0 < f_equity - f_initial_balance * p_equity_floor_frac_min < 1e309
+                    or (f_equity * 1000000.0 + 0.5) // 1.0
+                    > (f_initial_balance * p_equity_floor_frac_min * 1000000.0 + 0.5) // 1.0
+                )
             )
             and equity_guard_on
         ):
@@ -386,7 +389,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             allowance, bar = (0.0, least)
         if symbol_exposure_on:
             line = p_symbol_exposure_frac_max * f_equity
-            allowed = line - f_symbol_notional if f_symbol_notional >= 0.0 and (-1e309 < line and line < 1e309) else 0.0
+            allowed = line - f_symbol_notional if f_symbol_notional >= 0.0 and line < 1e309 else 0.0
             if not allowed >= bar:
                 if not (
                     allowed > 0.0
@@ -404,7 +407,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 bar = allowance if allowance > least else least
         if strategy_exposure_on:
             line = p_strategy_exposure_frac_max * f_equity
-            allowed = line - f.strategy_notional if f.strategy_notional >= 0.0 and (-1e309 < line and line < 1e309) else 0.0
+            allowed = line - f.strategy_notional if f.strategy_notional >= 0.0 and line < 1e309 else 0.0
             if not allowed >= bar:
                 if not (
                     allowed > 0.0
@@ -421,7 +424,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
                     allowance = allowed
                 bar = allowance if allowance > least else least
         line = p_total_exposure_frac_max * f_equity
-        allowed = line - f_gross_notional if f_gross_notional >= 0.0 and (-1e309 < line and line < 1e309) else 0.0
+        allowed = line - f_gross_notional if f_gross_notional >= 0.0 and line < 1e309 else 0.0
         if not allowed >= bar:
             if not (
                 allowed > 0.0
@@ -474,7 +477,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             allowance, bar = (0.0, least)
         if cluster_cap_on:
             line = p_cluster_exposure_frac_max * f_equity
-            allowed = line - f.cluster_notional if f.cluster_notional >= 0.0 and (-1e309 < line and line < 1e309) else 0.0
+            allowed = line - f.cluster_notional if f.cluster_notional >= 0.0 and line < 1e309 else 0.0
             if not allowed >= bar:
                 if not (
                     allowed > 0.0
