@@ -83,7 +83,9 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         """
         return -self.multiplier / price if self.inverse else self.multiplier * price
 
-    def liquidation_price(self, side: int, price: float, leverage: float, steps: int, held: int, cost: float) -> float:
+    def liquidation_price(
+        self, side: float, price: float, leverage: float, steps: float, held: float, cost: float
+    ) -> float:
         """
         The price at which the venue would take over a position, estimated as if it stood alone; NaN where unknown.
 
@@ -94,7 +96,7 @@ class Instrument(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
         share = self.maintenance_frac
         if not (share >= 0.0 and leverage > 0.0 and price > 0.0):
             return nan
-        if held:
+        if held > 0.0:
             unit = self.multiplier * self.step
             total = held + steps
             price = unit * total / (cost + unit * steps / price) if self.inverse else (cost / unit + price * steps) / total

@@ -106,7 +106,8 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     r = state.symbols[order.row]
     instrument = state.instruments[order.row]
     assert instrument is not None
-    steps, side, unit = order.steps, order.side, order.unit_notional
+    side, steps, unit = order.side, float(order.steps), order.unit_notional
+    sign = 1.0 if side > 0 else -1.0
     price, stop, leverage = order.worst_price, order.stop_price, order.margin_leverage
     equity, gap, ours = a.equity, a.equity_gap, a.own_equity
     unexplained = 0.0
@@ -141,10 +142,11 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         campaign_slices -= own.slices
     held_here = liquidation = nan
     if r.known == 1.0:
-        size = position if position >= 0 else -position
-        held_here = size * r.unit_notional if size else 0.0
-        held, cost = (size, abs(r.cost) / MICROS) if position * side > 0 else (0, 0.0)
-        liquidation = instrument.liquidation_price(side, price, leverage, steps, held, cost)
+        held = cost = 0.0
+        held_here = abs(position) * r.unit_notional if position else 0.0
+        if position * side > 0:
+            held, cost = float(abs(position)), abs(r.cost) / MICROS
+        liquidation = instrument.liquidation_price(sign, price, leverage, steps, held, cost)
     symbol_notional = held_here + here / MICROS
     symbol_is_open = 1.0 if position or here > 0 or r.known != 1.0 else 0.0
     count = a.position_count
@@ -168,6 +170,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     if limits.active & WINDOW_BITS:
         news, flat_ahead_s = windows_now(r, now_ns)
     stop_frac = abs(price - stop) / price if price > 0.0 else nan
+    unknown = a.unknown_rows + a.unknown_permits
     free = order.account_lock is FREE and order.strategy_lock is FREE
     asked = (
         a.policy_loaded,
@@ -182,13 +185,13 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         0.0 if free else order.reducing,
         0.0 if order.symbol_lock is FREE and not r.goal else 1.0,
         session,
-        1.0 if side > 0 else -1.0,
+        sign,
         steps * instrument.step,
         steps * unit,
         unit / instrument.step,
         price,
         stop,
-        order.target_price if order.target_price == order.target_price else side * inf,
+        order.target_price if order.target_price == order.target_price else sign * inf,
         limits.no_stop_gap_frac if stop_frac != stop_frac else stop_frac,
         leverage,
         instrument.bracket_leverage,
@@ -196,12 +199,12 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         order.conflict,
         (a.order_tat_ns - now_ns) / NS_PER_S_FLOAT if a.order_tat_ns > now_ns and own is None else 0.0,
     )
-    account = (
+    known = (
         trusted,
         0.0 if a.exit_owner == "any" else age_s(now_ns, a.heartbeat_ns),
         a.reconciled,
         (now_ns - a.reconciled_at_ns) / NS_PER_S_FLOAT if a.reconciled_at_ns else nan,
-        float(a.unknown_rows + a.unknown_permits),
+        float(unknown) if unknown else 0.0,
         equity,
         a.venue_equity,
         ours,
@@ -214,8 +217,6 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         a.drawdown_ref,
         state.calendars[a.day_calendar].open_equity if a.day_calendar >= 0 else nan,
         state.calendars[a.week_calendar].open_equity if a.week_calendar >= 0 else nan,
-    )
-    exposure = (
         r.bid,
         r.ask,
         r.mark,
@@ -223,6 +224,11 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         book_age,
         rate_age,
         spread_bps(r),
+    )
+    cluster_notional, correlation, correlated_notional = company(
+        state, order.row, r, side, now_ns, limits, symbol_notional, mine
+    )
+    exposure = (
         symbol_notional,
         symbol_is_open,
         strategy_held + strategy_reserved / MICROS,
@@ -232,26 +238,26 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         float(count),
         equity - a.held_margin - margin / MICROS,
         a.held_risk + risk / MICROS,
-    )
-    market = (
         r.atr,
         market_age,
         regime,
         regime_p,
         liquidation,
         score,
-        float(entries),
-        float(day_slices),
-        float(campaign_slices),
+        float(entries) if entries else 0.0,
+        float(day_slices) if day_slices else 0.0,
+        float(campaign_slices) if campaign_slices else 0.0,
         wins,
         losses,
         won,
         lost,
         news,
         flat_ahead_s,
+        cluster_notional,
+        correlation,
+        correlated_notional,
     )
-    beside = company(state, order.row, r, side, now_ns, limits, symbol_notional, mine)
-    return Facts(*asked, *account, *exposure, *market, *beside)
+    return Facts(*(asked + known + exposure))
 
 
 def windows_now(r: SymbolRow, now_ns: int) -> tuple[float, float]:
