@@ -23,7 +23,7 @@ from interlock.core.instrument import Instrument
 from interlock.core.legs import Judgement, headline_of, judge
 from interlock.core.limits import Limits
 from interlock.core.locks import Binding
-from interlock.core.measure import flat_due, flat_window, session_of, window_at
+from interlock.core.measure import flat_due, present_or_next, session_of, window_at
 from interlock.core.messages import BUY, SELL, Intent, Tick
 from interlock.core.rebalance import ROOM
 from interlock.core.state import State, SymbolRow
@@ -248,7 +248,7 @@ def _news_end(agenda: Agenda, index: int, _limits: Limits) -> int:
 
 def _flat_end(agenda: Agenda, index: int, limits: Limits) -> int:
     r = _row(agenda, index)
-    return flat_window(r, agenda.at_ns)[1] if flat_due(r, agenda.at_ns, limits)[0] else OPERATOR_NS
+    return present_or_next(r.flat_windows, agenda.at_ns)[1] if flat_due(r, agenda.at_ns, limits)[0] else OPERATOR_NS
 
 
 def _rate_end(agenda: Agenda, _index: int, limits: Limits) -> int:

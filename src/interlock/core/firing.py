@@ -13,7 +13,7 @@ from interlock.core.codes import Code
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.explain import Headroom
 from interlock.core.limits import LIMIT_FIELDS, Limits, Unit, is_on
-from interlock.core.measure import flat_due, flat_window
+from interlock.core.measure import flat_due, present_or_next
 from interlock.core.reasons import TRIGGERS
 from interlock.core.state import (
     ACCOUNT_LOCKS,
@@ -180,8 +180,12 @@ def _flat(state: State, code: Code, _limits: Limits, now_ns: int) -> Firing:
     ahead = []
     for index in state.open_rows:
         r = state.symbols[index]
-        if r.position != 0 and state.limits(r).flat_lead_s >= 0.0 and flat_window(r, now_ns)[0] < OPERATOR_NS:
-            ahead.append(((flat_window(r, now_ns)[0] - now_ns) / NS_PER_S_FLOAT, index))
+        if (
+            r.position != 0
+            and state.limits(r).flat_lead_s >= 0.0
+            and present_or_next(r.flat_windows, now_ns)[0] < OPERATOR_NS
+        ):
+            ahead.append(((present_or_next(r.flat_windows, now_ns)[0] - now_ns) / NS_PER_S_FLOAT, index))
     if not ahead:
         return Firing(code)
     ahead_s, index = min(ahead)

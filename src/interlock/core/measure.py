@@ -44,12 +44,26 @@ def session_of(state: State, index: int, now_ns: int) -> tuple[float, int, int]:
     return 0.0, 0, instrument.sessions[begun][0]
 
 
+NEVER: Final = (OPERATOR_NS, OPERATOR_NS)
+"""A window that does not come."""
+
+
+def present_or_next(windows: tuple[tuple[int, int], ...], now_ns: int) -> tuple[int, int]:
+    """The window in which the instant lies, else the next one; `NEVER` where there is none. They are in order and apart."""
+    if not windows:
+        return NEVER
+    if now_ns < windows[0][1]:
+        return windows[0]
+    begun = bisect_right(windows, (now_ns, OPERATOR_NS))
+    if now_ns < windows[begun - 1][1]:
+        return windows[begun - 1]
+    return windows[begun] if begun < len(windows) else NEVER
+
+
 def window_at(windows: tuple[tuple[int, int], ...], now_ns: int) -> tuple[bool, int]:
     """Whether the instant lies in one of the windows, and when that changes next."""
-    begun = bisect_right(windows, (now_ns, OPERATOR_NS))
-    if begun and now_ns < windows[begun - 1][1]:
-        return True, windows[begun - 1][1]
-    return False, windows[begun][0] if begun < len(windows) else OPERATOR_NS
+    from_ns, until_ns = present_or_next(windows, now_ns)
+    return (True, until_ns) if from_ns <= now_ns else (False, from_ns)
 
 
 def blackout_of(r: SymbolRow, now_ns: int) -> tuple[bool, int]:
@@ -57,19 +71,11 @@ def blackout_of(r: SymbolRow, now_ns: int) -> tuple[bool, int]:
     return window_at(r.blackouts, now_ns)
 
 
-def flat_window(r: SymbolRow, now_ns: int) -> tuple[int, int]:
-    """The present or next window in which the symbol must be flat; one that never comes where there is none."""
-    begun = bisect_right(r.flat_windows, (now_ns, OPERATOR_NS))
-    if begun and now_ns < r.flat_windows[begun - 1][1]:
-        return r.flat_windows[begun - 1]
-    return r.flat_windows[begun] if begun < len(r.flat_windows) else (OPERATOR_NS, OPERATOR_NS)
-
-
 def flat_due(r: SymbolRow, now_ns: int, limits: Limits) -> tuple[bool, int]:
     """Whether a position in the symbol has to be closed now, and when that changes next; never while the rule is off."""
     if not r.flat_windows or not limits.flat_lead_s >= 0.0:
         return False, OPERATOR_NS
-    from_ns, until_ns = flat_window(r, now_ns)
+    from_ns, until_ns = present_or_next(r.flat_windows, now_ns)
     due_ns = from_ns - int(limits.flat_lead_s * NS_PER_S_FLOAT)
     return (True, until_ns) if due_ns <= now_ns else (False, due_ns)
 

@@ -47,8 +47,7 @@ def above(amount: float, line: float) -> bool:
     What is further above than rounding reaches is so with it, too, and only the rest is rounded.
     """
     return (
-        2.0 / MONEY_SCALE < amount - line < inf
-        or (amount * MONEY_SCALE + 0.5) // 1.0 > (line * MONEY_SCALE + 0.5) // 1.0
+        2.0 / MONEY_SCALE < amount - line < inf or (amount * MONEY_SCALE + 0.5) // 1.0 > (line * MONEY_SCALE + 0.5) // 1.0
     )
 
 

@@ -10,7 +10,7 @@ from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS, PRICE_
 from interlock.core.facts import Facts
 from interlock.core.limits import BITS, Limits
 from interlock.core.locks import FREE, Binding
-from interlock.core.measure import equity_gap, flat_window, guard_equity, session_of, window_at
+from interlock.core.measure import equity_gap, guard_equity, present_or_next, session_of
 from interlock.core.numbers import larger, share, within
 from interlock.core.state import PermitRow, State, SymbolRow
 from interlock.core.together import company
@@ -170,6 +170,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     if limits.active & WINDOW_BITS:
         news, flat_ahead_s = windows_now(r, now_ns)
     stop_frac = abs(price - stop) / price if price > 0.0 else nan
+    bid, ask = r.bid, r.ask
     unknown = a.unknown_rows + a.unknown_permits
     free = order.account_lock is FREE and order.strategy_lock is FREE
     asked = (
@@ -217,13 +218,13 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         a.drawdown_ref,
         state.calendars[a.day_calendar].open_equity if a.day_calendar >= 0 else nan,
         state.calendars[a.week_calendar].open_equity if a.week_calendar >= 0 else nan,
-        r.bid,
-        r.ask,
+        bid,
+        ask,
         r.mark,
         inf if r.doubt != 0.0 or r.mark_at_ns < session_opened_ns else mark_age,
         book_age,
         rate_age,
-        spread_bps(r),
+        (ask - bid) / (0.5 * (bid + ask)) * 1e4 if bid > 0.0 else nan,
     )
     cluster_notional, correlation, correlated_notional = company(
         state, order.row, r, side, now_ns, limits, symbol_notional, mine
@@ -268,9 +269,9 @@ def windows_now(r: SymbolRow, now_ns: int) -> tuple[float, float]:
     """
     if now_ns >= r.windows_until_ns:
         return nan, nan
-    forbidden, _ = window_at(r.news_windows, now_ns)
-    from_ns, _ = flat_window(r, now_ns)
-    return 1.0 if forbidden else 0.0, inf if from_ns == OPERATOR_NS else (from_ns - now_ns) / NS_PER_S_FLOAT
+    news_ns, _ = present_or_next(r.news_windows, now_ns)
+    from_ns, _ = present_or_next(r.flat_windows, now_ns)
+    return 1.0 if news_ns <= now_ns else 0.0, inf if from_ns == OPERATOR_NS else (from_ns - now_ns) / NS_PER_S_FLOAT
 
 
 def live_ready(state: State, row: int) -> float:

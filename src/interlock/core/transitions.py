@@ -48,17 +48,17 @@ def core_time(a: AccountRow, wall_ns: int, mono_ns: int, step_s_max: float) -> t
     Trust ends when the wall clock runs backwards or parts from the monotonic clock; time then goes on from the last
     trusted instant by the monotonic clock alone.
     """
-    elapsed = mono_ns - a.mono_ns
     trusted = a.clock_trusted
     if trusted == 1.0:
         drift = (wall_ns - a.ref_wall_ns) - (mono_ns - a.ref_mono_ns)
         if drift < 0:
             drift = -drift
-        if wall_ns >= a.wall_ns and elapsed >= 0 and float(drift) <= step_s_max * NS_PER_S_FLOAT:
+        if wall_ns >= a.wall_ns and mono_ns >= a.mono_ns and float(drift) <= step_s_max * NS_PER_S_FLOAT:
             return wall_ns, 1.0
         trusted = 0.0
     if a.now_ns == 0:
         return wall_ns, trusted
+    elapsed = mono_ns - a.mono_ns
     return a.now_ns + (elapsed if elapsed > 0 else 0), trusted
 
 

@@ -15,7 +15,7 @@ from interlock.core.codes import Code, PermitState, RiskAction, Scope, TradingSt
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.floors import floor_of, is_broken
 from interlock.core.limits import Limits, is_on, those_on
-from interlock.core.measure import flat_due, flat_window, guard_equity, session_of, window_at
+from interlock.core.measure import flat_due, guard_equity, present_or_next, session_of, window_at
 from interlock.core.messages import (
     Alert,
     BaselineSet,
@@ -419,7 +419,7 @@ def _close_in_time(agenda: Agenda, index: int, limits: Limits) -> None:
     if agenda.trusted != 1.0 or r.goal or r.position == 0 or r.owner < 0:
         return
     symbol = state.names.symbols[index]
-    ahead_s = (flat_window(r, agenda.at_ns)[0] - agenda.at_ns) / NS_PER_S_FLOAT
+    ahead_s = (present_or_next(r.flat_windows, agenda.at_ns)[0] - agenda.at_ns) / NS_PER_S_FLOAT
     agenda.emit(RiskEvent(agenda.at_ns, Code.SESSION_FLAT, symbol, RiskAction.FLATTEN, ahead_s, limits.flat_lead_s))
     flatten(agenda, Code.SESSION_FLAT, rows=frozenset({index}))
 
