@@ -18,6 +18,7 @@ from math import inf
 from pathlib import Path
 
 from interlock.core import constants, guards, limits, numbers
+from interlock.core.facts import Facts
 from interlock.core.guard import Guard
 from interlock.core.limits import SWITCHABLE
 
@@ -45,7 +46,7 @@ All guards in one function: generated from them by `make generate`, never edited
 from math import exp, nan
 
 from interlock.core.codes import Code
-from interlock.core.facts import Facts
+from interlock.core.facts import Values
 from interlock.core.guard import AskAll, Found
 from interlock.core.limits import Limits
 
@@ -58,7 +59,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
     guards that object. It returns the smallest allowance.
     """
 '''
-ASK = "def ask_all(f: Facts, requested: float, found: Found) -> float:\n"
+ASK = "def ask_all(facts: Values, requested: float, found: Found) -> float:\n"
 
 
 def definition(function: object) -> ast.FunctionDef:
@@ -121,7 +122,7 @@ def switch(bit: int) -> str:
 
 
 OFTEN = 4
-"""From how many reads on a variable is worth its assignment."""
+"""From how many times on something is computed beforehand."""
 
 
 def compute_once(bodies: list[list[ast.stmt]]) -> list[str]:
@@ -248,7 +249,11 @@ class Given(ast.NodeTransformer):
         if not isinstance(node, ast.expr) or not of_limits(node):
             return super().generic_visit(node)
         text = ast.unparse(node)
-        return ast.Name(self.names.setdefault(text, read_of(node) or f"given_{len(self.names)}"), ast.Load())
+        if text not in self.names:
+            first = next(filter(None, map(read_of, ast.walk(node))))
+            others = sum(name.startswith(f"{first}_by_") for name in self.names.values())
+            self.names[text] = first if read_of(node) else f"{first}_by_{others + 1}"
+        return ast.Name(self.names[text], ast.Load())
 
     def lines(self) -> Iterable[str]:
         """Their assignments."""
@@ -295,19 +300,22 @@ def constant_part(node: ast.AST) -> bool:
 
 
 class Local(ast.NodeTransformer):
-    """Facts that are read often become local variables, in the order of their first use."""
+    """Facts are local variables: what there is of them is unpacked at once."""
 
-    def __init__(self, tree: ast.AST) -> None:
-        reads = Counter(read_of(node) for node in ast.walk(tree))
-        self.repeated = [name for name, count in reads.items() if name and count >= OFTEN]
+    def __init__(self) -> None:
+        self.read: set[str] = set()
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         name = read_of(node)
-        return ast.Name(name, ast.Load()) if name in self.repeated else node
+        if not name:
+            return node
+        self.read.add(name)
+        return ast.Name(name, ast.Load())
 
-    def lines(self) -> Iterable[str]:
-        """Their assignments."""
-        return (f"{name} = f.{name[2:]}" for name in self.repeated)
+    def line(self) -> str:
+        """Their assignment."""
+        names = (f"f_{name}" for name in Facts.__struct_fields__)
+        return f"{', '.join(name if name in self.read else '_' for name in names)} = facts"
 
 
 def read_of(node: ast.AST) -> str:
@@ -329,11 +337,11 @@ def source() -> str:
     body = repeated.visit(tree)
     given = Given()
     tree = given.visit(Apart().visit(Literal().visit(ast.parse("\n".join([*repeated.lines, ast.unparse(body)])))))
-    local = Local(tree)
+    local = Local()
     switches = [f"{switch(bit)} = active >> {bit} & 1 == 1" for bit in range(len(SWITCHABLE))]
     text = ast.unparse(local.visit(tree))
     asking = [
-        *local.lines(),
+        local.line(),
         "allowance = bar = 1e309",
         "least = requested if requested > 0.0 else 5e-324",
         text,

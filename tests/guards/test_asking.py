@@ -6,11 +6,12 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from interlock.core.codes import Code
 from interlock.core.guard import Guard, active_guards, ask
 from interlock.core.guards import GUARDS
-from interlock.core.guards.fused import ask_all
+from interlock.core.guards.fused import guards_under
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE
 from interlock.core.numbers import at_least
 from rulekit import ALL_ON, Case, admissible, any_facts, any_limits, around, case, disturbed
@@ -80,7 +81,7 @@ def test_the_fused_guards_say_the_same_at_the_very_allowance(order: Case, beyond
     at_the_line = order.asking(order.allowance() + beyond)
     guards = active_guards(GUARDS, order.limits.active)
     found: list[tuple[Code, float]] = []
-    allowance = ask_all(at_the_line.facts, order.limits, order.limits.active, at_the_line.requested, found)
+    allowance = guards_under(order.limits, order.limits.active)(astuple(at_the_line.facts), at_the_line.requested, found)
     assert (allowance, found) == ask(guards, at_the_line.facts, order.limits, at_the_line.requested)
 
 

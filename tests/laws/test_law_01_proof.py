@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.core import legs
+from interlock.core import checks, legs
 from interlock.core import observe as observing
 from interlock.core.codes import Code
-from interlock.core.facts import Facts
+from interlock.core.facts import Facts, Values
 from interlock.core.guard import Guard
 from interlock.core.guards import GUARDS
 from interlock.core.limits import Limits
@@ -26,11 +26,16 @@ from lawkit import bench_under, decision
 READ = sorted({fact for guard in GUARDS for fact in guard.reads})
 
 
+def seen(values: Values, **changes: float) -> Values:
+    """The same facts but for these."""
+    return msgspec.structs.astuple(msgspec.structs.replace(Facts(*values), **changes))
+
+
 def allowance(**changes: Any) -> tuple[float, int]:
     """What an order of 1 000 is allowed, and the steps it is granted, when these facts are seen otherwise."""
     observe = observing.observe
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(legs, "observe", lambda *args: msgspec.structs.replace(observe(*args), **changes))
+        patch.setattr(legs, "observe", lambda *args: seen(observe(*args), **changes))
         bench = bench_under()
         made = decision(bench.send(bench.intent("BTC", 1, notional=1_000.0)))
     return made.allowance, made.granted_steps
@@ -57,8 +62,8 @@ def asked_one_by_one(index: int, function: Callable[[Facts, Limits], float]) -> 
     guards: list[Guard] = list(GUARDS)
     guards[index] = replace(guards[index], function=function)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(legs, "GUARDS", tuple(guards))
-        patch.setattr(legs, "ask_all", raises)
+        patch.setattr(checks, "GUARDS", tuple(guards))
+        patch.setattr(checks, "guards_under", lambda *_: raises)
         return allowance()
 
 
@@ -84,5 +89,5 @@ def test_control_a_guard_that_vetoes_only_what_it_sees_broken_lets_the_unknown_p
 
     observe = observing.observe
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(legs, "observe", lambda *args: msgspec.structs.replace(observe(*args), spread_bps=nan))
+        patch.setattr(legs, "observe", lambda *args: seen(observe(*args), spread_bps=nan))
         assert asked_one_by_one(index, fails_open)[1] > 0

@@ -9,12 +9,12 @@ from math import isnan
 import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 import rulekit
+from interlock.core.checks import ask_guards, checks_under
 from interlock.core.guards import GUARDS
-from interlock.core.legs import ask_guards
 from interlock.core.limits import LIMIT_FIELDS
-from interlock.core.state import AccountRow
 from rulekit import ALL_ON, Case
 
 ORDERED = sorted(
@@ -27,7 +27,7 @@ ORDERED = sorted(
 
 def allowed(order: Case) -> float:
     """What the production path allows."""
-    return ask_guards(AccountRow(), order.facts, order.limits, order.requested)[0]
+    return ask_guards(checks_under(order.limits), astuple(order.facts), order.requested)[0]
 
 
 def tightened(order: Case, name: str, one: float, other: float) -> tuple[Case, Case]:

@@ -5,13 +5,13 @@ from random import Random
 
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 import rulekit
+from interlock.core.checks import ask_guards, checks_under
 from interlock.core.codes import Code
 from interlock.core.guard import GuardFunction, active_guards, ask
 from interlock.core.guards import GUARDS
-from interlock.core.legs import ask_guards
-from interlock.core.state import AccountRow
 from rulekit import Case
 
 
@@ -21,7 +21,7 @@ def test_the_order_of_guards_changes_nothing(order: Case, chance: Random) -> Non
     guards = list(active_guards(GUARDS, order.limits.active))
     chance.shuffle(guards)
     allowance, objections = ask(tuple(guards), order.facts, order.limits, order.requested)
-    first, found = ask_guards(AccountRow(), order.facts, order.limits, order.requested)
+    first, found = ask_guards(checks_under(order.limits), astuple(order.facts), order.requested)
     assert allowance == first
     assert sorted(objections) == sorted(found)
 

@@ -7,7 +7,7 @@ from interlock.core.messages import Output
 from interlock.core.state import State
 
 
-class Agenda(msgspec.Struct):
+class Agenda(msgspec.Struct, gc=False):
     """
     The outputs of one step so far.
 

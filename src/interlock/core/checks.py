@@ -3,7 +3,7 @@
 from typing import Final
 
 from interlock.core.codes import AccountKind, Code
-from interlock.core.facts import Facts
+from interlock.core.facts import Facts, Values
 from interlock.core.guard import Checks, Found, active_guards, ask
 from interlock.core.guards import GUARDS
 from interlock.core.guards.fused import guards_under
@@ -29,7 +29,7 @@ def checks_of(state: State, r: SymbolRow) -> Checks:
     return checks
 
 
-def ask_guards(checks: Checks, facts: Facts, requested: float) -> tuple[float, Found]:
+def ask_guards(checks: Checks, facts: Values, requested: float) -> tuple[float, Found]:
     """
     The smallest allowance and every guard that wants less; what `guard.ask` says of all active guards, only faster.
 
@@ -39,4 +39,4 @@ def ask_guards(checks: Checks, facts: Facts, requested: float) -> tuple[float, F
     try:
         return checks.ask_all(facts, requested, found), found
     except Exception:  # noqa: BLE001 (a guard that cannot be evaluated vetoes)
-        return ask(active_guards(GUARDS, checks.active), facts, checks.limits, requested)
+        return ask(active_guards(GUARDS, checks.active), Facts(*facts), checks.limits, requested)

@@ -81,7 +81,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     a = state.account
     now_ns, trusted = core_time(a, wall_ns, mono_ns, state.account_limits().clock_step_s_max)
     if type(event) is Intent and not event.rung and a.now_ns <= now_ns < a.wake_ns and trusted == a.clock_trusted == 1.0:
-        agenda = Agenda(state, now_ns, trusted, a.next_id, draft=False)
+        agenda = Agenda(state, now_ns, trusted, a.next_id, False)
         decide_intent(agenda, event)
         return tuple(agenda.outputs)
     since_ns = a.now_ns

@@ -101,6 +101,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     correlated_notional: Annotated[float, "money"] = nan
 
 
+Values = tuple[float, ...]
+"""What `Facts` holds, in its order: the fused guards read it faster than a record."""
+
+
 def _units() -> dict[str, Unit]:
     hints = get_type_hints(Facts, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}

@@ -7,7 +7,7 @@ from math import inf
 import msgspec
 
 from interlock.core.codes import Code
-from interlock.core.facts import FACT_UNITS, Facts
+from interlock.core.facts import FACT_UNITS, Facts, Values
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits
 from interlock.core.numbers import at_least
 
@@ -15,7 +15,7 @@ GuardFunction = Callable[[Facts, Limits], float]
 Found = list[tuple[Code, float]]
 """The guards that object, and what each allows."""
 
-AskAll = Callable[[Facts, float, Found], float]
+AskAll = Callable[[Values, float, Found], float]
 
 
 class Checks(msgspec.Struct, frozen=True, gc=False):

@@ -390,9 +390,10 @@ def judge(agenda: Agenda, intent: Intent, index: int, checks: Checks, conflict: 
     """What every guard says to the intent's opening leg now; nothing is put out."""
     state = agenda.state
     order = order_of(agenda, intent, index, checks.limits, conflict)
-    facts = observe(state, agenda.at_ns, agenda.trusted, order, checks.limits, None)
+    values = observe(state, agenda.at_ns, agenda.trusted, order, checks.limits, None)
+    facts = Facts(*values)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
-    allowance, found = ask_guards(checks, facts, requested)
+    allowance, found = ask_guards(checks, values, requested)
     instrument = state.instruments[index]
     assert instrument is not None
     granted = order.steps
@@ -425,9 +426,9 @@ def judge_again(agenda: Agenda, p: PermitRow) -> Code | None:
         created_at_ns=agenda.at_ns,
     )
     order = order_of(agenda, intent, p.symbol, checks.limits, 0.0)
-    facts = observe(state, agenda.at_ns, agenda.trusted, order, checks.limits, p)
-    requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
-    _, found = ask_guards(checks, facts, requested)
+    values = observe(state, agenda.at_ns, agenda.trusted, order, checks.limits, p)
+    requested = Facts(*values).requested_notional
+    _, found = ask_guards(checks, values, requested if requested > 0.0 else 0.0)
     return headline_of(found, order)[0] if found else None
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from interlock.core.codes import AccountKind, Code, TradingState
 from interlock.core.constants import MICROS, NS_PER_S_FLOAT, OPERATOR_NS, PRICE_TOLERANCE
-from interlock.core.facts import Facts
+from interlock.core.facts import Values
 from interlock.core.limits import BITS, Limits
 from interlock.core.locks import FREE, Binding
 from interlock.core.measure import equity_gap, guard_equity, present_or_next, session_of
@@ -96,9 +96,9 @@ def market_now(r: SymbolRow, now_ns: int, limits: Limits) -> tuple[float, float]
     return r.atr, r.regime if r.regime == r.regime else stand_in(limits)[0]
 
 
-def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Limits, own: PermitRow | None) -> Facts:
+def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Limits, own: PermitRow | None) -> Values:
     """
-    All facts about the order.
+    All facts about the order, in the order of `Facts`.
 
     `own` is a resting order that is being judged again: what it reserves itself does not count against it.
     """
@@ -258,7 +258,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         correlation,
         correlated_notional,
     )
-    return Facts(*(asked + known + exposure))
+    return asked + known + exposure
 
 
 def windows_now(r: SymbolRow, now_ns: int) -> tuple[float, float]:

@@ -275,10 +275,11 @@ def _place(agenda: Agenda, wish: Intent, index: int, stop_frac: float) -> _Place
     wish = msgspec.structs.replace(with_stop(wish, r.mark, stop_frac), quantity=instrument.quantity(1))
     unit = order_of(agenda, wish, index, limits, 0.0).unit_notional
     wish = msgspec.structs.replace(wish, quantity=instrument.quantity(least_steps(instrument, unit)))
-    facts = observe(state, agenda.at_ns, agenda.trusted, order_of(agenda, wish, index, limits, 0.0), limits, None)
+    values = observe(state, agenda.at_ns, agenda.trusted, order_of(agenda, wish, index, limits, 0.0), limits, None)
+    facts = Facts(*values)
     checks = checks_of(state, r)
     requested = facts.requested_notional if facts.requested_notional > 0.0 else 0.0
-    allowed = dict(ask_guards(checks, facts, inf)[1])
+    allowed = dict(ask_guards(checks, values, inf)[1])
     return _Place(wish.strategy, wish.symbol, wish.side, facts, limits, checks.active, requested, allowed)
 
 

@@ -5,17 +5,18 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from msgspec.structs import astuple
 
 from interlock.core.apply import apply_output
+from interlock.core.checks import ask_guards, checks_under
 from interlock.core.codes import Code, KillMode, RiskAction, Scope
 from interlock.core.constants import MAX_STEPS, NS_PER_S, OPERATOR_NS
 from interlock.core.facts import Facts
 from interlock.core.guards import GUARDS
 from interlock.core.instrument import Instrument
-from interlock.core.legs import ask_guards
 from interlock.core.messages import Decision, FlattenGoal, Intent, KillSet, LockChanged, LockSet, PermitIssued, RiskEvent
 from interlock.core.sizing import requested_steps
-from interlock.core.state import AccountRow, State, SymbolRow
+from interlock.core.state import State, SymbolRow
 from interlock.core.transitions import on_fill
 from interlock.core.triggers import next_day_ns
 from interlock.testing import make_policy, open_bench
@@ -29,12 +30,12 @@ def test_a_guard_that_raises_vetoes_and_every_other_answers_as_ever(fact: str) -
     order = case().under(symbol_exposure_frac_max=0.01)
     broken = order.knowing(**{fact: cast(Any, None)})
     raising = {guard.code for guard in GUARDS if raises(guard.function, broken.facts, broken.limits)}
-    allowance, found = ask_guards(AccountRow(), broken.facts, broken.limits, broken.requested)
+    allowance, found = ask_guards(checks_under(broken.limits), astuple(broken.facts), broken.requested)
     told = dict(found)
     assert raising
     assert allowance == 0.0
     assert all(told[code] == 0.0 for code in raising)
-    _, others = ask_guards(AccountRow(), order.facts, order.limits, order.requested)
+    _, others = ask_guards(checks_under(order.limits), astuple(order.facts), order.requested)
     expected = {code: allowed for code, allowed in others if code not in raising}
     assert {code: allowed for code, allowed in found if code not in raising} == expected
 

@@ -6,11 +6,12 @@ from math import inf, nan
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from interlock.core.facts import FACT_UNITS, Facts
-from interlock.core.guard import active_guards, ask
+from interlock.core.guard import Found, active_guards, ask
 from interlock.core.guards import GUARDS
-from interlock.core.guards.fused import ask_all
+from interlock.core.guards.fused import guards_under
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits
 from repository import ROOT
 
@@ -26,8 +27,8 @@ LIMITS = st.builds(
 
 @given(facts=FACTS, limits=LIMITS, requested=st.floats(0.0, 1e9))
 def test_one_function_and_forty_agree(facts: Facts, limits: Limits, requested: float) -> None:
-    found: list[tuple[str, float]] = []
-    allowance = ask_all(facts, limits, limits.active, requested, found)  # type: ignore[arg-type]
+    found: Found = []
+    allowance = guards_under(limits, limits.active)(astuple(facts), requested, found)
     assert (allowance, found) == ask(active_guards(GUARDS, limits.active), facts, limits, requested)
 
 

@@ -7,7 +7,7 @@ All guards in one function: generated from them by `make generate`, never edited
 from math import exp, nan
 
 from interlock.core.codes import Code
-from interlock.core.facts import Facts
+from interlock.core.facts import Values
 from interlock.core.guard import AskAll, Found
 from interlock.core.limits import Limits
 
@@ -49,44 +49,44 @@ def guards_under(p: Limits, active: int) -> AskAll:
     session_flat_on = active >> 47 & 1 == 1
     cluster_cap_on = active >> 48 & 1 == 1
     correlation_veto_on = active >> 49 & 1 == 1
-    given_0 = 1.0 - p.day_loss_frac_max
-    given_1 = 1.0 - p.week_loss_frac_max
-    given_2 = 1.0 - p.drawdown_frac_max
-    given_3 = 1.0 - p.total_drawdown_frac_max
+    p_day_loss_frac_max_by_1 = 1.0 - p.day_loss_frac_max
+    p_week_loss_frac_max_by_1 = 1.0 - p.week_loss_frac_max
+    p_drawdown_frac_max_by_1 = 1.0 - p.drawdown_frac_max
+    p_total_drawdown_frac_max_by_1 = 1.0 - p.total_drawdown_frac_max
     p_equity_floor_frac_min = p.equity_floor_frac_min
     p_cost_frac = p.cost_frac
     p_margin_leverage_max = p.margin_leverage_max
     p_flat_lead_s = p.flat_lead_s
-    given_8 = -p.clock_step_s_max
+    p_clock_step_s_max_by_1 = -p.clock_step_s_max
     p_intent_age_s_max = p.intent_age_s_max
-    given_10 = -p.equity_age_s_max
+    p_equity_age_s_max_by_1 = -p.equity_age_s_max
     p_equity_age_s_max = p.equity_age_s_max
     p_equity_gap_frac_max = p.equity_gap_frac_max
-    given_13 = -p.mark_age_s_max
+    p_mark_age_s_max_by_1 = -p.mark_age_s_max
     p_mark_age_s_max = p.mark_age_s_max
-    given_15 = -p.reconciled_age_s_max
+    p_reconciled_age_s_max_by_1 = -p.reconciled_age_s_max
     p_reconciled_age_s_max = p.reconciled_age_s_max
-    given_17 = -p.controller_age_s_max
+    p_controller_age_s_max_by_1 = -p.controller_age_s_max
     p_controller_age_s_max = p.controller_age_s_max
     p_headroom_buffer_frac = p.headroom_buffer_frac
     p_spread_bps_max = p.spread_bps_max
     p_collar_frac_max = p.collar_frac_max
     p_order_notional_max = p.order_notional_max
     p_order_quantity_max = p.order_quantity_max
-    given_24 = p.order_interval_s * (p.order_burst_count_max - 1.0)
-    given_25 = (p.order_interval_s * (p.order_burst_count_max - 1.0) * 1000000.0 + 0.5) // 1.0
+    p_order_interval_s_by_1 = p.order_interval_s * (p.order_burst_count_max - 1.0)
+    p_order_interval_s_by_2 = (p.order_interval_s * (p.order_burst_count_max - 1.0) * 1000000.0 + 0.5) // 1.0
     p_symbol_exposure_frac_max = p.symbol_exposure_frac_max
     p_strategy_exposure_frac_max = p.strategy_exposure_frac_max
     p_total_exposure_frac_max = p.total_exposure_frac_max
     p_net_exposure_frac_max = p.net_exposure_frac_max
     p_position_count_max = p.position_count_max
-    given_31 = p.position_count_max > 0.0
+    p_position_count_max_by_1 = p.position_count_max > 0.0
     p_cluster_exposure_frac_max = p.cluster_exposure_frac_max
     p_correlated_exposure_frac_max = p.correlated_exposure_frac_max
-    given_34 = p.correlation_max >= 0.0
+    p_correlation_max_by_1 = p.correlation_max >= 0.0
     p_correlation_max = p.correlation_max
     p_atr_frac_max = p.atr_frac_max
-    given_37 = -p.market_state_age_s_max
+    p_market_state_age_s_max_by_1 = -p.market_state_age_s_max
     p_market_state_age_s_max = p.market_state_age_s_max
     p_gross_leverage_max = p.gross_leverage_max
     p_base_leverage_max = p.base_leverage_max
@@ -94,7 +94,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
     p_trend_leverage_max = p.trend_leverage_max
     p_chop_leverage_unsure_max = p.chop_leverage_unsure_max
     p_chop_leverage_max = p.chop_leverage_max
-    given_45 = (
+    p_trend_leverage_max_by_1 = (
         p.chop_leverage_unsure_max
         + p.chop_leverage_max
         + p.base_leverage_max
@@ -102,7 +102,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
         + p.trend_leverage_max
         >= 0.0
     )
-    given_46 = p.chop_risk_frac_max + p.base_risk_frac_max + p.trend_risk_frac_max >= 0.0
+    p_trend_risk_frac_max_by_1 = p.chop_risk_frac_max + p.base_risk_frac_max + p.trend_risk_frac_max >= 0.0
     p_base_risk_frac_max = p.base_risk_frac_max
     p_trend_risk_frac_max = p.trend_risk_frac_max
     p_chop_risk_frac_max = p.chop_risk_frac_max
@@ -112,45 +112,105 @@ def guards_under(p: Limits, active: int) -> AskAll:
     p_quota_order_slice_count_max = p.quota_order_slice_count_max
     p_quota_day_entry_count_max = p.quota_day_entry_count_max
     p_quota_slice_frac = p.quota_slice_frac
-    given_56 = p.kelly_above_floor > 0.0
+    p_kelly_above_floor_by_1 = p.kelly_above_floor > 0.0
     p_kelly_prior_count = p.kelly_prior_count
     p_kelly_probe_frac = p.kelly_probe_frac
     p_kelly_multiplier = p.kelly_multiplier
-    given_60 = p.kelly_trade_count_min >= 0.0 and p.kelly_multiplier + p.kelly_prior_count >= 0.0
-    given_61 = p.kelly_above_floor == 0.0
+    p_kelly_trade_count_min_by_1 = p.kelly_trade_count_min >= 0.0 and p.kelly_multiplier + p.kelly_prior_count >= 0.0
+    p_kelly_above_floor_by_2 = p.kelly_above_floor == 0.0
     p_kelly_trade_count_min = p.kelly_trade_count_min
     p_kill_score_decay = p.kill_score_decay
     p_kill_score_min = p.kill_score_min
     p_kill_score_share_min = p.kill_score_share_min
-    given_66 = p.kill_score_decay >= 0.0 and p.kill_score_share_min >= 0.0 and (p.kill_score_min >= 0.0)
+    p_kill_score_decay_by_1 = p.kill_score_decay >= 0.0 and p.kill_score_share_min >= 0.0 and (p.kill_score_min >= 0.0)
     p_kill_score_critical = p.kill_score_critical
 
-    def ask_all(f: Facts, requested: float, found: Found) -> float:
-        f_stop_frac = f.stop_frac
-        f_equity = f.equity
-        f_day_open_equity = f.day_open_equity
-        f_initial_balance = f.initial_balance
-        f_gross_notional = f.gross_notional
-        f_side = f.side
-        f_symbol_notional = f.symbol_notional
-        f_worst_price = f.worst_price
-        f_mark = f.mark
-        f_requested_notional = f.requested_notional
-        f_margin_leverage = f.margin_leverage
-        f_regime_p = f.regime_p
-        f_kill_score = f.kill_score
-        f_strategy_won = f.strategy_won
-        f_strategy_win_count = f.strategy_win_count
-        f_stop_price = f.stop_price
-        f_regime = f.regime
-        f_strategy_loss_count = f.strategy_loss_count
+    def ask_all(facts: Values, requested: float, found: Found) -> float:
+        (
+            f_policy_loaded,
+            f_policy_verified,
+            f_policy_s_left,
+            f_policy_complete,
+            f_in_universe,
+            f_source_may_open,
+            f_symbol_free,
+            f_live_ready,
+            f_halted,
+            f_reducing,
+            f_symbol_vetoed,
+            f_session_open,
+            f_side,
+            f_requested_quantity,
+            f_requested_notional,
+            f_unit_notional,
+            f_worst_price,
+            f_stop_price,
+            f_target_price,
+            f_stop_frac,
+            f_margin_leverage,
+            f_bracket_leverage,
+            f_intent_age_s,
+            f_intent_conflict,
+            f_order_ahead_s,
+            f_clock_trusted,
+            f_controller_age_s,
+            f_reconciled,
+            f_reconciled_age_s,
+            f_unknown_count,
+            f_equity,
+            _,
+            _,
+            f_equity_age_s,
+            f_equity_gap_frac,
+            f_equity_unexplained,
+            _,
+            f_initial_balance,
+            f_equity_peak,
+            f_drawdown_ref,
+            f_day_open_equity,
+            f_week_open_equity,
+            f_bid,
+            f_ask,
+            f_mark,
+            f_mark_age_s,
+            f_book_age_s,
+            f_rate_age_s,
+            f_spread_bps,
+            f_symbol_notional,
+            f_symbol_is_open,
+            f_strategy_notional,
+            f_gross_notional,
+            f_net_notional,
+            f_pending_side_notional,
+            f_position_count,
+            f_free_margin,
+            f_risk_at_stops,
+            f_atr,
+            f_market_state_age_s,
+            f_regime,
+            f_regime_p,
+            f_liquidation_price,
+            f_kill_score,
+            f_day_entry_count,
+            f_day_slice_count,
+            f_campaign_slice_count,
+            f_strategy_win_count,
+            f_strategy_loss_count,
+            f_strategy_won,
+            f_strategy_lost,
+            f_news_window,
+            f_flat_ahead_s,
+            f_cluster_notional,
+            f_correlation,
+            f_correlated_notional,
+        ) = facts
         allowance = bar = 1e309
         least = requested if requested > 0.0 else 5e-324
         equity_known = 0.0 < f_equity and f_equity < 1e309
-        day_open_equity_floor = f_day_open_equity * given_0 if f_day_open_equity > 0.0 else nan
-        week_open_equity_floor = f.week_open_equity * given_1 if f.week_open_equity > 0.0 else nan
-        drawdown_ref_floor = f.drawdown_ref * given_2 if f.drawdown_ref > 0.0 else nan
-        equity_peak_floor = f.equity_peak * given_3 if f.equity_peak > 0.0 else nan
+        day_open_equity_floor = f_day_open_equity * p_day_loss_frac_max_by_1 if f_day_open_equity > 0.0 else nan
+        week_open_equity_floor = f_week_open_equity * p_week_loss_frac_max_by_1 if f_week_open_equity > 0.0 else nan
+        drawdown_ref_floor = f_drawdown_ref * p_drawdown_frac_max_by_1 if f_drawdown_ref > 0.0 else nan
+        equity_peak_floor = f_equity_peak * p_total_drawdown_frac_max_by_1 if f_equity_peak > 0.0 else nan
         nearest_day = day_open_equity_floor if daily_loss_on else -1e309
         nearest_week = week_open_equity_floor if weekly_loss_on else -1e309
         nearest_recent = drawdown_ref_floor if drawdown_on else -1e309
@@ -169,25 +229,25 @@ def guards_under(p: Limits, active: int) -> AskAll:
             nearest_floor if nearest_floor >= nearest_total else nearest_total if nearest_total > nearest_floor else nan
         )
         lost_frac = f_stop_frac + p_cost_frac
-        if not f.policy_loaded == 1.0:
+        if not f_policy_loaded == 1.0:
             found.append((Code.POLICY_MISSING, 0.0))
             allowance, bar = (0.0, least)
-        if not f.policy_verified == 1.0:
+        if not f_policy_verified == 1.0:
             found.append((Code.POLICY_INVALID, 0.0))
             allowance, bar = (0.0, least)
-        if not (0.0 <= f.policy_s_left and f.policy_s_left < 1e309):
+        if not (0.0 <= f_policy_s_left and f_policy_s_left < 1e309):
             found.append((Code.POLICY_STALE, 0.0))
             allowance, bar = (0.0, least)
-        if not f.policy_complete == 1.0:
+        if not f_policy_complete == 1.0:
             found.append((Code.POLICY_MISSING_FIELD, 0.0))
             allowance, bar = (0.0, least)
-        if not f.in_universe == 1.0:
+        if not f_in_universe == 1.0:
             found.append((Code.POLICY_UNIVERSE_FILTER, 0.0))
             allowance, bar = (0.0, least)
         if (
             not (
                 (0.0 < f_margin_leverage and f_margin_leverage <= p_margin_leverage_max)
-                and f_margin_leverage <= f.bracket_leverage
+                and f_margin_leverage <= f_bracket_leverage
             )
             and policy_missing_leverage_on
         ):
@@ -196,67 +256,73 @@ def guards_under(p: Limits, active: int) -> AskAll:
         if not (0.0 < f_requested_notional and f_requested_notional < 1e309) and policy_missing_size_on:
             found.append((Code.POLICY_MISSING_SIZE, 0.0))
             allowance, bar = (0.0, least)
-        if not f.source_may_open == 1.0:
+        if not f_source_may_open == 1.0:
             found.append((Code.SOURCE_DENIED, 0.0))
             allowance, bar = (0.0, least)
-        if not f.symbol_free == 1.0:
+        if not f_symbol_free == 1.0:
             found.append((Code.SYMBOL_OWNED, 0.0))
             allowance, bar = (0.0, least)
-        if not f.live_ready == 1.0:
+        if not f_live_ready == 1.0:
             found.append((Code.NOT_LIVE, 0.0))
             allowance, bar = (0.0, least)
-        if not f.halted == 0.0:
+        if not f_halted == 0.0:
             found.append((Code.TRADING_HALTED, 0.0))
             allowance, bar = (0.0, least)
-        if not f.reducing == 0.0:
+        if not f_reducing == 0.0:
             found.append((Code.TRADING_REDUCING, 0.0))
             allowance, bar = (0.0, least)
-        if not f.symbol_vetoed == 0.0:
+        if not f_symbol_vetoed == 0.0:
             found.append((Code.SYMBOL_VETO, 0.0))
             allowance, bar = (0.0, least)
-        if not f.session_open == 1.0 and session_closed_on:
+        if not f_session_open == 1.0 and session_closed_on:
             found.append((Code.SESSION_CLOSED, 0.0))
             allowance, bar = (0.0, least)
-        if not f.news_window == 0.0 and news_window_on:
+        if not f_news_window == 0.0 and news_window_on:
             found.append((Code.NEWS_WINDOW, 0.0))
             allowance, bar = (0.0, least)
-        if not f.flat_ahead_s > p_flat_lead_s and session_flat_on:
+        if not f_flat_ahead_s > p_flat_lead_s and session_flat_on:
             found.append((Code.SESSION_FLAT, 0.0))
             allowance, bar = (0.0, least)
-        if not (given_8 <= f.intent_age_s and f.intent_age_s <= p_intent_age_s_max):
+        if not (p_clock_step_s_max_by_1 <= f_intent_age_s and f_intent_age_s <= p_intent_age_s_max):
             found.append((Code.INTENT_STALE, 0.0))
             allowance, bar = (0.0, least)
-        if not f.intent_conflict == 0.0:
+        if not f_intent_conflict == 0.0:
             found.append((Code.INTENT_CONFLICT, 0.0))
             allowance, bar = (0.0, least)
-        if not (given_10 <= f.equity_age_s and f.equity_age_s <= p_equity_age_s_max):
+        if not (p_equity_age_s_max_by_1 <= f_equity_age_s and f_equity_age_s <= p_equity_age_s_max):
             found.append((Code.EQUITY_STALE, 0.0))
             allowance, bar = (0.0, least)
         if not (
-            (equity_known and (0.0 <= f.equity_gap_frac and f.equity_gap_frac <= p_equity_gap_frac_max))
-            and f.equity_unexplained == 0.0
+            (equity_known and (0.0 <= f_equity_gap_frac and f_equity_gap_frac <= p_equity_gap_frac_max))
+            and f_equity_unexplained == 0.0
         ):
             found.append((Code.EQUITY_IMPLAUSIBLE, 0.0))
             allowance, bar = (0.0, least)
         if not (
-            (0.0 < f.bid and f.bid <= f.ask and (f.ask < 1e309))
+            (0.0 < f_bid and f_bid <= f_ask and (f_ask < 1e309))
             and (0.0 < f_mark and f_mark < 1e309)
-            and (given_13 <= f.mark_age_s and f.mark_age_s <= p_mark_age_s_max)
-            and (given_13 <= f.book_age_s and f.book_age_s <= p_mark_age_s_max)
-            and (given_13 <= f.rate_age_s and f.rate_age_s <= p_mark_age_s_max)
+            and (p_mark_age_s_max_by_1 <= f_mark_age_s and f_mark_age_s <= p_mark_age_s_max)
+            and (p_mark_age_s_max_by_1 <= f_book_age_s and f_book_age_s <= p_mark_age_s_max)
+            and (p_mark_age_s_max_by_1 <= f_rate_age_s and f_rate_age_s <= p_mark_age_s_max)
         ):
             found.append((Code.MARKET_STALE, 0.0))
             allowance, bar = (0.0, least)
         if not (
-            (f.reconciled == 1.0 and (given_15 <= f.reconciled_age_s and f.reconciled_age_s <= p_reconciled_age_s_max))
-            and f.unknown_count == 0.0
+            (
+                f_reconciled == 1.0
+                and (p_reconciled_age_s_max_by_1 <= f_reconciled_age_s and f_reconciled_age_s <= p_reconciled_age_s_max)
+            )
+            and f_unknown_count == 0.0
         ):
             found.append((Code.POSITION_UNRECONCILED, 0.0))
             allowance, bar = (0.0, least)
-        if not (given_17 <= f.controller_age_s and f.controller_age_s <= p_controller_age_s_max) and controller_dead_on:
+        if (
+            not (p_controller_age_s_max_by_1 <= f_controller_age_s and f_controller_age_s <= p_controller_age_s_max)
+            and controller_dead_on
+        ):
             found.append((Code.CONTROLLER_DEAD, 0.0))
             allowance, bar = (0.0, least)
-        if not f.clock_trusted == 1.0:
+        if not f_clock_trusted == 1.0:
             found.append((Code.CLOCK_UNTRUSTED, 0.0))
             allowance, bar = (0.0, least)
         if (
@@ -318,8 +384,8 @@ def guards_under(p: Limits, active: int) -> AskAll:
             allowance, bar = (0.0, least)
         if loss_headroom_on:
             allowed = (
-                (f_equity - nearest_floor - p_headroom_buffer_frac * f_initial_balance - f.risk_at_stops) / lost_frac
-                if f_stop_frac > 0.0 and lost_frac > 0.0 and (f.risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
+                (f_equity - nearest_floor - p_headroom_buffer_frac * f_initial_balance - f_risk_at_stops) / lost_frac
+                if f_stop_frac > 0.0 and lost_frac > 0.0 and (f_risk_at_stops >= 0.0) and (f_initial_balance > 0.0)
                 else 0.0
             )
             if not allowed >= bar:
@@ -337,7 +403,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 if allowed < allowance:
                     allowance = allowed
                 bar = allowance if allowance > least else least
-        if not (0.0 <= f.spread_bps and f.spread_bps <= p_spread_bps_max) and spread_spike_on:
+        if not (0.0 <= f_spread_bps and f_spread_bps <= p_spread_bps_max) and spread_spike_on:
             found.append((Code.SPREAD_SPIKE, 0.0))
             allowance, bar = (0.0, least)
         if not (f_worst_price > 0.0 and f_mark > 0.0 and (abs(f_worst_price - f_mark) <= p_collar_frac_max * f_mark)):
@@ -361,9 +427,9 @@ def guards_under(p: Limits, active: int) -> AskAll:
             bar = allowance if allowance > least else least
         if order_quantity_on:
             allowed = (
-                p_order_quantity_max * f.unit_notional
-                if (0.0 < f.requested_quantity and f.requested_quantity < 1e309)
-                and (0.0 < f.unit_notional and f.unit_notional < 1e309)
+                p_order_quantity_max * f_unit_notional
+                if (0.0 < f_requested_quantity and f_requested_quantity < 1e309)
+                and (0.0 < f_unit_notional and f_unit_notional < 1e309)
                 else 0.0
             )
             if not allowed >= bar:
@@ -382,7 +448,10 @@ def guards_under(p: Limits, active: int) -> AskAll:
                     allowance = allowed
                 bar = allowance if allowance > least else least
         if (
-            not (-1e309 < f.order_ahead_s <= given_24 < 1e309 or given_25 >= (f.order_ahead_s * 1000000.0 + 0.5) // 1.0)
+            not (
+                -1e309 < f_order_ahead_s <= p_order_interval_s_by_1 < 1e309
+                or p_order_interval_s_by_2 >= (f_order_ahead_s * 1000000.0 + 0.5) // 1.0
+            )
             and order_rate_on
         ):
             found.append((Code.ORDER_RATE, 0.0))
@@ -407,7 +476,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 bar = allowance if allowance > least else least
         if strategy_exposure_on:
             line = p_strategy_exposure_frac_max * f_equity
-            allowed = line - f.strategy_notional if f.strategy_notional >= 0.0 and line < 1e309 else 0.0
+            allowed = line - f_strategy_notional if f_strategy_notional >= 0.0 and line < 1e309 else 0.0
             if not allowed >= bar:
                 if not (
                     allowed > 0.0
@@ -441,10 +510,10 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 allowance = allowed
             bar = allowance if allowance > least else least
         if net_exposure_on:
-            net = f_side * f.net_notional
+            net = f_side * f_net_notional
             allowed = (
-                p_net_exposure_frac_max * f_equity - (net + f.pending_side_notional)
-                if f_side * f_side == 1.0 and net > -1e309 and (f.pending_side_notional >= 0.0) and equity_known
+                p_net_exposure_frac_max * f_equity - (net + f_pending_side_notional)
+                if f_side * f_side == 1.0 and net > -1e309 and (f_pending_side_notional >= 0.0) and equity_known
                 else 0.0
             )
             if not allowed >= bar:
@@ -464,11 +533,11 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 bar = allowance if allowance > least else least
         if (
             not (
-                (0.0 <= f.position_count and f.position_count < 1e309)
+                (0.0 <= f_position_count and f_position_count < 1e309)
                 and (
-                    f.symbol_is_open == 0.0
-                    and f.position_count < p_position_count_max
-                    or (f.symbol_is_open == 1.0 and given_31)
+                    f_symbol_is_open == 0.0
+                    and f_position_count < p_position_count_max
+                    or (f_symbol_is_open == 1.0 and p_position_count_max_by_1)
                 )
             )
             and concurrent_positions_on
@@ -477,7 +546,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             allowance, bar = (0.0, least)
         if cluster_cap_on:
             line = p_cluster_exposure_frac_max * f_equity
-            allowed = line - f.cluster_notional if f.cluster_notional >= 0.0 and line < 1e309 else 0.0
+            allowed = line - f_cluster_notional if f_cluster_notional >= 0.0 and line < 1e309 else 0.0
             if not allowed >= bar:
                 if not (
                     allowed > 0.0
@@ -496,15 +565,15 @@ def guards_under(p: Limits, active: int) -> AskAll:
         if correlation_veto_on:
             line = p_correlated_exposure_frac_max * f_equity
             known = (
-                (-1.0 <= f.correlation and f.correlation <= 1.0)
-                and (0.0 <= f.correlated_notional and f.correlated_notional < 1e309)
+                (-1.0 <= f_correlation and f_correlation <= 1.0)
+                and (0.0 <= f_correlated_notional and f_correlated_notional < 1e309)
                 and equity_known
             )
-            given = given_34 and line >= 0.0
+            given = p_correlation_max_by_1 and line >= 0.0
             allowed = (
                 1e309
-                if known and given and (f.correlation <= p_correlation_max)
-                else line - f.correlated_notional
+                if known and given and (f_correlation <= p_correlation_max)
+                else line - f_correlated_notional
                 if known and given
                 else 0.0
             )
@@ -525,8 +594,8 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 bar = allowance if allowance > least else least
         if free_margin_on:
             allowed = (
-                f.free_margin * f_margin_leverage
-                if f.free_margin < 1e309 and (0.0 < f_margin_leverage and f_margin_leverage < 1e309)
+                f_free_margin * f_margin_leverage
+                if f_free_margin < 1e309 and (0.0 < f_margin_leverage and f_margin_leverage < 1e309)
                 else 0.0
             )
             if not allowed >= bar:
@@ -550,7 +619,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 and (0.0 < f_stop_price and f_stop_price < 1e309)
                 and (f_side * (f_worst_price - f_stop_price) > 0.0)
                 and (f_side * (f_mark - f_stop_price) > 0.0)
-                and (f_side * (f.target_price - f_worst_price) > 0.0)
+                and (f_side * (f_target_price - f_worst_price) > 0.0)
             )
             and stop_required_on
         ):
@@ -558,9 +627,12 @@ def guards_under(p: Limits, active: int) -> AskAll:
             allowance, bar = (0.0, least)
         if (
             not (
-                (0.0 < f.atr and f.atr <= p_atr_frac_max * f_mark)
+                (0.0 < f_atr and f_atr <= p_atr_frac_max * f_mark)
                 and f_mark < 1e309
-                and (given_37 <= f.market_state_age_s and f.market_state_age_s <= p_market_state_age_s_max)
+                and (
+                    p_market_state_age_s_max_by_1 <= f_market_state_age_s
+                    and f_market_state_age_s <= p_market_state_age_s_max
+                )
             )
             and atr_spike_on
         ):
@@ -580,7 +652,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             ) * f_equity - f_symbol_notional
             allowed = (
                 (total if total <= here else here if here < total else nan)
-                if given_45
+                if p_trend_leverage_max_by_1
                 and (0.0 <= f_regime_p and f_regime_p <= 1.0)
                 and (f_gross_notional >= 0.0)
                 and (f_symbol_notional >= 0.0)
@@ -615,7 +687,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 )
                 * f_equity
                 / lost_frac
-                if given_46 and f_stop_frac > 0.0 and (lost_frac > 0.0) and equity_known
+                if p_trend_risk_frac_max_by_1 and f_stop_frac > 0.0 and (lost_frac > 0.0) and equity_known
                 else 0.0
             )
             if not allowed >= bar:
@@ -638,16 +710,16 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 f_side * f_side == 1.0
                 and (0.0 < f_stop_price and f_stop_price < 1e309)
                 and (0.0 < f_worst_price and f_worst_price < 1e309)
-                and (f.liquidation_price >= 0.0)
-                and (f_side * (f_stop_price - f.liquidation_price) >= p_liquidation_buffer_frac * f_worst_price)
+                and (f_liquidation_price >= 0.0)
+                and (f_side * (f_stop_price - f_liquidation_price) >= p_liquidation_buffer_frac * f_worst_price)
             )
             and liquidation_distance_on
         ):
             found.append((Code.LIQUIDATION_DISTANCE, 0.0))
             allowance, bar = (0.0, least)
         if daily_risk_quota_on:
-            day = p_quota_day_slice_count_max - f.day_slice_count
-            campaign = p_quota_campaign_slice_count_max - f.campaign_slice_count
+            day = p_quota_day_slice_count_max - f_day_slice_count
+            campaign = p_quota_campaign_slice_count_max - f_campaign_slice_count
             today = (
                 p_quota_order_slice_count_max
                 if p_quota_order_slice_count_max <= day
@@ -662,11 +734,11 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 * f_day_open_equity
                 / lost_frac
                 if (
-                    (0.0 <= f.day_slice_count and f.day_slice_count < 1e309)
-                    and (0.0 <= f.campaign_slice_count and f.campaign_slice_count < 1e309)
-                    and (f.day_entry_count >= 0.0)
+                    (0.0 <= f_day_slice_count and f_day_slice_count < 1e309)
+                    and (0.0 <= f_campaign_slice_count and f_campaign_slice_count < 1e309)
+                    and (f_day_entry_count >= 0.0)
                 )
-                and f.day_entry_count + 1.0 <= p_quota_day_entry_count_max
+                and f_day_entry_count + 1.0 <= p_quota_day_entry_count_max
                 and (f_stop_frac > 0.0)
                 and (lost_frac > 0.0)
                 and (0.0 < f_day_open_equity and f_day_open_equity < 1e309)
@@ -690,13 +762,13 @@ def guards_under(p: Limits, active: int) -> AskAll:
         if kelly_cap_on:
             stake = (
                 f_equity - (nearest_floor if nearest_floor >= 0.0 else 0.0 if 0.0 > nearest_floor else nan)
-                if given_56
+                if p_kelly_above_floor_by_1
                 else f_equity
             )
             full = (
                 f_strategy_win_count
                 / (f_strategy_win_count + f_strategy_loss_count + p_kelly_prior_count)
-                * ((f_strategy_won - f.strategy_lost) / f_strategy_won)
+                * ((f_strategy_won - f_strategy_lost) / f_strategy_won)
                 if f_strategy_won > 0.0 and f_strategy_win_count + f_strategy_loss_count + p_kelly_prior_count > 0.0
                 else nan
             )
@@ -712,18 +784,18 @@ def guards_under(p: Limits, active: int) -> AskAll:
                     else probe
                 )
                 / lost_frac
-                if given_60
+                if p_kelly_trade_count_min_by_1
                 and (
                     (0.0 <= f_strategy_win_count and f_strategy_win_count < 1e309)
                     and (0.0 <= f_strategy_loss_count and f_strategy_loss_count < 1e309)
                 )
                 and (
                     (0.0 <= f_strategy_won and f_strategy_won < 1e309)
-                    and (0.0 <= f.strategy_lost and f.strategy_lost < 1e309)
+                    and (0.0 <= f_strategy_lost and f_strategy_lost < 1e309)
                     and equity_known
                     and (stake > -1e309)
                 )
-                and (f_initial_balance > 0.0 if given_56 else given_61)
+                and (f_initial_balance > 0.0 if p_kelly_above_floor_by_1 else p_kelly_above_floor_by_2)
                 and (deserved == deserved or f_strategy_win_count == 0.0)
                 and (f_stop_frac > 0.0)
                 and (lost_frac > 0.0)
@@ -755,7 +827,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 else nan
             )
             known = (
-                given_66
+                p_kill_score_decay_by_1
                 and (0.0 < f_requested_notional and f_requested_notional < 1e309)
                 and (0.5 <= f_kill_score and f_kill_score < p_kill_score_critical)
             )
