@@ -75,8 +75,9 @@ def asks_nonsense(intent: Intent) -> str:
     """Why the intent's own numbers cannot be meant, or nothing."""
     if intent.side != 1 and intent.side != -1:
         return f"side must be 1 (buy) or -1 (sell), found {intent.side!r}"
-    if not (0.0 < intent.quantity < inf or intent.quantity != intent.quantity):
-        return f"quantity must be a finite number > 0, found {intent.quantity!r}"
-    if not (0.0 < intent.notional < inf or intent.notional != intent.notional):
-        return f"notional must be a finite number > 0, found {intent.notional!r}"
+    quantity, notional = intent.quantity, intent.notional
+    if quantity == quantity and not 0.0 < quantity < inf:
+        return f"quantity must be a finite number > 0, found {quantity!r}"
+    if notional == notional and not 0.0 < notional < inf:
+        return f"notional must be a finite number > 0, found {notional!r}"
     return ""
