@@ -26,7 +26,7 @@ def daily_risk_quota(f: Facts, p: Limits) -> float:
     today = smaller(p.quota_order_slice_count_max, day)
     left = smaller(today, campaign) // 1.0
     lost_frac = f.stop_frac + p.cost_frac
-    counted = 0.0 <= f.day_slice_count < inf and 0.0 <= f.campaign_slice_count < inf and f.day_entry_count >= 0.0
+    counted = f.day_slice_count >= 0.0 and f.campaign_slice_count >= 0.0 and f.day_entry_count >= 0.0
     entry = f.day_entry_count + 1.0 <= p.quota_day_entry_count_max
     known = counted and entry and f.stop_frac > 0.0 and lost_frac > 0.0 and 0.0 < f.day_open_equity < inf
     return left * p.quota_slice_frac * f.day_open_equity / lost_frac if known else 0.0
@@ -50,13 +50,12 @@ def kelly_cap(f: Facts, p: Limits) -> float:
     full = kelly_frac(f.strategy_win_count, f.strategy_loss_count, f.strategy_won, f.strategy_lost, p.kelly_prior_count)
     probe = p.kelly_probe_frac * f.equity
     earned = p.kelly_multiplier * larger(full, 0.0) * stake
-    deserved = larger(earned, probe)
     proven = count >= p.kelly_trade_count_min and f.strategy_win_count > 0.0 and f.strategy_loss_count > 0.0
-    risk = deserved if proven else probe
+    risk = larger(earned, probe) if proven else probe
     lost_frac = f.stop_frac + p.cost_frac
     given = p.kelly_trade_count_min >= 0.0 and p.kelly_multiplier + p.kelly_prior_count >= 0.0
     counted = 0.0 <= f.strategy_win_count < inf and 0.0 <= f.strategy_loss_count < inf
     money = 0.0 <= f.strategy_won < inf and 0.0 <= f.strategy_lost < inf and 0.0 < f.equity < inf and stake > -inf
-    readable = deserved == deserved or f.strategy_win_count == 0.0
+    readable = f.strategy_won > 0.0 or f.strategy_win_count == 0.0
     known = given and counted and money and founded and readable and f.stop_frac > 0.0 and lost_frac > 0.0
     return risk / lost_frac if known else 0.0

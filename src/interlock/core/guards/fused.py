@@ -733,11 +733,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 * p_quota_slice_frac
                 * f_day_open_equity
                 / lost_frac
-                if (
-                    (0.0 <= f_day_slice_count and f_day_slice_count < 1e309)
-                    and (0.0 <= f_campaign_slice_count and f_campaign_slice_count < 1e309)
-                    and (f_day_entry_count >= 0.0)
-                )
+                if (f_day_slice_count >= 0.0 and f_campaign_slice_count >= 0.0 and (f_day_entry_count >= 0.0))
                 and f_day_entry_count + 1.0 <= p_quota_day_entry_count_max
                 and (f_stop_frac > 0.0)
                 and (lost_frac > 0.0)
@@ -774,10 +770,9 @@ def guards_under(p: Limits, active: int) -> AskAll:
             )
             probe = p_kelly_probe_frac * f_equity
             earned = p_kelly_multiplier * (full if full >= 0.0 else 0.0 if 0.0 > full else nan) * stake
-            deserved = earned if earned >= probe else probe if probe > earned else nan
             allowed = (
                 (
-                    deserved
+                    (earned if earned >= probe else probe if probe > earned else nan)
                     if f_strategy_win_count + f_strategy_loss_count >= p_kelly_trade_count_min
                     and f_strategy_win_count > 0.0
                     and (f_strategy_loss_count > 0.0)
@@ -796,7 +791,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
                     and (stake > -1e309)
                 )
                 and (f_initial_balance > 0.0 if p_kelly_above_floor_by_1 else p_kelly_above_floor_by_2)
-                and (deserved == deserved or f_strategy_win_count == 0.0)
+                and (f_strategy_won > 0.0 or f_strategy_win_count == 0.0)
                 and (f_stop_frac > 0.0)
                 and (lost_frac > 0.0)
                 else 0.0
