@@ -173,11 +173,16 @@ def _decide_scaled(agenda: Agenda, wish: Wish, factor: float) -> Decision | None
 
 
 def _lacks_room(decision: Decision | None, *, scaled: bool) -> bool:
-    """Whether more of it could leave if something else were reduced."""
+    """
+    Whether more of it could leave if something else were reduced.
+
+    What nobody objects to, and is too small for the venue as it was asked for, never can.
+    """
     if decision is None:
         return True
     codes = {objection.code for objection in decision.objections}
-    return codes <= ROOM and (scaled or decision.granted_steps < decision.requested_steps)
+    cut = bool(codes) and decision.granted_steps < decision.requested_steps
+    return codes <= ROOM and (scaled or cut)
 
 
 def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
