@@ -90,7 +90,8 @@ def read(instructions: tuple[Instruction, ...], books: Books, equity: float, *, 
             expected.left.add(symbol)
             continue
         if each.action is Action.CLOSE or each.target_weight == 0.0:
-            expected.ended |= {symbol} if any([books.opening.pop((symbol, side), 0) for side in (1, -1)]) else set()
+            ended = [books.opening.pop((symbol, side), 0) for side in (1, -1)]
+            expected.ended |= {symbol} if any(ended) else set()
         if not change:
             continue
         if held * change < 0 and not reduces:

@@ -92,7 +92,7 @@ def _deny(run: "Run", words: Words) -> Matcher:
 
 
 def _left(run: "Run", words: Words) -> Matcher:
-    symbol = words.next("a symbol")
+    symbol = run.symbol(words)
     return lambda output: (
         isinstance(output, Decision)
         and (output.symbol, output.headline, output.requested_steps, output.granted_steps) == (symbol, Code.ALLOWED, 0, 0)
