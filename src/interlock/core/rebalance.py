@@ -18,17 +18,15 @@ import msgspec
 
 from interlock.core.agenda import Agenda
 from interlock.core.authority import ALWAYS, may_close, may_open
-from interlock.core.codes import Action, Code, Partial, PermitState, RiskAction, TradingState
+from interlock.core.codes import Action, Code, Partial, RiskAction, TradingState
 from interlock.core.instrument import Instrument
 from interlock.core.legs import closing_steps, decide_intent, decide_opening, deny, order_of, standing, tell_again
 from interlock.core.locks import FREE
 from interlock.core.messages import (
-    CancelOrders,
     Decision,
     Instruction,
     Intent,
     OpeningsDeferred,
-    PermitRevoked,
     Rebalance,
     RiskEvent,
 )
@@ -36,6 +34,7 @@ from interlock.core.observe import equity_now
 from interlock.core.record import deserved_steps
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.core.together import cluster_exposure
+from interlock.core.triggers import end_openings
 
 ROOM: Final = frozenset(
     {
@@ -323,16 +322,8 @@ def _end_openings(agenda: Agenda, rebalance: Rebalance, symbol: str) -> None:
     state = agenda.state
     index = state.names.symbol_index.get(symbol, -1)
     numbers = tuple(state.symbols[index].permits) if index >= 0 else ()
-    working = []
-    for p in map(state.permits.get, numbers):
-        if p is None or p.reduce_only or p.cancelling or not _may_end(agenda, rebalance, p):
-            continue
-        if p.state == PermitState.ISSUED:
-            agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, Code.ALLOWED))
-        else:
-            working.append(p.id)
-    if working:
-        agenda.emit(CancelOrders(tuple(working), Code.ALLOWED))
+    opening = [p for p in map(state.permits.get, numbers) if p is not None and not (p.reduce_only or p.cancelling)]
+    end_openings(agenda, [p for p in opening if _may_end(agenda, rebalance, p)], Code.ALLOWED)
 
 
 def _may_end(agenda: Agenda, rebalance: Rebalance, p: PermitRow) -> bool:
