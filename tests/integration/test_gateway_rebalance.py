@@ -118,6 +118,42 @@ def test_an_opening_waits_for_the_reduction_and_is_then_executed_by_the_gateway(
     drilled(tmp_path, with_client(play), changes=ONE_POSITION)
 
 
+def test_another_rebalance_under_the_same_id_opens_nothing_and_ends_nothing(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        rig.venue.begin(*UNTOLD)
+        wish = turn(client, rig)
+        assert (await told(client, wish)).answers[0].waits
+        more = msgspec.structs.replace(wish, instructions=(instruction(rig, "BTC", 0.05), wish.instructions[1]))
+        for other in (more, msgspec.structs.replace(more, part_of=wish.content)):
+            btc, eth = (await told(client, other)).answers
+            assert (btc.headline, btc.quantity, btc.waits) == (Code.INTENT_CONFLICT, 0.0, False), btc
+            assert eth.headline == Code.NOTHING_TO_REDUCE, "it is being closed already"
+        foreseen = await asyncio.to_thread(client.decide_rebalance, more)
+        assert [each.headline for each in foreseen.answers] == [Code.INTENT_CONFLICT, Code.NOTHING_TO_REDUCE]
+        assert by_symbol(await told(client, wish))["BTC"].waits, "the first one stands"
+        rig.venue.end()
+        await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().get("BTC"), "what waited is held")
+        assert weight_held(rig, "BTC") == pytest.approx(0.02, rel=0.02)
+
+    drilled(tmp_path, with_client(play), changes=ONE_POSITION)
+
+
+def test_what_is_closed_stays_flat_though_more_of_it_was_on_its_way(tmp_path: Path) -> None:
+    async def play(rig: Rig, client: Client) -> None:
+        await rig.opened("ETH")
+        rig.venue.begin(Mischief.HANGS)
+        more = await asyncio.to_thread(client.submit, rig.intent("ETH", 1, notional=500.0))
+        assert more.allowed
+        close = client.instruct("trend", [Instruction("ETH", Action.CLOSE)])
+        assert (await told(client, close)).answers[0].quantity < 0.0
+        rig.venue.end()
+        await rig.until(lambda: rig.is_quiet("ETH") and not rig.permits("ETH"), "every order is over")
+        assert rig.truth() == {}
+
+    drilled(tmp_path, with_client(play))
+
+
 def test_a_reduction_that_does_not_fill_frees_nothing_and_a_later_rebalance_ends_what_waits(tmp_path: Path) -> None:
     async def play(rig: Rig, client: Client) -> None:
         await rig.opened("ETH")

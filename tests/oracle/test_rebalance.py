@@ -8,7 +8,7 @@ import pytest
 
 from interlock.core.codes import Action, Code, PermitState, Scope
 from interlock.core.constants import OPERATOR_NS
-from interlock.core.messages import Decision, Instruction, LockSet, PermitIssued, Rebalance, RiskEvent, Step
+from interlock.core.messages import Decision, Instruction, LockSet, PermitIssued, PermitRevoked, Rebalance, RiskEvent, Step
 from interlock.core.snapshot import decode, encode
 from interlock.testing import make_policy, open_bench
 from interlock.testing.bench import picture
@@ -59,12 +59,18 @@ class Books:
 
 @dataclass
 class Expected:
-    """What a rebalance comes to: permits as signed steps, in order, and who is refused, scaled or waits."""
+    """
+    What a rebalance comes to: permits as signed steps, in order, and who is refused, scaled or waits.
+
+    Openings of `ended` symbols are revoked, `left` symbols are left alone.
+    """
 
     reducing: list[tuple[str, int]] = field(default_factory=list)
     opening: list[tuple[str, int]] = field(default_factory=list)
     denied: set[str] = field(default_factory=set)
     scaled: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
     waits: set[str] = field(default_factory=set)
 
 
@@ -80,7 +86,13 @@ def read(instructions: tuple[Instruction, ...], books: Books, equity: float, *, 
     for each in instructions:
         symbol, held = each.symbol, books.held.get(each.symbol, 0)
         change = -held if each.action is Action.CLOSE else target(each, equity) - held
-        if each.action is Action.VETO or not change:
+        if each.action is Action.VETO:
+            expected.left.add(symbol)
+            continue
+        if each.action is Action.CLOSE or each.target_weight == 0.0:
+            ended = [books.opening.pop((symbol, side), 0) for side in (1, -1)]
+            expected.ended |= {symbol} if any(ended) else set()
+        if not change:
             continue
         if held * change < 0 and not reduces:
             continue
@@ -176,6 +188,7 @@ class Desk:
         expected = read(event.instructions, self.books(), self.equity)
         step = self.bench.send(event)
         agree(step, expected)
+        assert self.ended(step) == expected.ended
         waits = self.bench.engine.state.waiting.get("trend")
         wait = {each.symbol for each in waits.rebalance.instructions} if waits else set()
         assert wait == (expected.waits if waits else set())
@@ -185,6 +198,12 @@ class Desk:
         assert not [each for each in again.outputs if isinstance(each, PermitIssued)]
         assert bool(self.bench.engine.state.waiting) == (waits is not None)
         return step
+
+    def ended(self, step: Step) -> set[str]:
+        """Symbols whose openings the step revoked."""
+        state = self.bench.engine.state
+        revoked = [state.permits.get(each.permit) for each in step.outputs if isinstance(each, PermitRevoked)]
+        return {state.names.symbols[p.symbol] for p in revoked if p is not None and not p.reduce_only}
 
     def settle(self) -> None:
         """Every order has filled in a random order; what waited is decided once the last reduction has filled."""
@@ -225,8 +244,9 @@ def agree(step: Step, expected: Expected) -> None:
     assert [symbol for symbol, _ in opened] == [symbol for symbol, _ in expected.opening]
     for (_, steps), (_, wished) in zip(opened, expected.opening, strict=True):
         assert steps == pytest.approx(wished, abs=20)
-    denials = {each.symbol for each in step.outputs if isinstance(each, Decision) and not each.granted_steps}
-    assert denials == expected.denied
+    told = [each for each in step.outputs if isinstance(each, Decision) and not each.granted_steps]
+    assert {each.symbol for each in told if each.headline != Code.ALLOWED} == expected.denied
+    assert {each.symbol for each in told if each.headline == Code.ALLOWED} == expected.left
     scaled = {each.metadata for each in step.outputs if isinstance(each, RiskEvent) and each.trigger is Code.CLUSTER_CAP}
     assert scaled == expected.scaled
 

@@ -11,6 +11,7 @@ from interlock.cli.gateway import HomeOption, found
 from interlock.cli.output import Mistake, failures, out, progress, show_json, utc
 from interlock.cli.records import Decided, decisions, ledger_end, opened_ledger
 from interlock.cli.show import show_explanation
+from interlock.core.codes import Code
 from interlock.core.explain import explain as explained
 from interlock.ledger.steps import read_steps
 
@@ -70,7 +71,7 @@ def _choice(which: int | None, intent: str | None, *, last: bool, denied: bool) 
         raise Mistake("say which decision: its id or step, --intent ID, or --last")
 
     def chosen(each: Decided) -> bool:
-        if denied and each.decision.allowed:
+        if denied and each.decision.headline == Code.ALLOWED:
             return False
         if which is not None:
             return which in ((each.decision.id,) if which >= _FIRST_ID else (each.step.seq,))

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from interlock.core.codes import Code
 from interlock.core.explain import Answer, Explanation, Reading
 from interlock.core.wording import measured, money, share, words
 
@@ -14,7 +15,7 @@ _NEAREST_SHOWN = 5
 
 def show_explanation(console: Console, explanation: Explanation, currency: str, *, every: bool) -> None:
     """The explanation is on the console; with `every`, each guard with what it read."""
-    colour = "green" if explanation.allowed else "red"
+    colour = "green" if explanation.headline == Code.ALLOWED else "red"
     console.print(Text(explanation.sentence, style=f"bold {colour}"))
     for reason in explanation.reasons[0 if explanation.allowed else 1 :]:
         console.print(Text(f"also {reason}"))

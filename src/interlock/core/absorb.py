@@ -161,11 +161,14 @@ def is_complete(limits: Limits, *, owned: bool) -> float:
     left_out = OPTIONAL if limits.breaker_lock_s != inf else (*OPTIONAL, *TRIPS)
     for name, limit in LIMIT_FIELDS.items():
         value = getattr(limits, name)
-        readers = (code for code in limit.rules if owned or code is not Code.NOT_EXIT_OWNER)
+        readers = (code for code in limit.rules if owned or code not in OWNED)
         if value != value and name not in left_out and any(is_on(limits, code) for code in readers):
             return 0.0
     return 1.0
 
+
+OWNED: Final = (Code.NOT_EXIT_OWNER, Code.HEARTBEAT_LOST)
+"""Rules about an exit owner, which read nothing where there is none."""
 
 OPTIONAL: Final = ("size_quantity", "size_frac", "size_stop_atr", "size_target_atr")
 """Numbers that a policy may leave out: the sizing model it does not use."""

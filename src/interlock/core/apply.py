@@ -98,6 +98,8 @@ def apply(state: State, wall_ns: int, mono_ns: int, event: Input, outputs: tuple
         _remember(state, event, outputs)
         return
     _remember_openings(state, outputs, of_all=type(event) is Rebalance)
+    if type(event) is Rebalance and event.instructions:
+        _remember_rebalance(state, event)
     schedule(state)
 
 
@@ -125,6 +127,13 @@ def _remember(state: State, intent: Intent, outputs: tuple[Output, ...]) -> None
             )
             state.intents.add(intent.id, seen)
             return
+
+
+def _remember_rebalance(state: State, rebalance: Rebalance) -> None:
+    """The id stands for what was told under it first; other content leaves that as it is."""
+    content = rebalance.content
+    if state.rebalances.get(rebalance.id) in (None, content):
+        state.rebalances.add(rebalance.id, content)
 
 
 def _remember_openings(state: State, outputs: tuple[Output, ...], *, of_all: bool) -> None:

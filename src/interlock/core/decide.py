@@ -73,7 +73,16 @@ from interlock.core.state import (
 )
 from interlock.core.stops import protect
 from interlock.core.transitions import backoff_s, core_time, in_force, is_fresh, lock_end, money
-from interlock.core.triggers import FLATTENING, flatten, look, raise_fence, stop_hit, venue_open
+from interlock.core.triggers import (
+    FLATTENING,
+    end_openings,
+    flatten,
+    look,
+    openings,
+    raise_fence,
+    stop_hit,
+    venue_open,
+)
 
 
 def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Output, ...]:
@@ -487,8 +496,14 @@ def _policy_set(agenda: Agenda, event: PolicySet, _before: _Before) -> None:
 
 
 def _flatten_set(agenda: Agenda, event: FlattenSet, _before: _Before) -> None:
-    """Positions of the scope are closed until the venue confirms it, whoever opened them, a freeze notwithstanding."""
+    """
+    Positions of the scope are closed until the venue confirms it, whoever opened them, a freeze notwithstanding.
+
+    Openings that could fill afterwards are over or being cancelled.
+    """
     state = agenda.state
+    rows = frozenset({state.names.symbol_index[event.symbol]}) if event.symbol else None
+    end_openings(agenda, openings(state, rows), Code.OPERATOR_FLATTEN)
     for index in tuple(state.open_rows):
         r, symbol = state.symbols[index], state.names.symbols[index]
         held = r.position != 0 or r.known != 1.0

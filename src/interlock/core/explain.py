@@ -328,7 +328,7 @@ def _reasons(decision: Decision, answers: tuple[Answer, ...], at_ns: int) -> tup
         return (f"{decision.note} (decision {decision.repeats}, permit {decision.permit}, {state})",)
     by_code = {answer.code: answer for answer in answers}
     codes = [objection.code for objection in decision.objections]
-    if decision.headline not in codes and not decision.allowed:
+    if decision.headline not in codes and decision.headline is not Code.ALLOWED:
         codes.append(decision.headline)
     codes.sort(key=lambda code: code != decision.headline)
     return tuple(_reason(decision, code, by_code.get(code), at_ns) for code in codes)
@@ -373,7 +373,7 @@ def _behind(code: Code) -> Reason:
 
 def _remedy(decision: Decision, answers: tuple[Answer, ...]) -> str:
     """What to do about the headline; empty where everything asked for was allowed."""
-    if decision.allowed and decision.granted_steps >= decision.requested_steps:
+    if decision.headline is Code.ALLOWED and decision.granted_steps >= decision.requested_steps:
         return ""
     if decision.lock:
         return _behind(Code(decision.lock)).remedy
@@ -388,7 +388,7 @@ def _verdict(
     if decision.repeats:
         return f"REPEATED: {reasons[0]}"
     if not decision.allowed:
-        return f"DENIED {reasons[0]}"
+        return f"DENIED {reasons[0]}" if reasons else f"ALLOWED: {decision.note}"
     if decision.reducing:
         return "ALLOWED: it reduces the position; no guard is asked about a closing order"
     if decision.granted_steps < decision.requested_steps:

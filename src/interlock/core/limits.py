@@ -157,7 +157,13 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
         float, Limit("s", "lower", (Code.POSITION_UNRECONCILED,), "since the venue confirmed positions")
     ]
     controller_age_s_max: Annotated[
-        float, Limit("s", "lower", (Code.CONTROLLER_DEAD, Code.NOT_EXIT_OWNER), "since the exit owner's heartbeat")
+        float,
+        Limit(
+            "s",
+            "lower",
+            (Code.CONTROLLER_DEAD, Code.NOT_EXIT_OWNER, Code.HEARTBEAT_LOST),
+            "since the exit owner's heartbeat",
+        ),
     ]
     clock_step_s_max: Annotated[
         float, Limit("s", "lower", (Code.CLOCK_UNTRUSTED, Code.INTENT_STALE), "between wall clock and monotonic clock")

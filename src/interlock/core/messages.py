@@ -6,6 +6,7 @@ a ledger written by an older version still decodes (see the decision record on a
 -1 (sell). Unknown numbers are NaN, never 0 and never absent.
 """
 
+from hashlib import sha256
 from math import nan
 from typing import Final
 
@@ -206,7 +207,11 @@ class Instruction(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
 
 class Rebalance(Message, frozen=True):
-    """Instructions that are decided as one: reducing legs first, openings in the given order."""
+    """
+    Instructions that are decided as one: reducing legs first, openings in the given order.
+
+    `part_of` is the `content` of the whole where a rebalance is told in parts, under one id.
+    """
 
     id: str
     source: str
@@ -214,6 +219,13 @@ class Rebalance(Message, frozen=True):
     instructions: tuple[Instruction, ...]
     partial: Partial = Partial.SCALE
     created_at_ns: int = 0
+    part_of: str = ""
+
+    @property
+    def content(self) -> str:
+        """Text that is the same for all that asks for the same; when it was made does not matter."""
+        asked = msgspec.msgpack.encode(msgspec.structs.replace(self, created_at_ns=0))
+        return self.part_of or sha256(asked).hexdigest()
 
 
 class Amend(Message, frozen=True):
@@ -535,7 +547,8 @@ class Decision(Message, frozen=True):
 
     `headline` is ALLOWED or the most important objection; `objections` holds all of them. `lock` names the lock behind
     TRADING_REDUCING, TRADING_HALTED or SYMBOL_VETO. A repeated intent has `repeats` = the first decision's id and
-    carries that decision's permit and the permit's present state.
+    carries that decision's permit and the permit's present state. What a rebalance leaves alone is ALLOWED and `note`
+    says so; nothing was asked for, and nothing is granted.
     """
 
     id: int

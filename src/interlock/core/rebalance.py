@@ -4,25 +4,37 @@ A rebalance: instructions for many symbols, decided as a whole.
 What reduces leaves first. Openings follow in the given order, judged on what is held and reserved, those of one cluster
 scaled by one factor where they do not all fit. A reduction that has not filled frees nothing: what does not fit for
 want of room waits, and is decided again once the reductions under way are filled.
+
+What closes a symbol also ends the openings that could fill there afterwards. Under an id that stands for other content
+only what reduces is decided.
 """
 
 from collections import Counter
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import msgspec
 
 from interlock.core.agenda import Agenda
-from interlock.core.authority import ALWAYS, may_open
-from interlock.core.codes import Action, Code, Partial, RiskAction
+from interlock.core.authority import ALWAYS, may_close, may_open
+from interlock.core.codes import Action, Code, Partial, RiskAction, TradingState
 from interlock.core.instrument import Instrument
 from interlock.core.legs import closing_steps, decide_intent, decide_opening, deny, order_of, standing, tell_again
 from interlock.core.locks import FREE
-from interlock.core.messages import Decision, Instruction, Intent, OpeningsDeferred, Rebalance, RiskEvent
+from interlock.core.messages import (
+    Decision,
+    Instruction,
+    Intent,
+    OpeningsDeferred,
+    Rebalance,
+    RiskEvent,
+)
 from interlock.core.observe import equity_now
 from interlock.core.record import deserved_steps
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.core.together import cluster_exposure
+from interlock.core.triggers import end_openings
 
 ROOM: Final = frozenset(
     {
@@ -39,6 +51,10 @@ ROOM: Final = frozenset(
     }
 )
 """Objections that a reduction can lift."""
+
+LEFT_ALONE: Final = "a VETO leaves the position alone"
+CONFLICT: Final = "another rebalance was told under this id, and that one stands: tell this one under its own"
+"""What is said to instructions for which no guard speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +86,14 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     Whatever there is to do is answered, and what does not fit yet waits in place of what waited before, if that is the
     source's to replace.
 
-    The same rebalance told again closes what is left to close; an opening that was permitted stands.
+    The same rebalance told again closes what is left to close; an opening that was permitted stands. Under an id that
+    stands for other content nothing opens.
     """
     state = agenda.state
+    content = rebalance.content
+    if rebalance.instructions and state.rebalances.get(rebalance.id) not in (None, content):
+        _decide_conflict(agenda, rebalance)
+        return
     wishes = _wishes(agenda, rebalance)
     for wish in wishes:
         if wish.reducing:
@@ -90,8 +111,21 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     )
     under_way = tuple(p.id for p in _reductions(state, rebalance.strategy)) if waiting else ()
     if under_way or waits is not None:
-        rest = msgspec.structs.replace(rebalance, instructions=waiting)
+        rest = msgspec.structs.replace(rebalance, instructions=waiting, part_of=content)
         agenda.emit(OpeningsDeferred(rest, under_way, state.account.fence))
+
+
+def _decide_conflict(agenda: Agenda, rebalance: Rebalance) -> None:
+    """What reduces leaves, for nothing holds up an exit; all else is denied, and what was told under the id stands."""
+    for instruction, wish in _read(agenda, rebalance):
+        reducing = wish if isinstance(wish, Wish) and wish.reducing else None
+        if reducing is not None:
+            decide_intent(agenda, reducing.intent)
+        if instruction.action is Action.CLOSE:
+            _end_openings(agenda, rebalance, instruction.symbol)
+        elif reducing is None or reducing.turns:
+            intent = _intent(rebalance, instruction, 0, 0.0, False)
+            deny(agenda, intent, Code.INTENT_CONFLICT, reducing=False, note=CONFLICT)
 
 
 def _waiting_of(waits: OpeningsDeferred | None, rebalance: str) -> frozenset[str]:
@@ -173,11 +207,16 @@ def _decide_scaled(agenda: Agenda, wish: Wish, factor: float) -> Decision | None
 
 
 def _lacks_room(decision: Decision | None, *, scaled: bool) -> bool:
-    """Whether more of it could leave if something else were reduced."""
+    """
+    Whether more of it could leave if something else were reduced.
+
+    What nobody objects to, and is too small for the venue as it was asked for, never can.
+    """
     if decision is None:
         return True
     codes = {objection.code for objection in decision.objections}
-    return codes <= ROOM and (scaled or decision.granted_steps < decision.requested_steps)
+    cut = bool(codes) and decision.granted_steps < decision.requested_steps
+    return codes <= ROOM and (scaled or cut)
 
 
 def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
@@ -222,20 +261,77 @@ def _cluster_name(state: State, row: int) -> str:
 
 
 def _wishes(agenda: Agenda, rebalance: Rebalance) -> list[Wish]:
-    """What there is to do; instructions that cannot be carried out are denied at once."""
+    """What there is to do; what is to be left alone, or cannot be carried out, is answered at once."""
     wishes = []
-    counts = Counter(instruction.symbol for instruction in rebalance.instructions)
-    for instruction in rebalance.instructions:
-        if instruction.action is not Action.CLOSE and counts[instruction.symbol] > 1:
-            note = f"symbol {instruction.symbol!r} stands there more than once: only a CLOSE counts"
-            wish: Wish | Refusal | None = _refuse(rebalance, instruction, note)
-        else:
-            wish = wish_of(agenda, rebalance, instruction)
+    for instruction, wish in _read(agenda, rebalance):
         if isinstance(wish, Refusal):
             deny(agenda, wish.intent, wish.code, reducing=False, note=wish.note)
         elif wish is not None:
             wishes.append(wish)
+        elif instruction.action is Action.VETO:
+            _leave_alone(agenda, rebalance, instruction)
+        if instruction.action is Action.CLOSE or (_is_none(instruction) and not isinstance(wish, Refusal)):
+            _end_openings(agenda, rebalance, instruction.symbol)
     return wishes
+
+
+def _read(agenda: Agenda, rebalance: Rebalance) -> list[tuple[Instruction, Wish | Refusal | None]]:
+    """Each instruction with what there is to do; of a symbol that stands there more than once only a CLOSE counts."""
+    counts = Counter(instruction.symbol for instruction in rebalance.instructions)
+    read: list[tuple[Instruction, Wish | Refusal | None]] = []
+    for instruction in rebalance.instructions:
+        if instruction.action is not Action.CLOSE and counts[instruction.symbol] > 1:
+            note = f"symbol {instruction.symbol!r} stands there more than once: only a CLOSE counts"
+            read.append((instruction, _refuse(rebalance, instruction, note)))
+        else:
+            read.append((instruction, wish_of(agenda, rebalance, instruction)))
+    return read
+
+
+def _is_none(instruction: Instruction) -> bool:
+    """Whether the target is to hold nothing."""
+    return instruction.action is Action.SCALE and instruction.target_weight == 0.0
+
+
+def _leave_alone(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> None:
+    """Nothing was asked for and nothing is granted; that is said."""
+    intent = _intent(rebalance, instruction, 0, 0.0, False)
+    agenda.emit(
+        Decision(
+            agenda.take_id(),
+            intent.id,
+            intent.source,
+            intent.strategy,
+            intent.symbol,
+            intent.side,
+            False,
+            0,
+            0,
+            inf,
+            Code.ALLOWED,
+            (),
+            None,
+            TradingState.ACTIVE,
+            note=LEFT_ALONE,
+        )
+    )
+
+
+def _end_openings(agenda: Agenda, rebalance: Rebalance, symbol: str) -> None:
+    """Openings of a symbol that is to be flat are over or being cancelled, for whoever may close or open there."""
+    state = agenda.state
+    index = state.names.symbol_index.get(symbol, -1)
+    numbers = tuple(state.symbols[index].permits) if index >= 0 else ()
+    opening = [p for p in map(state.permits.get, numbers) if p is not None and not (p.reduce_only or p.cancelling)]
+    end_openings(agenda, [p for p in opening if _may_end(agenda, rebalance, p)], Code.ALLOWED)
+
+
+def _may_end(agenda: Agenda, rebalance: Rebalance, p: PermitRow) -> bool:
+    """Whether the source may close the opening's symbol, or open for its strategy."""
+    state = agenda.state
+    if may_close(state, rebalance.source, rebalance.strategy, state.symbols[p.symbol], agenda.at_ns):
+        return True
+    return may_open(state, rebalance.source, state.names.strategies[p.strategy]) == 1.0
 
 
 def wish_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> Wish | Refusal | None:

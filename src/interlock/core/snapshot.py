@@ -38,6 +38,7 @@ class Snapshot(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     policy: PolicySet | None
     waiting: list[OpeningsDeferred] = []
     clusters: list[ClusterRow] = msgspec.field(default_factory=lambda: [ClusterRow()])
+    rebalances: dict[str, str] = {}
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -65,6 +66,7 @@ def encode(state: State) -> bytes:
             state.policy,
             list(state.waiting.values()),
             list(state.clusters),
+            dict(state.rebalances.rows),
         )
     )
 
@@ -92,6 +94,8 @@ def decode(data: bytes) -> State:
         state.intents.add(seen.intent.id, seen)
     for flow in stored.flows:
         state.flows.add(flow, True)
+    for rebalance, content in stored.rebalances.items():
+        state.rebalances.add(rebalance, content)
     state.open_rows = stored.open_rows
     state.instruments = stored.instruments
     names = state.names

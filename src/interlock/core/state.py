@@ -590,7 +590,8 @@ class State:
     All tables of one account.
 
     `index` maps symbols to rows, `open_rows` lists, ascending, the rows that are held or reserved: what a decision
-    costs grows with them and not with the universe. `waiting` holds, by strategy, openings that wait for reductions.
+    costs grows with them and not with the universe. `waiting` holds, by strategy, openings that wait for reductions;
+    `rebalances`, by id, the content of those that were decided.
     The last row of `clusters`, at -1, is that of the symbols without one, and nothing reads it.
 
     What follows from the rows is not stored: `sides` are those on which each position is held or reserved, `company` what
@@ -606,6 +607,7 @@ class State:
         self.clusters: list[ClusterRow] | DraftTable[ClusterRow] = [ClusterRow()]
         self.permits = Permits()
         self.intents: Keyed[str, SeenIntent] = Keyed(INTENT_WINDOW)
+        self.rebalances: Keyed[str, str] = Keyed(INTENT_WINDOW)
         self.flows: Keyed[str, bool] = Keyed(INTENT_WINDOW)
         self.open_rows: list[int] = []
         self.waiting: dict[str, OpeningsDeferred] = {}
@@ -628,6 +630,7 @@ class State:
         twin.clusters = DraftTable(self.clusters)
         twin.permits = Permits(self.permits)
         twin.intents = Keyed(0, self.intents)
+        twin.rebalances = Keyed(0, self.rebalances)
         twin.flows = Keyed(0, self.flows)
         twin.open_rows = self.open_rows.copy()
         twin.waiting = self.waiting.copy()

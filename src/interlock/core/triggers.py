@@ -5,7 +5,7 @@ They state the broken condition and need proof: missing or implausible data neve
 every input that could have changed something; all that fire are recorded, the most severe wins. None ever halts exits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf, nan
 from typing import Final
 
@@ -32,6 +32,7 @@ from interlock.core.state import (
     ACCOUNT_WARNINGS,
     LOSS_TRIGGERS,
     AccountRow,
+    PermitRow,
     State,
     SymbolRow,
 )
@@ -77,10 +78,18 @@ def raise_fence(agenda: Agenda, code: Code, *, rows: frozenset[int] | None = Non
     """
     state = agenda.state
     agenda.emit(FenceRaised(state.account.fence + 1, code))
+    end_openings(agenda, openings(state, rows), code)
+
+
+def openings(state: State, rows: frozenset[int] | None) -> list[PermitRow]:
+    """Live opening permits of those symbols; None is the whole account."""
+    return [p for p in state.permits.alive() if not p.reduce_only and (rows is None or p.symbol in rows)]
+
+
+def end_openings(agenda: Agenda, permits: Iterable[PermitRow], code: Code) -> None:
+    """Opening permits that nobody used are over, the others' orders are to be cancelled."""
     working: list[int] = []
-    for p in state.permits.alive():
-        if p.reduce_only or (rows is not None and p.symbol not in rows):
-            continue
+    for p in permits:
         if p.state == PermitState.ISSUED:
             agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, code))
         else:

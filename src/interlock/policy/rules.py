@@ -171,6 +171,7 @@ def crossed(leaves: Leaves) -> Iterator[Problem]:
     for chain in _NOT_FALLING:
         yield from _in_order(leaves, chain, equal=True)
     yield from _rebase(leaves)
+    yield from _probe(leaves)
     yield from _one_size(leaves, ())
     yield from _currencies(leaves)
     yield from _leverages(leaves)
@@ -201,6 +202,13 @@ def _rebase(leaves: Leaves) -> Iterator[Problem]:
     if rebase and rebase.number and not is_on(leaves, Code.TOTAL_DRAWDOWN):
         remedy = "switch TOTAL_DRAWDOWN on: otherwise each new reference would allow the same loss again"
         yield Problem(path, '"yes"', '"no" while TOTAL_DRAWDOWN is off', remedy)
+
+
+def _probe(leaves: Leaves) -> Iterator[Problem]:
+    path = ("rules", "KELLY_ZERO", "lock")
+    if path in leaves and not is_on(leaves, Code.KELLY_CAP):
+        remedy = "switch KELLY_CAP on, which has the probe that a strategy without an edge trades at after its rest"
+        yield Problem(path, f'"{leaves[path].text}"', 'KELLY_ZERO = "off: <why>" while KELLY_CAP is off', remedy)
 
 
 def _one_size(leaves: Leaves, inside: Path) -> Iterator[Problem]:

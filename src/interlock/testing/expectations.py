@@ -91,6 +91,14 @@ def _deny(run: "Run", words: Words) -> Matcher:
     return matches
 
 
+def _left(run: "Run", words: Words) -> Matcher:
+    symbol = run.symbol(words)
+    return lambda output: (
+        isinstance(output, Decision)
+        and (output.symbol, output.headline, output.requested_steps, output.granted_steps) == (symbol, Code.ALLOWED, 0, 0)
+    )
+
+
 def _objects(run: "Run", words: Words) -> Matcher:
     code = run.code(words)
     allowance = words.number("an allowance") if words else None
@@ -231,6 +239,7 @@ OUTPUTS: Final[dict[str, Callable[["Run", Words], Matcher]]] = {
     "permit": _permit,
     "stop": _stop,
     "deny": _deny,
+    "left": _left,
     "objects": _objects,
     "repeat": _repeat,
     "revoked": _revoked(PermitState.REVOKED),

@@ -83,7 +83,7 @@ After a move, a fill or a flow equity is told at once. `silent FEED...` or `sile
 
     permit [NAME] [3000|30u] [reduce-only]   names the permit for later lines; a stop at the venue is none of these:
     stop [NAME] [3000|30u] [at PRICE]        but this, with the price that triggers it
-    deny CODE [cap N] [lock CODE] [by SOURCE], objects CODE [N], repeat p1 [STATE]
+    deny CODE [cap N] [lock CODE] [by SOURCE], objects CODE [N], repeat p1 [STATE], left BTC (by a rebalance's veto)
     revoked p1 [CODE], expired p1, cancel p1 [CODE]
     lock CODE [REDUCING|HALTED] [on account|strategy S|symbol BTC [buy|sell]] [until TIME], unlock CODE [on ...]
     goal BTC [reached] [CODE], fence [CODE]

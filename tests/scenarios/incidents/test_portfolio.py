@@ -63,7 +63,7 @@ def test_X5_weight_zero_is_a_target_close_flattens_and_open_at_zero_is_an_error(
     09:00  intent h BTC +1000 at mark             -> permit h
     =      filled h
     =      rebalance r1 BTC=open:0                -> deny MALFORMED, no permit
-    =      rebalance r2 BTC=veto                  -> no permit, no decision
+    =      rebalance r2 BTC=veto                  -> left BTC, no permit, no deny MALFORMED
     =      rebalance r3 BTC=0                     -> permit x 10u reduce-only
     =      rejected x
     =      rebalance r4 BTC=close                 -> permit 10u reduce-only

@@ -27,6 +27,7 @@ rules.CLUSTER_CAP.exposure = "50 %"
 rules.NEWS_WINDOW = "on"
 rules.SESSION_FLAT.lead = "10 min"
 rules.DAILY_RISK_QUOTA = { slice = "0.5 %", order_slices = 2, day_entries = 5, day_slices = 4, campaign_slices = 9 }
+rules.KELLY_CAP = { multiplier = "1 x", probe = "90 %", prior = 0, above_floor = "no", scale_rebalances = "no" }
 rules.KELLY_ZERO.lock = "1 d"
 """
 CALENDAR = """kind,from,until,zone,symbols,what

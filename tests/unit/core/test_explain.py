@@ -179,6 +179,11 @@ def test_a_note_says_it_better_than_the_code() -> None:
     assert explanation.sentence == "DENIED MALFORMED: no side: correct the order and send it again"
 
 
+def test_what_a_rebalance_leaves_alone_is_no_denial() -> None:
+    explanation = bare(headline=Code.ALLOWED, objections=(), requested_steps=0, granted_steps=0, side=0, note="left alone")
+    assert (explanation.sentence, explanation.reasons, explanation.remedy) == ("ALLOWED: left alone", (), "")
+
+
 def test_a_repeated_intent_names_the_first_decision() -> None:
     explanation = bare(repeats=3, permit=4, permit_state=PermitState.WORKING, note="decided before")
     assert explanation.sentence == "REPEATED: decided before (decision 3, permit 4, WORKING)"

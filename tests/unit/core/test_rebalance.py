@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from interlock.core.codes import Action, Code, Partial, RiskAction
 from interlock.core.messages import Decision, Instruction, OpeningsDeferred, PermitIssued, Provenance, Rebalance, RiskEvent
@@ -55,6 +56,51 @@ def test_scaled_below_a_step_it_waits_and_is_told_so() -> None:
     assert answers == {"SOL": Code.ALLOWED, "BTC": Code.ALLOWED, "ETH": Code.BELOW_MIN_NOTIONAL}
     (waits,) = [each for each in step.outputs if isinstance(each, OpeningsDeferred)]
     assert [each.symbol for each in waits.rebalance.instructions] == ["BTC", "ETH"]
+
+
+def test_a_veto_is_answered_for_whatever_symbol() -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    vetoes = tuple(Instruction(symbol, Action.VETO, 0.5) for symbol in ("BTC", "DOGE"))
+    step = bench.send(Rebalance("r", "bot", "trend", vetoes, created_at_ns=bench.clock.wall_ns))
+    answers = [each for each in step.outputs if isinstance(each, Decision)]
+    assert [each.intent_id for each in answers] == ["r/BTC", "r/DOGE"]
+    assert {(each.headline, each.note, each.allowed, each.permit) for each in answers} == {
+        (Code.ALLOWED, "a VETO leaves the position alone", False, 0)
+    }
+
+
+def test_content_is_what_is_asked_for_whoever_tells_it_in_parts_and_whenever() -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    whole = rebalance(bench, "r", BTC=0.1, ETH=-0.1)
+    later = replace(whole, created_at_ns=whole.created_at_ns + 1)
+    part = replace(whole, instructions=whole.instructions[:1], part_of=whole.content)
+    assert whole.content == later.content == part.content
+    others = (
+        replace(whole, instructions=whole.instructions[::-1]),
+        replace(whole, instructions=whole.instructions[:1]),
+        replace(whole, partial=Partial.REFUSE),
+        replace(whole, source="operator"),
+        replace(whole, strategy="mean"),
+    )
+    assert len({each.content for each in (whole, *others)}) == 1 + len(others)
+
+
+def test_which_ids_stand_for_what_is_stored() -> None:
+    bench = open_bench(policy=make_policy("layered@1"))
+    first = rebalance(bench, "r", BTC=0.1)
+    bench.send(first)
+    bench.send(rebalance(bench, "r", BTC=0.2))
+    stored = decode(encode(bench.engine.state))
+    assert stored.rebalances.rows == bench.engine.state.rebalances.rows == {"r": first.content}
+
+
+def test_a_rebalance_that_asks_for_nothing_contradicts_nothing() -> None:
+    bench = open_bench(policy=make_policy("layered@1", changes=CLUSTERED))
+    hold(bench, "BTC", 1, 20.0)
+    bench.send(rebalance(bench, "r", BTC=0.1, ETH=0.2))
+    assert bench.engine.state.waiting
+    bench.send(Rebalance("r", "bot", "trend", ()))
+    assert not bench.engine.state.waiting
 
 
 def test_what_waits_is_stored_with_where_it_came_from() -> None:

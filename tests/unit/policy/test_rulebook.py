@@ -8,7 +8,7 @@ from interlock.core.guard import Guard, guard
 from interlock.core.guards import GUARDS
 from interlock.core.limits import LIMIT_FIELDS, SWITCHABLE, Limits
 from interlock.core.numbers import open_if
-from interlock.core.reasons import TRIGGERS, Reason
+from interlock.core.reasons import EXITS, TRIGGERS, Reason
 from interlock.core.state import BREAKER, LOSS_TRIGGERS
 from interlock.core.triggers import USE
 from interlock.policy import load_policy
@@ -65,8 +65,11 @@ def test_every_rule_is_told_once() -> None:
     assert set(USE) <= rules
 
 
-@pytest.mark.parametrize("reason", TRIGGERS.values(), ids=list(TRIGGERS))
-def test_a_trigger_speaks_of_its_own_limits_only(reason: Reason) -> None:
+SPEAKERS = (*TRIGGERS.values(), *EXITS.values())
+
+
+@pytest.mark.parametrize("reason", SPEAKERS, ids=[each.code for each in SPEAKERS])
+def test_a_trigger_or_exit_speaks_of_its_own_limits_only(reason: Reason) -> None:
     spoken = LIMIT_FIELDS.keys() & set(re.findall(r"\w+", f"{reason.says} {reason.effect}"))
     assert spoken <= set(reason.limits)
 

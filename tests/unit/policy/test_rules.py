@@ -207,6 +207,13 @@ def test_the_core_asks_for_trips_only_where_a_breaker_closes_by_itself(lock_s: f
     assert is_complete(msgspec.structs.replace(given, **untold), owned=True) == complete
 
 
+def test_whether_an_owners_heartbeat_is_given_matters_only_where_there_is_one() -> None:
+    limits = msgspec.structs.replace(
+        compiled(changed({"rules.CONTROLLER_DEAD": "off: x"})).limits[0], controller_age_s_max=nan
+    )
+    assert [is_complete(limits, owned=owned) for owned in (True, False)] == [0.0, 1.0]
+
+
 def test_a_number_that_no_active_rule_reads_may_be_missing() -> None:
     off = {f"rules.{rule}": "off: x" for rule in ("API_ERRORS", "ORDER_FAILURES", "FAILED_TRADES")}
     limits = compiled(changed({**off, "breaker": None})).limits[0]
@@ -247,3 +254,13 @@ def test_an_order_takes_no_more_slices_than_its_day_and_a_day_no_more_than_its_c
     assert paths_of(changed({f"{place}.order_slices": 4, f"{place}.day_slices": 4})) == []
     assert paths_of(changed({f"{place}.order_slices": 5})) == [f"{place}.order_slices"]
     assert paths_of(changed({f"{place}.day_slices": 11})) == [f"{place}.day_slices"]
+
+
+def test_a_strategy_without_an_edge_rests_only_where_a_probe_follows() -> None:
+    off, why = {"rules.KELLY_CAP": "off: x"}, {"rules.KELLY_ZERO": "off: x"}
+    (problem,) = problems_of(changed(off))
+    assert (problem.path, problem.found) == (("rules", "KELLY_ZERO", "lock"), '"1 d"')
+    assert "switch KELLY_CAP on" in problem.remedy
+    assert problems_of(changed(why)) == problems_of(changed({**off, **why})) == ()
+    both = {**off, "rules.DAILY_LOSS.loss": "6 %"}
+    assert paths_of(changed(both)) == ["rules.DAILY_LOSS.loss", "rules.KELLY_ZERO.lock"]

@@ -506,7 +506,7 @@ def rebalance_from(rebalance: Rebalance, source: str) -> Rebalance:
     for number, each in enumerate(rebalance.instructions, 1):
         if any(len(text) > NAME_MAX for text in (each.symbol, *msgspec.structs.astuple(each.provenance))):
             raise InputInvalid(f"instruction {number}: symbol and provenance have at most {NAME_MAX} characters each")
-    return msgspec.structs.replace(rebalance, source=source)
+    return msgspec.structs.replace(rebalance, source=source, part_of="")
 
 
 def policy_view(policy: PolicySet | None, source: str, now_ns: int) -> PolicyView | None:

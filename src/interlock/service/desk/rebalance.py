@@ -18,7 +18,6 @@ from interlock.core.messages import (
 from interlock.core.state import PermitRow, State
 from interlock.service.api import Cancelled, Instructed, Rebalanced
 
-LEFT_ALONE = "a VETO leaves the position alone"
 NOTHING_HELD = "there is nothing to close"
 AT_TARGET = "it is at its target, or on its way there"
 NOT_DURABLE = "the disk has not taken it yet: what opens leaves when it has, if it is then still valid"
@@ -38,8 +37,8 @@ def parts(rebalance: Rebalance) -> tuple[Rebalance | None, Rebalance | None]:
         return rebalance, None
     if not first:
         return None, rebalance
-    replace = msgspec.structs.replace
-    return replace(rebalance, instructions=first), replace(rebalance, instructions=rest)
+    whole = msgspec.structs.replace(rebalance, part_of=rebalance.content)
+    return msgspec.structs.replace(whole, instructions=first), msgspec.structs.replace(whole, instructions=rest)
 
 
 def rebalanced(
@@ -78,10 +77,16 @@ def undecided(state: State, rebalance: Rebalance, closed: tuple[Output, ...], co
 
 
 def _waits(state: State, rebalance: Rebalance, outputs: tuple[Output, ...]) -> OpeningsDeferred | None:
-    """What of this rebalance waits: as it was decided, or from before where it was told again; None where nothing does."""
+    """
+    What of this rebalance waits: as it was decided, or from before where it was told again; None where nothing does.
+
+    What another waits for that was told under the same id is not this one's.
+    """
     mine = [each for each in outputs if isinstance(each, OpeningsDeferred) and each.rebalance.id == rebalance.id]
     waits = mine[-1] if mine else state.waiting.get(rebalance.strategy)
-    return waits if waits is not None and waits.rebalance.id == rebalance.id and waits.reductions else None
+    if waits is None or waits.rebalance.id != rebalance.id or waits.rebalance.content != rebalance.content:
+        return None
+    return waits if waits.reductions else None
 
 
 def _mine(
@@ -98,8 +103,6 @@ def _mine(
 def _instructed(
     state: State, instruction: Instruction, decisions: tuple[Decision, ...], unsettled: frozenset[int], *, waits: bool
 ) -> Instructed:
-    if instruction.action is Action.VETO:
-        return Instructed(instruction, Code.ALLOWED, note=LEFT_ALONE)
     if not decisions:
         note = "" if waits else NOTHING_HELD if instruction.action is Action.CLOSE else AT_TARGET
         return Instructed(instruction, Code.ALLOWED, waits=waits, note=note)
