@@ -122,8 +122,10 @@ def test_a_policy_that_points_nowhere_is_refused(bench: Bench) -> None:
     for wrong, problem in (({"limits": ()}, "account's limits"), ({"universe": (lost,)}, "not there")):
         with pytest.raises(InputInvalid, match=problem):
             bench.send(msgspec.structs.replace(policy, **wrong))
-    with pytest.raises(InputInvalid, match="runaway_count_max is at most"):
-        bench.send(msgspec.structs.replace(policy, limits=(too_many,), universe=()))
+    no_number = msgspec.structs.replace(policy.limits[0], spread_bps_max=None)
+    for limits, problem in ((too_many, "runaway_count_max is at most"), (no_number, "spread_bps_max must be a number")):
+        with pytest.raises(InputInvalid, match=problem):
+            bench.send(msgspec.structs.replace(policy, limits=(limits,), universe=()))
 
 
 # ---------------------------------------------------------------- quarantined

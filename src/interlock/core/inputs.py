@@ -9,6 +9,7 @@ from interlock.core.cash import FLOW_KINDS
 from interlock.core.codes import Code, Scope
 from interlock.core.constants import MAX_CASH, MAX_STEPS, RING
 from interlock.core.errors import InputInvalid
+from interlock.core.limits import LIMIT_FIELDS
 from interlock.core.messages import (
     AccountOpened,
     Adopted,
@@ -79,6 +80,9 @@ def _policy_set(_state: State, event: PolicySet, _at_ns: int) -> str:
         return "a symbol of the universe points at limits that are not there"
     counts = ("api_error_count_max", "order_failure_count_max", "failed_trade_count_max", "runaway_count_max")
     for limits in event.limits:
+        for name in LIMIT_FIELDS:
+            if not isinstance(getattr(limits, name), int | float):
+                return f"{name} must be a number, NaN where it is unknown, found {getattr(limits, name)!r}"
         for name in counts:
             if getattr(limits, name) > RING:
                 return f"{name} is at most {RING}"
