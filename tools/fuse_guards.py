@@ -163,7 +163,7 @@ def statements(guard: Guard, body: list[ast.stmt]) -> list[str]:
     value = last.value
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "open_if":
         off = f" and {on}" if on else ""
-        veto = [f"    found.append((Code.{guard.code}, 0.0))", "    allowance, bar = (0.0, least)"]
+        veto = [f"    found.append((Code.{guard.code}, 0.0))", "    allowance = 0.0"]
         return [*lines, f"if not ({ast.unparse(value.args[0])}){off}:", *veto]
     inside = [*lines, *LOWERED.format(value=ast.unparse(value), code=guard.code).split("\n")]
     return [f"if {on}:", *(f"    {line}" for line in "\n".join(inside).split("\n"))] if on else inside

@@ -87,7 +87,6 @@ def _account_opened(state: State, event: AccountOpened) -> None:
         a.opened = True
         a.account = event.account
         a.kind = event.kind
-        state.checks = {}
         a.currency = event.currency
         a.nominal_base = event.nominal_base
         a.initial_balance = event.initial_balance + event.nominal_base

@@ -231,19 +231,19 @@ def guards_under(p: Limits, active: int) -> AskAll:
         lost_frac = f_stop_frac + p_cost_frac
         if not f_policy_loaded == 1.0:
             found.append((Code.POLICY_MISSING, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_policy_verified == 1.0:
             found.append((Code.POLICY_INVALID, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not (0.0 <= f_policy_s_left and f_policy_s_left < 1e309):
             found.append((Code.POLICY_STALE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_policy_complete == 1.0:
             found.append((Code.POLICY_MISSING_FIELD, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_in_universe == 1.0:
             found.append((Code.POLICY_UNIVERSE_FILTER, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if (
             not (
                 (0.0 < f_margin_leverage and f_margin_leverage <= p_margin_leverage_max)
@@ -252,52 +252,52 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and policy_missing_leverage_on
         ):
             found.append((Code.POLICY_MISSING_LEVERAGE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not (0.0 < f_requested_notional and f_requested_notional < 1e309) and policy_missing_size_on:
             found.append((Code.POLICY_MISSING_SIZE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_source_may_open == 1.0:
             found.append((Code.SOURCE_DENIED, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_symbol_free == 1.0:
             found.append((Code.SYMBOL_OWNED, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_live_ready == 1.0:
             found.append((Code.NOT_LIVE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_halted == 0.0:
             found.append((Code.TRADING_HALTED, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_reducing == 0.0:
             found.append((Code.TRADING_REDUCING, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_symbol_vetoed == 0.0:
             found.append((Code.SYMBOL_VETO, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_session_open == 1.0 and session_closed_on:
             found.append((Code.SESSION_CLOSED, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_news_window == 0.0 and news_window_on:
             found.append((Code.NEWS_WINDOW, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_flat_ahead_s > p_flat_lead_s and session_flat_on:
             found.append((Code.SESSION_FLAT, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not (p_clock_step_s_max_by_1 <= f_intent_age_s and f_intent_age_s <= p_intent_age_s_max):
             found.append((Code.INTENT_STALE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_intent_conflict == 0.0:
             found.append((Code.INTENT_CONFLICT, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not (p_equity_age_s_max_by_1 <= f_equity_age_s and f_equity_age_s <= p_equity_age_s_max):
             found.append((Code.EQUITY_STALE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not (
             (equity_known and (0.0 <= f_equity_gap_frac and f_equity_gap_frac <= p_equity_gap_frac_max))
             and f_equity_unexplained == 0.0
         ):
             found.append((Code.EQUITY_IMPLAUSIBLE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not (
             (0.0 < f_bid and f_bid <= f_ask and (f_ask < 1e309))
             and (0.0 < f_mark and f_mark < 1e309)
@@ -306,7 +306,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and (p_mark_age_s_max_by_1 <= f_rate_age_s and f_rate_age_s <= p_mark_age_s_max)
         ):
             found.append((Code.MARKET_STALE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not (
             (
                 f_reconciled == 1.0
@@ -315,16 +315,16 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and f_unknown_count == 0.0
         ):
             found.append((Code.POSITION_UNRECONCILED, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if (
             not (p_controller_age_s_max_by_1 <= f_controller_age_s and f_controller_age_s <= p_controller_age_s_max)
             and controller_dead_on
         ):
             found.append((Code.CONTROLLER_DEAD, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not f_clock_trusted == 1.0:
             found.append((Code.CLOCK_UNTRUSTED, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if (
             not (
                 -1e309 < day_open_equity_floor
@@ -335,7 +335,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and daily_loss_on
         ):
             found.append((Code.DAILY_LOSS, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if (
             not (
                 -1e309 < week_open_equity_floor
@@ -346,7 +346,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and weekly_loss_on
         ):
             found.append((Code.WEEKLY_LOSS, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if (
             not (
                 -1e309 < drawdown_ref_floor
@@ -357,7 +357,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and drawdown_on
         ):
             found.append((Code.DRAWDOWN, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if (
             not (
                 -1e309 < equity_peak_floor
@@ -368,7 +368,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and total_drawdown_on
         ):
             found.append((Code.TOTAL_DRAWDOWN, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if (
             not (
                 f_initial_balance > 0.0
@@ -381,7 +381,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and equity_guard_on
         ):
             found.append((Code.EQUITY_GUARD, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if loss_headroom_on:
             allowed = (
                 (f_equity - nearest_floor - p_headroom_buffer_frac * f_initial_balance - f_risk_at_stops) / lost_frac
@@ -405,10 +405,10 @@ def guards_under(p: Limits, active: int) -> AskAll:
                 bar = allowance if allowance > least else least
         if not (0.0 <= f_spread_bps and f_spread_bps <= p_spread_bps_max) and spread_spike_on:
             found.append((Code.SPREAD_SPIKE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if not (f_worst_price > 0.0 and f_mark > 0.0 and (abs(f_worst_price - f_mark) <= p_collar_frac_max * f_mark)):
             found.append((Code.PRICE_COLLAR, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         allowed = p_order_notional_max if 0.0 < f_requested_notional and f_requested_notional < 1e309 else 0.0
         if not allowed >= bar:
             if not (
@@ -455,7 +455,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and order_rate_on
         ):
             found.append((Code.ORDER_RATE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if symbol_exposure_on:
             line = p_symbol_exposure_frac_max * f_equity
             allowed = line - f_symbol_notional if f_symbol_notional >= 0.0 and line < 1e309 else 0.0
@@ -543,7 +543,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and concurrent_positions_on
         ):
             found.append((Code.CONCURRENT_POSITIONS, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if cluster_cap_on:
             line = p_cluster_exposure_frac_max * f_equity
             allowed = line - f_cluster_notional if f_cluster_notional >= 0.0 and line < 1e309 else 0.0
@@ -624,7 +624,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and stop_required_on
         ):
             found.append((Code.STOP_REQUIRED, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if (
             not (
                 (0.0 < f_atr and f_atr <= p_atr_frac_max * f_mark)
@@ -637,7 +637,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and atr_spike_on
         ):
             found.append((Code.ATR_SPIKE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if gross_leverage_on:
             sure = 2.0 * f_regime_p - 1.0 if f_regime_p > 0.5 else 0.0
             total = p_gross_leverage_max * f_equity - f_gross_notional
@@ -716,7 +716,7 @@ def guards_under(p: Limits, active: int) -> AskAll:
             and liquidation_distance_on
         ):
             found.append((Code.LIQUIDATION_DISTANCE, 0.0))
-            allowance, bar = (0.0, least)
+            allowance = 0.0
         if daily_risk_quota_on:
             day = p_quota_day_slice_count_max - f_day_slice_count
             campaign = p_quota_campaign_slice_count_max - f_campaign_slice_count
