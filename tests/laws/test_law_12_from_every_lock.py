@@ -332,6 +332,7 @@ EVERYTHING: Final = tuple(dict.fromkeys((*WAYS.values(), *OTHERS)))
 """Every way into trouble, once."""
 
 
+@pytest.mark.timeout(600)
 def test_there_is_a_way_back_from_any_two() -> None:
     lost = {}
     for first, second in combinations(EVERYTHING, 2):
