@@ -27,6 +27,7 @@ from interlock.core.messages import (
     Heartbeat,
     Input,
     InstrumentSet,
+    Intent,
     LockReleased,
     MarketBatch,
     MarketState,
@@ -73,9 +74,15 @@ from interlock.core.transitions import (
 
 def absorb(state: State, event: Input) -> None:
     """The state holds what the input says; nothing is concluded from it yet."""
+    if type(event) not in OF_ONE_SYMBOL:
+        state.touch(state.open_rows)
     handler = _HANDLERS.get(type(event))
     if handler is not None:
         handler(state, event)
+
+
+OF_ONE_SYMBOL: Final = frozenset({BarClosed, EquityMarked, Executed, Intent, MarketBatch, MarketState, Spent, Tick})
+"""Inputs that change something for the rows that they write to and for the account's sums: for no other row."""
 
 
 # ---------------------------------------------------------------- configuration

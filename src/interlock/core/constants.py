@@ -19,6 +19,13 @@ MICROS: Final = 1_000_000
 MONEY_SCALE: Final = 1e6
 """Comparisons of money round both sides to 1e-6 of account currency."""
 
+SUM_UNIT: Final = 2.0**-64
+"""Sums over positions are kept in whole numbers of so much account currency: finer than any price times any step."""
+
+SUM_MAX: Final = 2.0**512
+UNKNOWN_AMOUNT: Final = 2**1024
+"""Known amounts are less than the first, in those units; an unknown one counts as the second: no sum of others hides it."""
+
 MAX_STEPS: Final = 2**31 - 1
 """Largest position or order, in venue steps: products of two step counts stay inside 64 bits."""
 

@@ -1,6 +1,6 @@
 """Positions as the venue reports them, and which rows are open."""
 
-from bisect import insort
+from bisect import bisect_left
 from math import nan
 
 from interlock.core.cash import on_equity
@@ -17,6 +17,7 @@ from interlock.core.permit import IN_FLIGHT
 from interlock.core.state import (
     PermitRow,
     State,
+    is_open,
     is_stop,
 )
 from interlock.core.transitions import (
@@ -115,15 +116,20 @@ def doubt(state: State, index: int) -> None:
 
 def open_row(state: State, index: int) -> None:
     """The row is among those that are held or reserved."""
-    if index not in state.open_rows:
-        insort(state.open_rows, index)
+    place = bisect_left(state.open_rows, index)
+    if place == len(state.open_rows) or state.open_rows[place] != index:
+        state.open_rows.insert(place, index)
+        state.touch((index,))
 
 
 def close_row(state: State, index: int) -> None:
     """A row that is flat, known, without orders and without a flatten goal is no longer among the open ones."""
     r = state.symbols[index]
-    if r.position == 0 and r.known == 1.0 and not r.permits and not r.goal:
+    if not is_open(r):
         if r.owner != -1 or r.opener != -1:
             r = state.symbols.edit(index)
             r.owner = r.opener = -1
-        state.open_rows.remove(index)
+        place = bisect_left(state.open_rows, index)
+        assert state.open_rows[place] == index
+        del state.open_rows[place]
+        state.touch((index,))

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from interlock.core.due import due_ns
 from interlock.core.instrument import Instrument
 from interlock.core.measure import sides_of
 from interlock.core.messages import OpeningsDeferred, PolicySet
@@ -104,6 +105,8 @@ def decode(data: bytes) -> State:
     state.waiting = {waits.rebalance.strategy: waits for waits in stored.waiting}
     if stored.policy is not None:
         state.rights = {(right.source, right.strategy): right for right in stored.policy.rights}
+    state.due = {index: due_ns(state, index) for index in state.open_rows}
+    state.touch(state.open_rows)
     return state
 
 

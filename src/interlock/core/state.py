@@ -9,7 +9,7 @@ the state itself.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from functools import cache
 from math import nan
@@ -22,6 +22,7 @@ from interlock.core.constants import BASE, CHOP, INTENT_WINDOW, OPERATOR_NS, PER
 from interlock.core.instrument import Instrument
 from interlock.core.limits import NO_LIMITS, Limits
 from interlock.core.messages import Intent, OpeningsDeferred, PermitIssued, PolicySet, SourceRight
+from interlock.core.totals import Totals
 
 LOSS_TRIGGERS: Final = (
     Code.DAILY_LOSS,
@@ -442,6 +443,11 @@ def is_stop(p: PermitRow | PermitIssued) -> bool:
     return p.trigger_price == p.trigger_price
 
 
+def is_open(r: SymbolRow) -> bool:
+    """Whether the symbol is held, in doubt, ordered or to be flattened."""
+    return r.position != 0 or r.known != 1.0 or bool(r.permits) or r.goal != ""
+
+
 class SeenIntent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An intent that was decided before, and how."""
 
@@ -481,10 +487,15 @@ R = TypeVar("R", bound=Row)
 
 
 class Table(list[R]):
-    """Rows by index; what `edit` returns is the row itself."""
+    """Rows by index; what `edit` returns is the row itself. `written` are the rows that were, until somebody takes note."""
+
+    def __init__(self, rows: Iterable[R] = ()) -> None:
+        super().__init__(rows)
+        self.written: set[int] = set()
 
     def edit(self, index: int) -> R:
         """The row, for writing."""
+        self.written.add(index)
         return self[index]
 
 
@@ -494,6 +505,7 @@ class DraftTable(Generic[R]):
     def __init__(self, base: Table[R] | DraftTable[R]) -> None:
         self._base = base
         self._own: dict[int, R] = {}
+        self.written: set[int] = base.written.copy()
 
     def __getitem__(self, index: int) -> R:
         own = self._own.get(index)
@@ -507,6 +519,7 @@ class DraftTable(Generic[R]):
 
     def edit(self, index: int) -> R:
         """The draft's own copy of the row."""
+        self.written.add(index)
         own = self._own.get(index)
         if own is None:
             own = self._own[index] = self._base[index].clone()
@@ -545,10 +558,15 @@ class Keyed(Generic[K, V]):
 
 
 class Permits:
-    """Live permits, and a bounded window of ended ones in which late results still find theirs."""
+    """
+    Live permits, and a bounded window of ended ones in which late results still find theirs.
+
+    `written` are the symbols whose permits were, until somebody takes note.
+    """
 
     def __init__(self, base: Permits | None = None) -> None:
         self._base = base
+        self.written: set[int] = set()
         self.live: dict[int, PermitRow] = {}
         self.ended: Keyed[int, PermitRow] = Keyed(PERMIT_WINDOW)
 
@@ -564,12 +582,14 @@ class Permits:
         row = self.get(permit)
         if row is None:
             raise KeyError(permit)
+        self.written.add(row.symbol)
         if self._base is not None and permit not in self.live:
             row = self.live[permit] = row.clone()
         return row
 
     def add(self, row: PermitRow) -> None:
         """The permit is live."""
+        self.written.add(row.symbol)
         row.ended = False
         self.ended.remove(row.id)
         self.live[row.id] = row
@@ -586,6 +606,11 @@ class Permits:
         rows = self.live if self._base is None else self._base.live | self.live
         return [row for row in rows.values() if not row.ended]
 
+    def among(self, symbols: Iterable[SymbolRow]) -> list[PermitRow]:
+        """The live permits of those symbols, oldest first."""
+        rows = (self.get(number) for number in sorted(number for r in symbols for number in r.permits))
+        return [row for row in rows if row is not None]
+
 
 class State:
     """
@@ -596,7 +621,9 @@ class State:
     The last row of `clusters`, at -1, is that of the symbols without one, and nothing reads it.
 
     What follows from the rows is not stored: `sides` are those on which each position is held or reserved, `company` what
-    was found out of orders for as long as those and all bars are what they are, `weighed` each symbol's weighed returns.
+    was found out of orders for as long as those and all bars are what they are, `weighed` each symbol's weighed returns,
+    `totals` what the open rows come to, `due` when time alone changes something for each of them, `touched` which of them
+    are still to be looked at.
     """
 
     def __init__(self) -> None:
@@ -613,6 +640,9 @@ class State:
         self.sides: dict[int, int] = {}
         self.company: dict[tuple[int, int], Company] = {}
         self.weighed: dict[int, Weighed] = {}
+        self.totals = Totals()
+        self.due: dict[int, int] = {}
+        self.touched: set[int] = set()
         self.instruments: list[Instrument | None] = []
         self.names = Names()
         self.policy: PolicySet | None = None
@@ -634,11 +664,40 @@ class State:
         twin.sides = self.sides
         twin.company = self.company
         twin.weighed = self.weighed
+        twin.totals = self.totals.copy()
+        twin.due = self.due
+        twin.touched = set(self.concerned())
         twin.instruments = self.instruments
         twin.names = self.names.draft()
         twin.policy = self.policy
         twin.rights = self.rights
         return twin
+
+    def touch(self, rows: Iterable[int]) -> None:
+        """Something has changed for the rows, although nothing was written to them."""
+        self.symbols.written.update(rows)
+
+    def concerned(self) -> list[int]:
+        """The rows, ascending, for which anything has changed since all that there was to say about them was said."""
+        return sorted(self.touched | self.symbols.written | self.permits.written)
+
+    def begin(self) -> list[int]:
+        """A step begins that says all there is to say: only what is written from now on is left. Returns what was."""
+        before = self.concerned()
+        self.touched, self.permits.written = set(), set()
+        self.symbols.written = self._of_use(self.symbols.written)
+        return before
+
+    def take_written(self) -> set[int]:
+        """The rows written since this was last asked; there is still to be said what follows for those that are open."""
+        written = self.symbols.written
+        self.symbols.written = set()
+        self.touched |= self._of_use(written)
+        return written
+
+    def _of_use(self, rows: set[int]) -> set[int]:
+        """Those of the rows that are open, or were when the totals were last taken."""
+        return {row for row in rows if row in self.totals.parts or is_open(self.symbols[row])}
 
     def limits(self, row: SymbolRow) -> Limits:
         """The symbol's limits: its own where it is in the universe, else the account's, else none at all."""

@@ -15,6 +15,7 @@ from interlock.core.agenda import Agenda
 from interlock.core.authority import EXITS
 from interlock.core.codes import CloseAction, Code, ExitMode, RiskAction, Rung
 from interlock.core.constants import NS_PER_S_FLOAT
+from interlock.core.due import due_rows
 from interlock.core.exits.harvest import UNKNOWN_MARKET, Harvest, Held, Market, harvest
 from interlock.core.exits.kernel import tightened
 from interlock.core.exits.rules import (
@@ -30,9 +31,21 @@ from interlock.core.exits.rules import (
 )
 from interlock.core.limits import BITS, EXIT_RULES, Limits, is_on
 from interlock.core.measure import blackout_of, market_fresh
-from interlock.core.messages import Alert, BarClosed, ExitProposed, Input, MarketBatch, MarketState, RiskEvent
+from interlock.core.messages import (
+    Alert,
+    BarClosed,
+    EquityMarked,
+    Executed,
+    ExitProposed,
+    Input,
+    Intent,
+    MarketBatch,
+    MarketState,
+    RiskEvent,
+    Spent,
+)
 from interlock.core.numbers import share
-from interlock.core.state import RUNG_BITS, VOLUNTARY, State, SymbolRow
+from interlock.core.state import RUNG_BITS, VOLUNTARY, State, SymbolRow, is_open
 from interlock.core.transitions import is_fresh, money
 
 EXIT_BITS: Final = sum(BITS[code] for code in EXIT_RULES)
@@ -40,6 +53,7 @@ STARTERS: Final = RUNG_BITS[Rung.TAKE_PROFIT] | RUNG_BITS[Rung.LOCK]
 """Rungs after which the stop trails."""
 
 _OF_ONE_SYMBOL: Final = (BarClosed, MarketState)
+_OF_ONE_PERMIT: Final = (Executed, Spent)
 
 LADDER_RUNGS: Final = {
     CloseAction.PARTIAL_25: Rung.PARTIAL_25,
@@ -54,13 +68,13 @@ def acts(state: State) -> bool:
     return a.exit_mode is ExitMode.BUILTIN or a.exit_owner == "any" or a.exit_deposed
 
 
-def watch(agenda: Agenda, event: Input) -> None:
+def watch(agenda: Agenda, event: Input, before: State) -> None:
     """Every position that the input concerns was looked at."""
     state = agenda.state
     acting = acts(state)
     if not acting and state.account.exit_mode is not ExitMode.ADVISORY:
         return
-    for index in _concerned(state, event):
+    for index in _concerned(state, event, anew=acting != acts(before)):
         r = state.symbols[index]
         if r.managed != 1.0 or r.position == 0 or r.known != 1.0 or r.goal:
             continue
@@ -76,15 +90,30 @@ def watch(agenda: Agenda, event: Input) -> None:
             _look(_Look(agenda, index, state.symbols.edit(index), p, held, extremes, acting, forbidden))
 
 
-def _concerned(state: State, event: Input) -> list[int]:
-    """The open rows that the input can have changed something for: one symbol's prices change nothing for another."""
+def _concerned(state: State, event: Input, *, anew: bool) -> list[int]:
+    """
+    The open rows that the input can have changed something for: one symbol's prices change nothing for another.
+
+    A tick tells all of them the time; what comes between ticks tells it those for which an instant has come, and all of
+    them where somebody else acts than before (`anew`).
+    """
+    index_of = state.names.symbol_index
     if isinstance(event, MarketBatch):
-        told = {quote.symbol for quote in event.quotes}
+        told = {index_of.get(quote.symbol, -1) for quote in event.quotes}
     elif isinstance(event, _OF_ONE_SYMBOL):
-        told = {event.symbol}
+        told = {index_of.get(event.symbol, -1)}
+    elif anew:
+        return state.open_rows.copy()
+    elif isinstance(event, _OF_ONE_PERMIT):
+        p = state.permits.get(event.permit)
+        told = {*due_rows(state), -1 if p is None else p.symbol}
+    elif isinstance(event, Intent):
+        told = {*due_rows(state), index_of.get(event.symbol, -1)}
+    elif isinstance(event, EquityMarked):
+        told = {*due_rows(state)}
     else:
         return state.open_rows.copy()
-    return [index for index in state.open_rows if state.names.symbols[index] in told]
+    return sorted(index for index in told if index >= 0 and is_open(state.symbols[index]))
 
 
 # ---------------------------------------------------------------- what is known

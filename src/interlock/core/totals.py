@@ -1,0 +1,105 @@
+"""
+What the open positions come to: each adds its part, and when it changes the old part goes and the new one comes.
+
+Sums are kept in whole numbers, which do not drift: taken anew over all positions, in whatever order, they are the same.
+"""
+
+from math import nan
+from typing import Final, NamedTuple, Self
+
+from interlock.core.constants import OPERATOR_NS, SUM_MAX, SUM_UNIT, UNKNOWN_AMOUNT
+
+
+class Amounts(NamedTuple):
+    """What is added up, in whole units of the sums; `unknown` counts positions that are not known."""
+
+    notional: int = 0
+    net: int = 0
+    margin: int = 0
+    risk: int = 0
+    pnl: int = 0
+    unknown: int = 0
+
+
+class Part(NamedTuple):
+    """
+    What one position adds, to its strategy and its cluster too, and instants of which the earliest counts.
+
+    `seen_ns` is when its price was last accepted, `fresh_until_ns` when that becomes too old; where its venue is closed and
+    no price is expected they say never.
+    """
+
+    amounts: Amounts
+    owner: int
+    cluster: int
+    seen_ns: int
+    rate_ns: int
+    fresh_until_ns: int
+
+
+class Totals:
+    """The parts of all positions by row, and their sums."""
+
+    def __init__(self) -> None:
+        self.parts: dict[int, Part] = {}
+        self.sums = Amounts()
+        self.strategies: dict[int, int] = {}
+        self.clusters: dict[int, int] = {}
+        self.seen_ns: dict[int, int] = {}
+        self.rate_ns: dict[int, int] = {}
+        self.fresh_until_ns: dict[int, int] = {}
+
+    def copy(self) -> Self:
+        """Totals of their own with the same parts."""
+        twin = type(self).__new__(type(self))
+        twin.parts, twin.sums = self.parts.copy(), self.sums
+        twin.strategies, twin.clusters = self.strategies.copy(), self.clusters.copy()
+        twin.seen_ns, twin.rate_ns = self.seen_ns.copy(), self.rate_ns.copy()
+        twin.fresh_until_ns = self.fresh_until_ns.copy()
+        return twin
+
+    def put(self, row: int, part: Part) -> None:
+        """The row's position adds this, and no longer what it added before."""
+        before = self.parts.get(row)
+        if before == part:
+            return
+        self._add(NOTHING if before is None else before.amounts, part.amounts)
+        if before is not None:
+            self._attribute(before, -before.amounts.notional)
+        self._attribute(part, part.amounts.notional)
+        self.parts[row] = part
+        self.seen_ns[row], self.rate_ns[row], self.fresh_until_ns[row] = part[3:]
+
+    def remove(self, row: int) -> None:
+        """The row is no position and adds nothing."""
+        before = self.parts.pop(row, None)
+        if before is not None:
+            self._add(before.amounts, NOTHING)
+            self._attribute(before, -before.amounts.notional)
+            del self.seen_ns[row], self.rate_ns[row], self.fresh_until_ns[row]
+
+    def _add(self, gone: Amounts, come: Amounts) -> None:
+        self.sums = Amounts(*[total - old + new for total, old, new in zip(self.sums, gone, come, strict=True)])
+
+    def _attribute(self, part: Part, notional: int) -> None:
+        self.strategies[part.owner] = self.strategies.get(part.owner, 0) + notional
+        self.clusters[part.cluster] = self.clusters.get(part.cluster, 0) + notional
+
+
+NOTHING: Final = Amounts()
+
+
+def earliest(instants_ns: dict[int, int]) -> int:
+    """The earliest of the instants; an operator's where there is none."""
+    return min(instants_ns.values(), default=OPERATOR_NS)
+
+
+def whole(amount: float) -> int:
+    """The amount of account currency in whole units of the sums."""
+    units = amount / SUM_UNIT
+    return int(units) if -SUM_MAX < units < SUM_MAX else UNKNOWN_AMOUNT
+
+
+def amount_of(total: int) -> float:
+    """The sum in account currency; NaN where any part of it is unknown."""
+    return total * SUM_UNIT if total < UNKNOWN_AMOUNT // 2 else nan
