@@ -16,9 +16,10 @@ from interlock.core.authority import ALWAYS, EMERGENCY, EXITS, OPERATOR
 from interlock.core.codes import CloseAction, Code, KillMode, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.decide import decide
+from interlock.core.due import due_ns
 from interlock.core.limits import NO_LIMITS, is_on
 from interlock.core.locks import account_lock, strategy_lock, symbol_lock
-from interlock.core.measure import sides_of
+from interlock.core.measure import measure, sides_of
 from interlock.core.messages import (
     Adopted,
     Decision,
@@ -35,7 +36,7 @@ from interlock.core.messages import (
     Step,
 )
 from interlock.core.permit import IN_FLIGHT, RESTING
-from interlock.core.state import LOSS_TRIGGERS, RUNGS, VOLUNTARY, State, is_stop
+from interlock.core.state import LOSS_TRIGGERS, RUNGS, VOLUNTARY, State, is_open, is_stop
 from interlock.core.transitions import is_fresh, patience_ends_ns
 from interlock.ledger.steps import encode
 
@@ -139,9 +140,29 @@ def steps_are_conserved(look: Look) -> str:
 
 
 def what_is_derived_is_of_now(look: Look) -> str:
-    """Which sides are taken is remembered; it is what the rows say, or decisions would look at another time."""
-    state = look.state
-    return "" if state.sides == sides_of(state) else f"remembered are {state.sides}, the rows say {sides_of(state)}"
+    """Open rows, sides, sums and what is due are remembered; they are what the rows say, or decisions look at another time."""
+    state, twin, anew = look.state, look.state.draft(), snapshot.decode(snapshot.encode(look.state))
+    measure(twin)
+    measure(anew)
+    still = set(state.open_rows) - set(state.concerned())
+    for what, remembered, told in (
+        ("open", state.open_rows, [index for index, r in enumerate(state.symbols) if is_open(r)]),
+        ("sides", state.sides, sides_of(state)),
+        ("parts", twin.totals.parts, anew.totals.parts),
+        ("sums", twin.totals.sums, anew.totals.sums),
+        ("due", {index: state.due[index] for index in still}, {index: due_ns(state, index) for index in still}),
+    ):
+        if remembered != told:
+            return f"{what}: remembered are {remembered}, the rows say {told}"
+    return ""
+
+
+def who_was_not_asked_had_nothing_to_say(look: Look) -> str:
+    """A state read from its bytes asks every row, and comes to the same: the running one left out none that mattered."""
+    step = look.step
+    outputs = decide(look.before, step.at_ns, step.mono_ns, step.input)
+    anew = Step(step.seq, step.at_ns, step.mono_ns, step.input, outputs, step.schema)
+    return "" if encode(anew) == encode(step) else f"asked anew: {outputs}, decided: {step.outputs}"
 
 
 def reducing_never_flips(look: Look) -> str:
@@ -522,6 +543,7 @@ LAWS: Final[tuple[Law, ...]] = (
     deciding_again_gives_the_same,
     steps_are_conserved,
     what_is_derived_is_of_now,
+    who_was_not_asked_had_nothing_to_say,
     reducing_never_flips,
     core_time_goes_on,
     record_first,
