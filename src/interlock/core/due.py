@@ -28,8 +28,8 @@ def schedule(state: State, rows: Iterable[int]) -> None:
 
 def due_rows(state: State) -> list[int]:
     """The open rows, ascending, for which such an instant has come."""
-    now_ns = state.account.now_ns
-    return sorted(index for index, due in state.due.items() if due <= now_ns)
+    a = state.account
+    return sorted(index for index, due in state.due.items() if due <= a.now_ns) if a.wake_ns <= a.now_ns else []
 
 
 def _account_due_ns(state: State) -> int:

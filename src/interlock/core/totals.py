@@ -68,7 +68,7 @@ class Totals:
             self._attribute(before, -before.amounts.notional)
         self._attribute(part, part.amounts.notional)
         self.parts[row] = part
-        self.seen_ns[row], self.rate_ns[row], self.fresh_until_ns[row] = part[3:]
+        self.seen_ns[row], self.rate_ns[row], self.fresh_until_ns[row] = part.seen_ns, part.rate_ns, part.fresh_until_ns
 
     def remove(self, row: int) -> None:
         """The row is no position and adds nothing."""

@@ -79,8 +79,9 @@ def raise_fence(agenda: Agenda, code: Code, *, rows: frozenset[int] | None = Non
     state = agenda.state
     agenda.emit(FenceRaised(state.account.fence + 1, code))
     working: list[int] = []
-    for p in state.permits.alive():
-        if p.reduce_only or (rows is not None and p.symbol not in rows):
+    symbols = (state.symbols[index] for index in rows or () if index >= 0)
+    for p in state.permits.alive() if rows is None else state.permits.among(symbols):
+        if p.reduce_only:
             continue
         if p.state == PermitState.ISSUED:
             agenda.emit(PermitRevoked(p.id, PermitState.REVOKED, code))

@@ -140,7 +140,7 @@ def steps_are_conserved(look: Look) -> str:
 
 
 def what_is_derived_is_of_now(look: Look) -> str:
-    """Open rows, sides, sums and what is due are remembered; they are what the rows say, or decisions look at another time."""
+    """Open rows, sides, sums and what is due are remembered; they are what the rows say, or decisions come too late."""
     state, twin, anew = look.state, look.state.draft(), snapshot.decode(snapshot.encode(look.state))
     measure(twin)
     measure(anew)
@@ -252,6 +252,8 @@ def a_close_is_answered(look: Look) -> str:
         return "a close was not answered"
     if first.granted_steps:
         return "" if first.reducing else f"a close was answered as an opening: {first.headline}"
+    if intent.rung and first.headline == Code.ALLOWED:
+        return ""  # it moves the stop and closes nothing
     if first.headline not in CLOSING_ANSWERS or first.headline == Code.MALFORMED:
         return f"a close was denied {first.headline}"
     if intent.source in ALWAYS and first.headline == Code.NOT_EXIT_OWNER:

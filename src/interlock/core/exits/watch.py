@@ -6,8 +6,9 @@ mark that is not fresh: the stop at the venue needs no mark. Rules are asked in 
 one that leaves least wins, of those the first.
 """
 
+from dataclasses import dataclass
 from math import inf, nan
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -87,7 +88,7 @@ def watch(agenda: Agenda, event: Input, before: State) -> None:
         held = held_of(state, index, p, agenda.at_ns)
         if held is not None:
             extremes = type(event) is MarketBatch and r.lived == 1.0
-            _look(_Look(agenda, index, state.symbols.edit(index), p, held, extremes, acting, forbidden))
+            _look(_Look(agenda, index, r, p, held, extremes, acting, forbidden))
 
 
 def _concerned(state: State, event: Input, *, anew: bool) -> list[int]:
@@ -152,11 +153,12 @@ def market_at_entry(r: SymbolRow) -> Market:
 # ---------------------------------------------------------------- one look
 
 
-class _Look(NamedTuple):
+@dataclass(slots=True)
+class _Look:
     """
     One position at one instant. With `extremes` the interval's high and low count, else the mark alone.
 
-    `row` is the draft's own copy, so that what is proposed shows in it.
+    `row` is read only, and taken anew with each proposal, which shows in it.
 
     While closing is `forbidden` by the firm, what can wait is not asked: it is judged afresh when the interval ends.
     """
@@ -337,3 +339,4 @@ def _propose(
     look: _Look, rung: Rung, action: CloseAction, reason: str, stop: float = nan, said: Harvest | None = None
 ) -> None:
     propose(look.agenda, look.symbol, rung, action, reason, stop, EXITS, look.held, said, acting=look.acting)
+    look.row = look.agenda.state.symbols[look.symbol]
