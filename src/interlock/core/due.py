@@ -12,7 +12,6 @@ from interlock.core.limits import Limits
 from interlock.core.measure import blackout_of, flat_due, session_of, window_at
 from interlock.core.permit import RESTING
 from interlock.core.state import ACCOUNT_LOCK_SLOTS, PermitRow, State, SymbolRow, is_open, is_stop
-from interlock.core.totals import earliest
 from interlock.core.transitions import patience_ends_ns
 
 
@@ -20,16 +19,18 @@ def schedule(state: State, rows: Iterable[int]) -> None:
     """`wake_ns` is the first instant at which something can change by time alone, taken anew for these rows and the new."""
     for index in {*rows, *state.concerned()}:
         if is_open(state.symbols[index]):
-            state.due[index] = due_ns(state, index)
+            state.due.put(index, due_ns(state, index))
         else:
-            state.due.pop(index, None)
-    state.account.wake_ns = min(_account_due_ns(state), earliest(state.due))
+            state.due.remove(index)
+    state.account.wake_ns = min(_account_due_ns(state), state.due.earliest_ns)
 
 
 def due_rows(state: State) -> list[int]:
     """The open rows, ascending, for which such an instant has come."""
     a = state.account
-    return sorted(index for index, due in state.due.items() if due <= a.now_ns) if a.wake_ns <= a.now_ns else []
+    if a.now_ns < a.wake_ns:
+        return []
+    return sorted(index for index, due in state.due.by_row.items() if due <= a.now_ns)
 
 
 def _account_due_ns(state: State) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.limits import Limits
 from interlock.core.state import State, SymbolRow
-from interlock.core.totals import Amounts, Part, amount_of, earliest, whole
+from interlock.core.totals import Amounts, Part, amount_of, whole
 from interlock.core.transitions import money
 
 
@@ -137,7 +137,7 @@ def measure(state: State) -> None:
     a.held_notional, a.net_notional = amount_of(sums.notional), amount_of(sums.net)
     a.held_margin, a.held_risk = amount_of(sums.margin), amount_of(sums.risk)
     a.unknown_rows, a.position_count = sums.unknown, len(state.sides)
-    a.book_at_ns, a.book_rate_at_ns = earliest(totals.seen_ns), earliest(totals.rate_ns)
+    a.book_at_ns, a.book_rate_at_ns = totals.seen.earliest_ns, totals.rates.earliest_ns
     for number in range(len(state.strategies)):
         total = amount_of(totals.strategies.get(number, 0))
         if state.strategies[number].held_notional != total:
@@ -148,7 +148,7 @@ def measure(state: State) -> None:
             state.clusters.edit(number).held_notional = total
     known = a.balance_known == 1.0
     a.own_equity = a.nominal_base + money(a.balance + a.booked) + amount_of(sums.pnl) if known else nan
-    fresh = a.now_ns <= earliest(totals.fresh_until_ns)
+    fresh = a.now_ns <= totals.fresh_until.earliest_ns
     a.own_proven = 1.0 if fresh and a.reconciled == 1.0 and a.own_equity == a.own_equity else 0.0
     a.equity = guard_equity(a.venue_equity, a.own_equity)
     a.equity_gap = equity_gap(a.venue_equity, a.own_equity)

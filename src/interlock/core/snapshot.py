@@ -105,7 +105,8 @@ def decode(data: bytes) -> State:
     state.waiting = {waits.rebalance.strategy: waits for waits in stored.waiting}
     if stored.policy is not None:
         state.rights = {(right.source, right.strategy): right for right in stored.policy.rights}
-    state.due = {index: due_ns(state, index) for index in state.open_rows}
+    for index in state.open_rows:
+        state.due.put(index, due_ns(state, index))
     state.touch(state.open_rows)
     return state
 

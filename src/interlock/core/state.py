@@ -22,7 +22,7 @@ from interlock.core.constants import BASE, CHOP, INTENT_WINDOW, OPERATOR_NS, PER
 from interlock.core.instrument import Instrument
 from interlock.core.limits import NO_LIMITS, Limits
 from interlock.core.messages import Intent, OpeningsDeferred, PermitIssued, PolicySet, SourceRight
-from interlock.core.totals import Totals
+from interlock.core.totals import Instants, Totals
 
 LOSS_TRIGGERS: Final = (
     Code.DAILY_LOSS,
@@ -641,7 +641,7 @@ class State:
         self.company: dict[tuple[int, int], Company] = {}
         self.weighed: dict[int, Weighed] = {}
         self.totals = Totals()
-        self.due: dict[int, int] = {}
+        self.due = Instants()
         self.touched: set[int] = set()
         self.instruments: list[Instrument | None] = []
         self.names = Names()

@@ -37,6 +37,39 @@ class Part(NamedTuple):
     fresh_until_ns: int
 
 
+class Instants:
+    """Instants by row, of which the earliest counts; `first_ns` is that one, None while it is to be found anew."""
+
+    def __init__(self) -> None:
+        self.by_row: dict[int, int] = {}
+        self.first_ns: int | None = OPERATOR_NS
+
+    def copy(self) -> Self:
+        """Instants of their own, the same."""
+        twin = type(self).__new__(type(self))
+        twin.by_row, twin.first_ns = self.by_row.copy(), self.first_ns
+        return twin
+
+    def put(self, row: int, at_ns: int) -> None:
+        """The row's instant is this one."""
+        self.remove(row)
+        self.by_row[row] = at_ns
+        if self.first_ns is not None and at_ns < self.first_ns:
+            self.first_ns = at_ns
+
+    def remove(self, row: int) -> None:
+        """The row has none."""
+        if self.by_row.pop(row, OPERATOR_NS) == self.first_ns:
+            self.first_ns = None
+
+    @property
+    def earliest_ns(self) -> int:
+        """The earliest of them; an operator's where there is none."""
+        if self.first_ns is None:
+            self.first_ns = min(self.by_row.values(), default=OPERATOR_NS)
+        return self.first_ns
+
+
 class Totals:
     """The parts of all positions by row, and their sums."""
 
@@ -45,17 +78,16 @@ class Totals:
         self.sums = Amounts()
         self.strategies: dict[int, int] = {}
         self.clusters: dict[int, int] = {}
-        self.seen_ns: dict[int, int] = {}
-        self.rate_ns: dict[int, int] = {}
-        self.fresh_until_ns: dict[int, int] = {}
+        self.seen = Instants()
+        self.rates = Instants()
+        self.fresh_until = Instants()
 
     def copy(self) -> Self:
         """Totals of their own with the same parts."""
         twin = type(self).__new__(type(self))
         twin.parts, twin.sums = self.parts.copy(), self.sums
         twin.strategies, twin.clusters = self.strategies.copy(), self.clusters.copy()
-        twin.seen_ns, twin.rate_ns = self.seen_ns.copy(), self.rate_ns.copy()
-        twin.fresh_until_ns = self.fresh_until_ns.copy()
+        twin.seen, twin.rates, twin.fresh_until = self.seen.copy(), self.rates.copy(), self.fresh_until.copy()
         return twin
 
     def put(self, row: int, part: Part) -> None:
@@ -68,7 +100,9 @@ class Totals:
             self._attribute(before, -before.amounts.notional)
         self._attribute(part, part.amounts.notional)
         self.parts[row] = part
-        self.seen_ns[row], self.rate_ns[row], self.fresh_until_ns[row] = part.seen_ns, part.rate_ns, part.fresh_until_ns
+        self.seen.put(row, part.seen_ns)
+        self.rates.put(row, part.rate_ns)
+        self.fresh_until.put(row, part.fresh_until_ns)
 
     def remove(self, row: int) -> None:
         """The row is no position and adds nothing."""
@@ -76,7 +110,8 @@ class Totals:
         if before is not None:
             self._add(before.amounts, NOTHING)
             self._attribute(before, -before.amounts.notional)
-            del self.seen_ns[row], self.rate_ns[row], self.fresh_until_ns[row]
+            for instants in (self.seen, self.rates, self.fresh_until):
+                instants.remove(row)
 
     def _add(self, gone: Amounts, come: Amounts) -> None:
         self.sums = Amounts(*[total - old + new for total, old, new in zip(self.sums, gone, come, strict=True)])
@@ -87,11 +122,6 @@ class Totals:
 
 
 NOTHING: Final = Amounts()
-
-
-def earliest(instants_ns: dict[int, int]) -> int:
-    """The earliest of the instants; an operator's where there is none."""
-    return min(instants_ns.values(), default=OPERATOR_NS)
 
 
 def whole(amount: float) -> int:

@@ -150,7 +150,7 @@ def what_is_derived_is_of_now(look: Look) -> str:
         ("sides", state.sides, sides_of(state)),
         ("parts", twin.totals.parts, anew.totals.parts),
         ("sums", twin.totals.sums, anew.totals.sums),
-        ("due", {index: state.due[index] for index in still}, {index: due_ns(state, index) for index in still}),
+        ("due", {index: state.due.by_row[index] for index in still}, {index: due_ns(state, index) for index in still}),
     ):
         if remembered != told:
             return f"{what}: remembered are {remembered}, the rows say {told}"

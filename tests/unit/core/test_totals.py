@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.core.constants import OPERATOR_NS
-from interlock.core.totals import Amounts, Part, Totals, amount_of, earliest, whole
+from interlock.core.totals import Amounts, Instants, Part, Totals, amount_of, whole
 
 MONEY = st.floats(-1e15, 1e15) | st.sampled_from((nan, inf, -inf, 0.0, -0.0, 1e300))
 PARTS = st.builds(
@@ -33,7 +33,8 @@ def test_sums_that_are_kept_are_those_that_are_taken_anew(changes: list[tuple[in
     assert kept.sums == anew.sums
     for mine, theirs in ((kept.strategies, anew.strategies), (kept.clusters, anew.clusters)):
         assert all(mine.get(key, 0) == theirs.get(key, 0) for key in range(-1, 3))
-    assert (kept.seen_ns, kept.rate_ns, kept.fresh_until_ns) == (anew.seen_ns, anew.rate_ns, anew.fresh_until_ns)
+    for one, other in ((kept.seen, anew.seen), (kept.rates, anew.rates), (kept.fresh_until, anew.fresh_until)):
+        assert (one.by_row, one.earliest_ns) == (other.by_row, other.earliest_ns)
 
 
 @given(CHANGES, CHANGES)
@@ -41,11 +42,11 @@ def test_a_copy_goes_its_own_way(before: list[tuple[int, Part | None]], after: l
     kept = Totals()
     for row, part in before:
         kept.put(row, part) if part is not None else kept.remove(row)
-    told = (kept.parts.copy(), kept.sums, kept.strategies.copy(), kept.seen_ns.copy())
+    told = (kept.parts.copy(), kept.sums, kept.strategies.copy(), kept.seen.by_row.copy())
     twin = kept.copy()
     for row, part in after:
         twin.put(row, part) if part is not None else twin.remove(row)
-    assert told == (kept.parts, kept.sums, kept.strategies, kept.seen_ns)
+    assert told == (kept.parts, kept.sums, kept.strategies, kept.seen.by_row)
 
 
 def test_a_sum_is_exact_and_comes_back_to_nothing() -> None:
@@ -64,6 +65,12 @@ def test_what_is_unknown_makes_the_sum_unknown_until_it_goes() -> None:
         assert amount_of(total - 2 * whole(amount) + whole(1e100)) == 3.0
 
 
-def test_where_there_is_nothing_the_earliest_is_never() -> None:
-    assert earliest({}) == OPERATOR_NS
-    assert earliest({1: 5, 2: 3}) == 3
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5) | st.none())))
+def test_the_earliest_is_that_of_all_whatever_comes_and_goes(changes: list[tuple[int, int | None]]) -> None:
+    kept = Instants()
+    for row, at_ns in changes:
+        if at_ns is None:
+            kept.remove(row)
+        else:
+            kept.put(row, at_ns)
+        assert kept.earliest_ns == min(kept.by_row.values(), default=OPERATOR_NS)
