@@ -47,6 +47,8 @@ CHANGES: Final = {
     "rules.ORDER_RATE.burst": 1000,
     "rules.RUNAWAY": "off: a benchmark runs away",
     "rules.CONSEC_LOSS": "off: every trade here loses its fees",
+    "rules.ATR_SPIKE": "off: nobody tells bars here",
+    "rules.GROSS_LEVERAGE": "off: nobody tells bars here",
 }
 
 

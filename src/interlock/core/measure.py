@@ -129,7 +129,7 @@ def market_fresh(state: State, r: SymbolRow, limits: Limits) -> float:
 
 def measure(state: State) -> None:
     """The account's and the strategies' sums over held positions are those of the open rows as they now are."""
-    for index in state.take_written():
+    for index in state.take_unmeasured():
         _take_part(state, index)
         take_sides(state, index)
     a, totals = state.account, state.totals

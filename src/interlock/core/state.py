@@ -505,7 +505,7 @@ class DraftTable(Generic[R]):
     def __init__(self, base: Table[R] | DraftTable[R]) -> None:
         self._base = base
         self._own: dict[int, R] = {}
-        self.written: set[int] = base.written.copy()
+        self.written: set[int] = set()
 
     def __getitem__(self, index: int) -> R:
         own = self._own.get(index)
@@ -623,7 +623,7 @@ class State:
     What follows from the rows is not stored: `sides` are those on which each position is held or reserved, `company` what
     was found out of orders for as long as those and all bars are what they are, `weighed` each symbol's weighed returns,
     `totals` what the open rows come to, `due` when time alone changes something for each of them, `touched` which of them
-    are still to be looked at.
+    are still to be looked at, `unmeasured` which have to be added up anew.
     """
 
     def __init__(self) -> None:
@@ -643,6 +643,7 @@ class State:
         self.totals = Totals()
         self.due = Instants()
         self.touched: set[int] = set()
+        self.unmeasured: set[int] = set()
         self.instruments: list[Instrument | None] = []
         self.names = Names()
         self.policy: PolicySet | None = None
@@ -667,6 +668,7 @@ class State:
         twin.totals = self.totals.copy()
         twin.due = self.due
         twin.touched = set(self.concerned())
+        twin.unmeasured = self.unmeasured | self.symbols.written
         twin.instruments = self.instruments
         twin.names = self.names.draft()
         twin.policy = self.policy
@@ -684,15 +686,15 @@ class State:
     def begin(self) -> list[int]:
         """A step begins that says all there is to say: only what is written from now on is left. Returns what was."""
         before = self.concerned()
-        self.touched, self.permits.written = set(), set()
-        self.symbols.written = self._of_use(self.symbols.written)
+        self.unmeasured |= self._of_use(self.symbols.written)
+        self.touched, self.symbols.written, self.permits.written = set(), set(), set()
         return before
 
-    def take_written(self) -> set[int]:
+    def take_unmeasured(self) -> set[int]:
         """The rows written since this was last asked; there is still to be said what follows for those that are open."""
-        written = self.symbols.written
-        self.symbols.written = set()
-        self.touched |= self._of_use(written)
+        self.touched |= self._of_use(self.symbols.written)
+        written = self.symbols.written | self.unmeasured
+        self.symbols.written, self.unmeasured = set(), set()
         return written
 
     def _of_use(self, rows: set[int]) -> set[int]:

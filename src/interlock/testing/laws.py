@@ -339,6 +339,8 @@ def the_entitled_may_close(look: Look) -> str:
     answer = next((o for o in look.step.outputs if isinstance(o, Decision) and o.intent_id == intent.id), None)
     if answer is None or r.position * intent.side >= 0 or (intent.rung and intent.close is CloseAction.NONE):
         return ""
+    if answer.repeats:
+        return ""  # nothing is granted by it: it says what was
     a, now_ns = before.account, look.state.account.now_ns
     opened = r.opener >= 0 and before.names.sources[r.opener] == intent.source
     owns = intent.source == a.exit_owner
