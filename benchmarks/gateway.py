@@ -10,7 +10,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -164,16 +164,15 @@ def run(place: Path, act: Callable[[Gateway], Awaitable[T]]) -> T:
     return asyncio.run(play())
 
 
-def measures() -> list[Measure]:
+def measures() -> Iterator[Measure]:
+    memory = MEMORY if MEMORY.is_dir() else Path.cwd()
     on_disk, closed = run(Path.cwd(), trade)
-    in_memory, closed_in_memory = run(MEMORY if MEMORY.is_dir() else Path.cwd(), trade)
-    before, after = run(Path.cwd(), flood)
+    in_memory, closed_in_memory = run(memory, trade)
     p99 = int(TRADES * 0.99)
-    return [
-        Measure("intent to durable fill, p50", "the same in memory", median(on_disk), median(in_memory)),
-        Measure("intent to durable fill, p99", "p50", on_disk[p99], median(on_disk)),
-        Measure("syncing, of an intent to durable fill", "p50", median(on_disk) - median(in_memory), median(on_disk)),
-        Measure("exit to its fill, p50", "the same in memory", median(closed), median(closed_in_memory)),
-        Measure("exit to its fill, p99", "p50", closed[p99], median(closed)),
-        Measure("memory after 100 000 intents", "after 60 000", after, before, GROWTH_MAX, "MB"),
-    ]
+    yield Measure("intent to durable fill, p50", "the same in memory", median(on_disk), median(in_memory))
+    yield Measure("intent to durable fill, p99", "p50", on_disk[p99], median(on_disk))
+    yield Measure("syncing, of an intent to durable fill", "p50", median(on_disk) - median(in_memory), median(on_disk))
+    yield Measure("exit to its fill, p50", "the same in memory", median(closed), median(closed_in_memory))
+    yield Measure("exit to its fill, p99", "p50", closed[p99], median(closed))
+    before, after = run(memory, flood)
+    yield Measure("memory after 100 000 intents", "after 60 000", after, before, GROWTH_MAX, "MB")
