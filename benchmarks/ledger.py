@@ -121,7 +121,7 @@ def restart(directory: Path) -> tuple[float, float]:
 
 
 def most_resident_mb() -> float:
-    """The most megabytes that this process has held; what its parent held, which the kernel's usual answer counts, is not."""
+    """The most megabytes that this process has held itself: `getrusage` would count what its parent held, too."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6
 
