@@ -129,7 +129,7 @@ OF_ALL: tuple[tuple[str, Callable[[Book], None]], ...] = (
 )
 """Steps in which every position is asked."""
 
-OF_ALL_MAX = 1.3
+OF_ALL_MAX = 1.6
 OPENING_MAX = 2.0
 
 

@@ -5,6 +5,7 @@ Sums are kept in whole numbers, which do not drift: taken anew over all position
 """
 
 from math import nan
+from operator import add, sub
 from typing import Final, NamedTuple, Self
 
 from interlock.core.constants import OPERATOR_NS, SUM_MAX, SUM_UNIT, UNKNOWN_AMOUNT
@@ -52,10 +53,12 @@ class Instants:
 
     def put(self, row: int, at_ns: int) -> None:
         """The row's instant is this one."""
-        self.remove(row)
+        before_ns = self.by_row.get(row, OPERATOR_NS)
         self.by_row[row] = at_ns
-        if self.first_ns is not None and at_ns < self.first_ns:
+        if self.first_ns is not None and at_ns <= self.first_ns:
             self.first_ns = at_ns
+        elif before_ns == self.first_ns:
+            self.first_ns = None
 
     def remove(self, row: int) -> None:
         """The row has none."""
@@ -95,10 +98,7 @@ class Totals:
         before = self.parts.get(row)
         if before == part:
             return
-        self._add(NOTHING if before is None else before.amounts, part.amounts)
-        if before is not None:
-            self._attribute(before, -before.amounts.notional)
-        self._attribute(part, part.amounts.notional)
+        self._add(before, part)
         self.parts[row] = part
         self.seen.put(row, part.seen_ns)
         self.rates.put(row, part.rate_ns)
@@ -108,17 +108,20 @@ class Totals:
         """The row is no position and adds nothing."""
         before = self.parts.pop(row, None)
         if before is not None:
-            self._add(before.amounts, NOTHING)
-            self._attribute(before, -before.amounts.notional)
+            self._add(before, None)
             for instants in (self.seen, self.rates, self.fresh_until):
                 instants.remove(row)
 
-    def _add(self, gone: Amounts, come: Amounts) -> None:
-        self.sums = Amounts(*[total - old + new for total, old, new in zip(self.sums, gone, come, strict=True)])
-
-    def _attribute(self, part: Part, notional: int) -> None:
-        self.strategies[part.owner] = self.strategies.get(part.owner, 0) + notional
-        self.clusters[part.cluster] = self.clusters.get(part.cluster, 0) + notional
+    def _add(self, gone: Part | None, come: Part | None) -> None:
+        less = NOTHING if gone is None else gone.amounts
+        more = NOTHING if come is None else come.amounts
+        self.sums = Amounts(*map(add, map(sub, self.sums, less), more))
+        if gone is not None:
+            self.strategies[gone.owner] -= less.notional
+            self.clusters[gone.cluster] -= less.notional
+        if come is not None:
+            self.strategies[come.owner] = self.strategies.get(come.owner, 0) + more.notional
+            self.clusters[come.cluster] = self.clusters.get(come.cluster, 0) + more.notional
 
 
 NOTHING: Final = Amounts()
