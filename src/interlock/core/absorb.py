@@ -17,9 +17,11 @@ from interlock.core.measure import market_fresh, measure
 from interlock.core.messages import (
     AccountOpened,
     Adopted,
+    Amend,
     BarClosed,
     BlackoutSet,
     CalendarSet,
+    Cancel,
     CashFlow,
     ClockChecked,
     EquityMarked,
@@ -81,7 +83,25 @@ def absorb(state: State, event: Input) -> None:
         handler(state, event)
 
 
-OF_ONE_SYMBOL: Final = frozenset({BarClosed, EquityMarked, Executed, Intent, MarketBatch, MarketState, Spent, Tick})
+OF_ONE_SYMBOL: Final = frozenset(
+    {
+        Adopted,
+        Amend,
+        BarClosed,
+        BlackoutSet,
+        Cancel,
+        CashFlow,
+        EquityMarked,
+        Executed,
+        Heartbeat,
+        Intent,
+        MarketBatch,
+        MarketState,
+        Spent,
+        Tick,
+        VenueError,
+    }
+)
 """Inputs that change something for the rows that they write to and for the account's sums: for no other row."""
 
 

@@ -10,13 +10,17 @@ from interlock.core.codes import AccountKind, PermitState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.messages import (
     AccountOpened,
+    BlackoutSet,
+    Cancel,
     CancelOrders,
+    CashFlow,
     ClockChecked,
     EquityMarked,
     Executed,
     ExitProposed,
     FlattenGoal,
     FlattenSet,
+    Heartbeat,
     Input,
     MarketBatch,
     MarketState,
@@ -26,6 +30,7 @@ from interlock.core.messages import (
     Spent,
     Step,
     Tick,
+    VenueError,
 )
 from interlock.core.state import State, SymbolRow, Table, is_stop
 from interlock.testing import Bench, make_policy, open_bench
@@ -269,6 +274,11 @@ def test_what_happens_to_one_symbol_reads_no_other(*, stops: bool) -> None:
         MarketBatch((made.book.quote("ETH", now_ns),)),
         MarketState("ETH", now_ns, atr=1.0),
         EquityMarked(made.book.equity, made.book.balance, now_ns),
+        CashFlow("funding", -1.0, "ETH"),
+        Cancel("cancel", "bot", permit.id),
+        VenueError("timeout"),
+        Heartbeat("exit"),
+        BlackoutSet("ETH", (), (), (), now_ns + 10**15),
     )
     assert [rows_read(made, event) - {ETH} for event in events] == [set()] * len(events)
     assert BTC in rows_read(made, Tick())

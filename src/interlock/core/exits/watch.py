@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from interlock.core.absorb import OF_ONE_SYMBOL
 from interlock.core.agenda import Agenda
 from interlock.core.authority import EXITS
 from interlock.core.codes import CloseAction, Code, ExitMode, RiskAction, Rung
@@ -32,19 +33,7 @@ from interlock.core.exits.rules import (
 )
 from interlock.core.limits import BITS, EXIT_RULES, Limits, is_on
 from interlock.core.measure import blackout_of, market_fresh
-from interlock.core.messages import (
-    Alert,
-    BarClosed,
-    EquityMarked,
-    Executed,
-    ExitProposed,
-    Input,
-    Intent,
-    MarketBatch,
-    MarketState,
-    RiskEvent,
-    Spent,
-)
+from interlock.core.messages import Alert, BarClosed, ExitProposed, Input, MarketBatch, MarketState, RiskEvent, Tick
 from interlock.core.numbers import share
 from interlock.core.state import RUNG_BITS, VOLUNTARY, State, SymbolRow, is_open
 from interlock.core.transitions import is_fresh, money
@@ -53,8 +42,7 @@ EXIT_BITS: Final = sum(BITS[code] for code in EXIT_RULES)
 STARTERS: Final = RUNG_BITS[Rung.TAKE_PROFIT] | RUNG_BITS[Rung.LOCK]
 """Rungs after which the stop trails."""
 
-_OF_ONE_SYMBOL: Final = (BarClosed, MarketState)
-_OF_ONE_PERMIT: Final = (Executed, Spent)
+_OF_THE_MARKET: Final = (BarClosed, MarketState)
 
 LADDER_RUNGS: Final = {
     CloseAction.PARTIAL_25: Rung.PARTIAL_25,
@@ -98,23 +86,21 @@ def _concerned(state: State, event: Input, *, anew: bool) -> list[int]:
     A tick tells all of them the time; what comes between ticks tells it those for which an instant has come, and all of
     them where somebody else acts than before (`anew`).
     """
-    index_of = state.names.symbol_index
     if isinstance(event, MarketBatch):
-        told = {index_of.get(quote.symbol, -1) for quote in event.quotes}
-    elif isinstance(event, _OF_ONE_SYMBOL):
-        told = {index_of.get(event.symbol, -1)}
-    elif anew:
+        told = {state.names.symbol_index.get(quote.symbol, -1) for quote in event.quotes}
+    elif isinstance(event, _OF_THE_MARKET):
+        told = {_row_of(state, event)}
+    elif anew or type(event) is Tick or type(event) not in OF_ONE_SYMBOL:
         return state.open_rows.copy()
-    elif isinstance(event, _OF_ONE_PERMIT):
-        p = state.permits.get(event.permit)
-        told = {*due_rows(state), -1 if p is None else p.symbol}
-    elif isinstance(event, Intent):
-        told = {*due_rows(state), index_of.get(event.symbol, -1)}
-    elif isinstance(event, EquityMarked):
-        told = {*due_rows(state)}
     else:
-        return state.open_rows.copy()
+        told = {*due_rows(state), _row_of(state, event)}
     return sorted(index for index in told if index >= 0 and is_open(state.symbols[index]))
+
+
+def _row_of(state: State, event: Input) -> int:
+    """The row of the symbol, or of the permit, that the input names; -1 where it names none that is known."""
+    p = state.permits.get(getattr(event, "permit", 0))
+    return state.names.symbol_index.get(getattr(event, "symbol", ""), -1) if p is None else p.symbol
 
 
 # ---------------------------------------------------------------- what is known
