@@ -5,10 +5,10 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import base_import, compiled, engine, exits, gateway, history, ledger, shell, together
+from benchmarks import base_import, compiled, engine, exits, gateway, history, ledger, open_rows, shell, together
 from benchmarks.measure import Measure
 
-SUBJECTS = (base_import, engine, together, exits, compiled, ledger, shell, gateway, history)
+SUBJECTS = (base_import, engine, open_rows, together, exits, compiled, ledger, shell, gateway, history)
 WIDTHS = {"what": 50, "against": 26, "measured": 13, "reference": 13, "ratio": 8, "at most": 7}
 
 

@@ -168,16 +168,19 @@ def preset_limits(preset: str) -> Limits:
     return load_policy(json.dumps(document)).compile(START_NS).limits[0]
 
 
-def engine_with(symbols: int, positions: int, limits: Limits | None = None, clusters: int = 1) -> tuple[Engine, list[str]]:
+def engine_with(
+    symbols: int, positions: int, limits: Limits | None = None, clusters: int = 1, *, stops_at_venue: bool = False
+) -> tuple[Engine, list[str]]:
     """
     An engine at START_NS with so many symbols in its universe and so many open positions, every guard on and satisfied.
 
-    Symbols are in so many clusters by turns; the first ones have all the bars that a correlation looks back on.
+    Symbols are in so many clusters by turns; the first ones have all the bars that a correlation looks back on. With
+    `stops_at_venue` every position has its stop on the way there.
     """
     engine = Engine()
     names = [f"S{number}" for number in range(symbols)]
     at = START_NS
-    engine.step(AccountOpened("bench", AccountKind.PAPER, "USD", 1e6), at)
+    engine.step(AccountOpened("bench", AccountKind.PAPER, "USD", 1e6, stops_at_venue=stops_at_venue), at)
     for name in names:
         engine.step(InstrumentSet(Instrument(name, "paper", "USD", 0.001, 0.01, 10.0)), at)
     set_policy(engine, names, wide_limits() if limits is None else limits, clusters)

@@ -11,6 +11,7 @@ from interlock.core import apply, decide, fills, legs, stops, triggers
 from interlock.core.agenda import Agenda
 from interlock.core.authority import ALWAYS
 from interlock.core.codes import Code, PermitState
+from interlock.core.constants import OPERATOR_NS
 from interlock.core.limits import Limits, is_on
 from interlock.core.messages import Intent
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
@@ -194,6 +195,22 @@ def test_control_a_way_out_that_is_broken(
     monkeypatch.setattr(f"interlock.core.{name}", broken)
     with pytest.raises(LawBroken, match=law):
         run(tmp_path, seed, 250, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "law", "seed"),
+    [
+        ("state.Table.edit", lambda table, index: table[index], "what_is_derived_is_of_now", 1),
+        ("apply.due_rows", lambda _state: [], "who_was_not_asked_had_nothing_to_say", 2),
+        ("due._order_due_ns", lambda *_: OPERATOR_NS, "who_was_not_asked_had_nothing_to_say", 2),
+    ],
+)
+def test_control_a_row_that_is_not_asked(
+    name: str, broken: Callable[..., Any], law: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"interlock.core.{name}", broken)
+    with pytest.raises(LawBroken, match=law):
+        run(tmp_path, seed, 300)
 
 
 def test_control_an_interval_s_extremes_that_are_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,11 @@ from interlock.core.measure import market_fresh, measure
 from interlock.core.messages import (
     AccountOpened,
     Adopted,
+    Amend,
     BarClosed,
     BlackoutSet,
     CalendarSet,
+    Cancel,
     CashFlow,
     ClockChecked,
     EquityMarked,
@@ -27,6 +29,7 @@ from interlock.core.messages import (
     Heartbeat,
     Input,
     InstrumentSet,
+    Intent,
     LockReleased,
     MarketBatch,
     MarketState,
@@ -73,9 +76,33 @@ from interlock.core.transitions import (
 
 def absorb(state: State, event: Input) -> None:
     """The state holds what the input says; nothing is concluded from it yet."""
+    if type(event) not in OF_ONE_SYMBOL:
+        state.touch(state.open_rows)
     handler = _HANDLERS.get(type(event))
     if handler is not None:
         handler(state, event)
+
+
+OF_ONE_SYMBOL: Final = frozenset(
+    {
+        Adopted,
+        Amend,
+        BarClosed,
+        BlackoutSet,
+        Cancel,
+        CashFlow,
+        EquityMarked,
+        Executed,
+        Heartbeat,
+        Intent,
+        MarketBatch,
+        MarketState,
+        Spent,
+        Tick,
+        VenueError,
+    }
+)
+"""Inputs that change something for the rows that they write to and for the account's sums: for no other row."""
 
 
 # ---------------------------------------------------------------- configuration
@@ -143,7 +170,7 @@ def _instrument_set(state: State, event: InstrumentSet) -> None:
     instrument = event.instrument
     index = symbol_row(state, instrument.symbol)
     state.instruments[index] = instrument
-    r = edit(state.symbols, index)
+    r = state.edit_symbol(index)
     r.tradable = event.tradable
     if instrument.quote_currency == state.account.currency and not instrument.inverse:
         r.rate = 1.0
@@ -197,7 +224,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
         recount(edit(state.strategies, number), event.limits[0].kelly_window_count_max)
     complete = [is_complete(limits, owned=event.exit_owner != "any") for limits in event.limits]
     for index in range(len(state.symbols)):
-        r = edit(state.symbols, index)
+        r = state.edit_symbol(index)
         r.limits = r.chop_limits = r.base_limits = r.trend_limits = r.cluster = -1
         if forget:
             r.bar_ns, r.bar_logs = (), ()
@@ -205,7 +232,7 @@ def _policy_set(state: State, event: PolicySet) -> None:
     clusters: dict[str, int] = {}
     a.benchmark = -1
     for symbol in event.universe:
-        r = edit(state.symbols, symbol_row(state, symbol.symbol))
+        r = state.edit_symbol(symbol_row(state, symbol.symbol))
         r.limits = symbol.limits
         r.chop_limits, r.base_limits, r.trend_limits = symbol.chop_limits, symbol.base_limits, symbol.trend_limits
         used = (symbol.limits, symbol.chop_limits, symbol.base_limits, symbol.trend_limits)
@@ -248,7 +275,7 @@ def _calendar_set(state: State, event: CalendarSet) -> None:
 
 
 def _blackout_set(state: State, event: BlackoutSet) -> None:
-    r = edit(state.symbols, state.names.symbol_index[event.symbol])
+    r = state.edit_symbol(state.names.symbol_index[event.symbol])
     r.blackouts, r.news_windows, r.flat_windows = event.intervals, event.opening, event.flat
     r.windows_until_ns = event.until_ns
 
@@ -284,7 +311,7 @@ def _heartbeat(state: State, event: Heartbeat) -> None:
 def _adopted(state: State, event: Adopted) -> None:
     """The position is the strategy's, with that stop, and its exits are the engine's."""
     index = state.names.symbol_index[event.symbol]
-    r = edit(state.symbols, index)
+    r = state.edit_symbol(index)
     r.owner = state.names.strategy_index[event.strategy]
     r.stop_price, r.target_price = event.stop_price, event.target_price
     on_episode(r, 1.0, state.account.now_ns, market_fresh(state, r, state.limits(r)))
@@ -321,7 +348,7 @@ def _quote(state: State, index: int, quote: Quote) -> bool:
     r = state.symbols[index]
     if quote.at_ns < r.mark_at_ns:
         return False
-    r = edit(state.symbols, index)
+    r = state.edit_symbol(index)
     if is_ahead(state.account.now_ns, quote.at_ns):
         r.doubt = 1.0
         return False
@@ -349,7 +376,7 @@ def _market_state(state: State, event: MarketState) -> None:
     index = state.names.symbol_index.get(event.symbol, -1)
     if index < 0 or event.at_ns < state.symbols[index].market_at_ns or is_ahead(state.account.now_ns, event.at_ns):
         return
-    r = edit(state.symbols, index)
+    r = state.edit_symbol(index)
     limits = state.limits(r)
     on_market_state(
         r,
@@ -383,7 +410,7 @@ def _bar_closed(state: State, event: BarClosed) -> None:
         return
     _compare_by(state, index, event)
     if event.length_s == state.exit_limits(state.symbols[index]).exit_bar_s:
-        on_bar(edit(state.symbols, index), event.opened_ns)
+        on_bar(state.edit_symbol(index), event.opened_ns)
 
 
 def _compare_by(state: State, index: int, event: BarClosed) -> None:
@@ -391,7 +418,7 @@ def _compare_by(state: State, index: int, event: BarClosed) -> None:
     r = state.symbols[index]
     later = not r.bar_ns or event.opened_ns > r.bar_ns[-1]
     if event.length_s == state.account_limits().correlation_bar_s and later and 0.0 < event.close < inf:
-        r = edit(state.symbols, index)
+        r = state.edit_symbol(index)
         r.bar_ns = one_of((*r.bar_ns[-CORRELATION_RETURNS:], event.opened_ns))
         r.bar_logs = (*r.bar_logs[-CORRELATION_RETURNS:], log(event.close))
         on_compared_bar(state, index)
@@ -421,9 +448,9 @@ def _quarantined(state: State, event: Quarantined) -> None:
         a.balance_known = nan
     elif event.kind == "MarketBatch":
         for row in [index] if index is not None else list(state.open_rows):
-            edit(state.symbols, row).doubt = 1.0
+            state.edit_symbol(row).doubt = 1.0
     elif event.kind == "MarketState" and index is not None:
-        edit(state.symbols, index).market_at_ns = 0
+        state.edit_symbol(index).market_at_ns = 0
     elif event.kind in ("Executed", "Spent", "PositionsReported", "OrdersReported"):
         a.reconciled = 0.0
         if index is not None and event.kind == "Executed":

@@ -13,13 +13,12 @@ from typing import Any, Final
 from interlock.core.absorb import absorb, source_number
 from interlock.core.authority import EXITS
 from interlock.core.cash import count_proof
-from interlock.core.codes import Code, PermitState, RiskAction, Rung, Scope, TradingState
-from interlock.core.constants import FREEZE_ALERT_NS, NS_PER_S_FLOAT, OPERATOR_NS
+from interlock.core.codes import Code, RiskAction, Rung, Scope
+from interlock.core.due import due_rows, schedule, windows_edge
 from interlock.core.fills import end_permit, strategy_of, unsettled_quota
 from interlock.core.floors import day_open_equity
-from interlock.core.limits import Limits
 from interlock.core.locks import reset_counter
-from interlock.core.measure import blackout_of, flat_due, is_position, measure, session_of, take_sides, window_at
+from interlock.core.measure import is_position, measure, take_sides
 from interlock.core.messages import (
     BaselineSet,
     CancelOrders,
@@ -37,7 +36,6 @@ from interlock.core.messages import (
     Rebalance,
     RiskEvent,
 )
-from interlock.core.permit import RESTING
 from interlock.core.positions import close_row, open_row
 from interlock.core.state import (
     ACCOUNT_LOCK_SLOTS,
@@ -50,9 +48,7 @@ from interlock.core.state import (
     PermitRow,
     SeenIntent,
     State,
-    SymbolRow,
     edit,
-    is_stop,
 )
 from interlock.core.transitions import (
     begin_quota_day,
@@ -60,7 +56,6 @@ from interlock.core.transitions import (
     on_exit_sent,
     on_order,
     on_time,
-    patience_ends_ns,
     reserve,
 )
 
@@ -75,8 +70,11 @@ def advance(state: State, wall_ns: int, mono_ns: int) -> None:
     """The state's clocks are those of this step."""
     a = state.account
     now_ns, trusted = core_time(a, wall_ns, mono_ns, state.account_limits().clock_step_s_max)
+    if now_ns < a.now_ns or trusted != a.clock_trusted:
+        state.touch(state.open_rows)
     on_time(a, wall_ns, mono_ns, now_ns, trusted)
     if now_ns >= a.wake_ns:
+        state.touch(due_rows(state))
         measure(state)
 
 
@@ -84,6 +82,8 @@ def apply(state: State, wall_ns: int, mono_ns: int, event: Input, outputs: tuple
     """The state is as it is after the step: time, calendar rolls, the input itself, then everything else decided."""
     a = state.account
     advance(state, wall_ns, mono_ns)
+    quiet = type(event) is Intent and a.now_ns < a.wake_ns
+    before = [] if quiet else state.begin()
     a.seq += 1
     rolled = 0
     for output in outputs:
@@ -96,11 +96,12 @@ def apply(state: State, wall_ns: int, mono_ns: int, event: Input, outputs: tuple
         apply_output(state, output)
     if type(event) is Intent:
         _remember(state, event, outputs)
-        return
-    _remember_openings(state, outputs, of_all=type(event) is Rebalance)
-    if type(event) is Rebalance and event.instructions:
-        _remember_rebalance(state, event)
-    schedule(state)
+    else:
+        _remember_openings(state, outputs, of_all=type(event) is Rebalance)
+        if type(event) is Rebalance and event.instructions:
+            _remember_rebalance(state, event)
+    if not quiet:
+        schedule(state, before)
 
 
 def apply_output(state: State, output: Output) -> None:
@@ -169,7 +170,7 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
     a.next_id = max(a.next_id, output.id + 1)
     names = state.names
     index = names.symbol_index[output.symbol]
-    r = edit(state.symbols, index)
+    r = state.edit_symbol(index)
     limits = state.limits(r)
     margin = risk = 0
     slice_risk = limits.quota_slice_frac * day_open_equity(state)
@@ -223,7 +224,7 @@ def _permit_issued(state: State, output: PermitIssued) -> None:
         on_order(a, a.now_ns, limits.order_interval_s)
     a.wake_ns = min(a.wake_ns, output.expires_ns + 1)
     if r.news_windows or r.flat_windows:
-        a.wake_ns = min(a.wake_ns, _windows_edge(r, a.now_ns, limits))
+        a.wake_ns = min(a.wake_ns, windows_edge(r, a.now_ns, limits))
 
 
 def _without_cost(lost_frac: float, cost_frac: float) -> float:
@@ -253,6 +254,8 @@ def _fence_raised(state: State, output: FenceRaised) -> None:
 
 
 def _lock_changed(state: State, output: LockChanged) -> None:
+    if output.scope != Scope.SYMBOL:
+        state.touch(state.open_rows)
     if output.scope == Scope.ACCOUNT:
         slot = ACCOUNT_LOCK_SLOTS[output.code]
         _put(state.account, slot, output)
@@ -262,7 +265,7 @@ def _lock_changed(state: State, output: LockChanged) -> None:
         s = edit(state.strategies, state.names.strategy_index[output.scope_key])
         _put(s, STRATEGY_LOCKS.index(output.code), output)
     else:
-        r = edit(state.symbols, state.names.symbol_index[output.scope_key])
+        r = state.edit_symbol(state.names.symbol_index[output.scope_key])
         slot = SYMBOL_LOCKS.index(output.code)
         if output.side >= 0:
             _put(r, slot, output)
@@ -278,7 +281,7 @@ def _put(row: Any, slot: int, output: LockChanged) -> None:
 
 def _flatten_goal(state: State, output: FlattenGoal) -> None:
     index = state.names.symbol_index[output.symbol]
-    r = edit(state.symbols, index)
+    r = state.edit_symbol(index)
     r.goal = output.code if output.active else ""
     r.goal_attempts = output.attempts
     r.goal_next_ns = output.next_attempt_ns
@@ -294,7 +297,7 @@ def _exit_proposed(state: State, output: ExitProposed) -> None:
 
     Only the built-in rules spend a rung that protects: a proposal under its name must not switch the rule off.
     """
-    r = edit(state.symbols, state.names.symbol_index[output.symbol])
+    r = state.edit_symbol(state.names.symbol_index[output.symbol])
     bit = 1 << RUNGS.index(Rung(output.rung)) if output.rung in RUNGS else 0
     if not output.acting:
         r.advised |= bit
@@ -351,15 +354,16 @@ def _risk_event(state: State, output: RiskEvent) -> None:
         bit = 1 << ACCOUNT_WARNINGS.index(Code(output.metadata))
         a.warned = a.warned & ~bit if output.action == RiskAction.REARM else a.warned | bit
     elif output.trigger == Code.RUNAWAY:
-        r = edit(state.symbols, state.names.symbol_index[output.symbol])
+        r = state.edit_symbol(state.names.symbol_index[output.symbol])
         r.run_buy_count = r.run_sell_count = 0
     elif output.trigger == Code.KELLY_ZERO:
         s = edit(state.strategies, state.names.strategy_index[output.metadata])
         s.edgeless = 0.0 if output.action == RiskAction.REARM else 1.0
     elif output.trigger == Code.HEARTBEAT_LOST:
         a.exit_deposed = output.action != RiskAction.REARM
+        state.touch(state.open_rows)
     elif output.trigger == Code.KILL_EXIT:
-        r = edit(state.symbols, state.names.symbol_index[output.symbol])
+        r = state.edit_symbol(state.names.symbol_index[output.symbol])
         r.score_unknown = 0.0 if output.action == RiskAction.REARM else 1.0
     if output.action == RiskAction.VETO and output.trigger in (
         Code.API_ERRORS,
@@ -368,59 +372,6 @@ def _risk_event(state: State, output: RiskEvent) -> None:
     ):
         a.trip_times[a.trip_count % len(a.trip_times)] = output.at_ns
         a.trip_count += 1
-
-
-# ---------------------------------------------------------------- when to look again
-
-
-def schedule(state: State) -> None:
-    """`wake_ns` is the first instant at which something can change by the mere passing of time."""
-    a = state.account
-    wake = a.policy_valid_until_ns + 1 if a.policy_valid_until_ns >= a.now_ns else OPERATOR_NS
-    for until in a.lock_until:
-        if 0 < until < OPERATOR_NS:
-            wake = min(wake, until + 1)
-    for c in state.calendars:
-        if c.next < len(c.instants_ns):
-            wake = min(wake, c.instants_ns[c.next])
-    for index in state.open_rows:
-        r = state.symbols[index]
-        edge = min(session_of(state, index, a.now_ns)[2], blackout_of(r, a.now_ns)[1])
-        wake = min(wake, edge, _windows_edge(r, a.now_ns, state.limits(r)), r.goal_next_ns if r.goal else OPERATOR_NS)
-        if r.stop_refusals:
-            wake = min(wake, *(due for due in (r.stop_next_ns, r.stop_close_ns, OPERATOR_NS) if due > a.now_ns))
-        if r.exit_left >= 0 and r.exit_next_ns > a.now_ns:
-            wake = min(wake, r.exit_next_ns)
-    for p in state.permits.alive():
-        wake = min(wake, _permit_wake(state, p))
-    if a.lock_severity[ACCOUNT_LOCK_SLOTS[Code.KILL_SWITCH]] == TradingState.HALTED:
-        wake = min(wake, (a.now_ns // FREEZE_ALERT_NS + 1) * FREEZE_ALERT_NS)
-    a.wake_ns = wake
-
-
-def _windows_edge(r: SymbolRow, now_ns: int, limits: Limits) -> int:
-    """When it changes next whether the calendar file lets the symbol be opened, or wants it flat."""
-    return min(window_at(r.news_windows, now_ns)[1], flat_due(r, now_ns, limits)[1])
-
-
-def _permit_wake(state: State, p: PermitRow) -> int:
-    if is_stop(p) and p.state not in RESTING:
-        due_ns = patience_ends_ns(p.issued_ns, state.limits(state.symbols[p.symbol]).close_patience_s) + 1
-        return due_ns if due_ns > state.account.now_ns else OPERATOR_NS
-    if p.reduce_only:
-        return OPERATOR_NS
-    if p.state == PermitState.ISSUED:
-        return p.expires_ns + 1
-    review_ns = review_interval_ns(state, p)
-    if p.cancelling or review_ns == 0:
-        return OPERATOR_NS
-    return p.issued_ns + ((state.account.now_ns - p.issued_ns) // review_ns + 1) * review_ns
-
-
-def review_interval_ns(state: State, p: PermitRow) -> int:
-    """How often a working opening order is judged again, counted from its permit; 0 is never."""
-    review_s = state.limits(state.symbols[p.symbol]).resting_review_s
-    return int(review_s * NS_PER_S_FLOAT) if review_s > 0.0 else 0
 
 
 _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {

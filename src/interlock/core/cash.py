@@ -183,4 +183,4 @@ def _book_cost(state: State, event: CashFlow) -> None:
     a.fees += micros(event.amount)
     index = state.names.symbol_index.get(event.symbol)
     if index is not None and state.symbols[index].position != 0:
-        edit(state.symbols, index).trade_pnl += micros(event.amount)
+        state.edit_symbol(index).trade_pnl += micros(event.amount)

@@ -13,11 +13,12 @@ import msgspec
 
 from interlock.core.absorb import absorb
 from interlock.core.agenda import Agenda
-from interlock.core.apply import advance, review_interval_ns
+from interlock.core.apply import advance
 from interlock.core.authority import ALWAYS, EMERGENCY, OPERATOR, may_open
 from interlock.core.cash import plausible_equity
 from interlock.core.codes import Code, KillMode, PermitState, RiskAction, Rung, Scope, TradingState
 from interlock.core.constants import FREEZE_ALERT_NS, OPERATOR_NS
+from interlock.core.due import review_interval_ns
 from interlock.core.exits.pursuit import decide_exit, exit_name, pursue
 from interlock.core.exits.succession import succeed
 from interlock.core.exits.watch import watch
@@ -113,7 +114,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     look(agenda)
     _review_resting(agenda, since_ns)
     succeed(agenda)
-    watch(agenda, event)
+    watch(agenda, event, state)
     pursue(agenda, since_ns)
     protect(agenda, state, since_ns)
     _pursue_goals(agenda, since_ns)
@@ -193,9 +194,14 @@ def _settle_baselines(agenda: Agenda) -> None:
             agenda.emit(BaselineSet(c.name, c.start_ns, opening, _strictest(c.before_balance, balance), "shadow"))
 
 
+def _orders(state: State) -> list[PermitRow]:
+    """The live permits, oldest first, for which anything can have changed."""
+    return state.permits.among(state.symbols[index] for index in state.concerned())
+
+
 def _expire(agenda: Agenda) -> None:
     """Opening permits that nobody used in time are over."""
-    for p in agenda.state.permits.alive():
+    for p in _orders(agenda.state):
         if not p.reduce_only and p.state == PermitState.ISSUED and agenda.at_ns > p.expires_ns:
             agenda.emit(PermitRevoked(p.id, PermitState.EXPIRED, Code.INTENT_STALE))
 
@@ -213,7 +219,7 @@ def _pass_time(agenda: Agenda, since_ns: int) -> None:
         raise_fence(agenda, Code.POLICY_STALE)
     opened = [
         index
-        for index in state.open_rows
+        for index in state.concerned()
         if venue_open(state, index, since_ns) == 0.0 and venue_open(state, index, agenda.at_ns) == 1.0
     ]
     if opened and any(state.symbols[index].permits for index in opened):
@@ -224,7 +230,7 @@ def _pass_time(agenda: Agenda, since_ns: int) -> None:
 def _tell_held(agenda: Agenda, since_ns: int) -> None:
     """Somebody is told of a position from outside that has to be flat soon: it is not closed by itself."""
     state = agenda.state
-    for index in state.open_rows:
+    for index in state.concerned():
         r = state.symbols[index]
         limits = state.limits(r)
         if r.owner >= 0 or r.position == 0 or not is_on(limits, Code.SESSION_FLAT):
@@ -238,8 +244,8 @@ def _tell_held(agenda: Agenda, since_ns: int) -> None:
 def _review_resting(agenda: Agenda, since_ns: int) -> None:
     """A working opening order that would not be allowed now is to be cancelled."""
     state = agenda.state
-    for p in state.permits.alive():
-        every_ns = review_interval_ns(state, p)
+    for p in _orders(state):
+        every_ns = review_interval_ns(state.limits(state.symbols[p.symbol]))
         if p.reduce_only or p.cancelling or p.state not in IN_FLIGHT or every_ns == 0:
             continue
         if (agenda.at_ns - p.issued_ns) // every_ns > (since_ns - p.issued_ns) // every_ns:
@@ -251,7 +257,7 @@ def _review_resting(agenda: Agenda, since_ns: int) -> None:
 def _pursue_goals(agenda: Agenda, since_ns: int) -> None:
     """Each position that is to be flattened has its next attempt under way, or a time for it that the clock will see."""
     state = agenda.state
-    for index in tuple(state.open_rows):
+    for index in state.concerned():
         r = state.symbols[index]
         if not r.goal or since_ns <= agenda.at_ns < r.goal_next_ns:
             continue
@@ -282,8 +288,8 @@ def _repeat_freeze(agenda: Agenda, since_ns: int) -> None:
     state = agenda.state
     if state.account.lock_severity[ACCOUNT_LOCK_SLOTS[Code.KILL_SWITCH]] != TradingState.HALTED:
         return
-    held = any(state.symbols[index].position != 0 for index in state.open_rows)
-    if held and agenda.at_ns // FREEZE_ALERT_NS > since_ns // FREEZE_ALERT_NS:
+    due = agenda.at_ns // FREEZE_ALERT_NS > since_ns // FREEZE_ALERT_NS
+    if due and any(state.symbols[index].position != 0 for index in state.open_rows):
         agenda.emit(Alert(Code.TRADING_HALTED, "exits are off, and positions are open: reset the kill switch or close"))
 
 

@@ -85,7 +85,7 @@ def protects(p: PermitRow, r: SymbolRow) -> bool:
 
 def _lose_stop(state: State, p: PermitRow, seen_ns: int) -> None:
     """The position misses its stop, unless the order was to be cancelled or nothing is left that it could close."""
-    r = edit(state.symbols, p.symbol)
+    r = state.edit_symbol(p.symbol)
     if not p.cancelling and p.side * r.position < 0:
         limits = state.limits(r)
         shortest_s, longest_s = limits.flatten_retry_s_min, limits.flatten_retry_s_max
@@ -105,7 +105,7 @@ def _set_state(state: State, p: PermitRow, following: PermitState) -> None:
     state.account.unknown_permits += (following == unknown) - (p.state == unknown)
     p.state = following
     if following in RESTING and is_stop(p) and not p.cancelling:
-        on_stop_rests(edit(state.symbols, p.symbol), state.account.now_ns)
+        on_stop_rests(state.edit_symbol(p.symbol), state.account.now_ns)
 
 
 def strategy_of(state: State, p: PermitRow) -> StrategyRow:
@@ -116,7 +116,7 @@ def strategy_of(state: State, p: PermitRow) -> StrategyRow:
 
 def _revive(state: State, p: PermitRow) -> None:
     """A permit that was believed over is alive: it reserves again what it has not filled."""
-    r = edit(state.symbols, p.symbol)
+    r = state.edit_symbol(p.symbol)
     state.permits.add(p)
     r.permits.append(p.id)
     if not p.reduce_only:
@@ -137,7 +137,7 @@ def unsettled_quota(state: State) -> tuple[int, int]:
 def end_permit(state: State, p: PermitRow, following: PermitState) -> None:
     """The permit reserves nothing any more and is kept only for late results."""
     _set_state(state, p, following)
-    r = edit(state.symbols, p.symbol)
+    r = state.edit_symbol(p.symbol)
     counted = is_position(r)
     if not p.reduce_only:
         release(state.account, strategy_of(state, p), edit(state.clusters, r.cluster), r, p)
@@ -245,7 +245,7 @@ def _count_failure(state: State, p: PermitRow, event: Executed) -> None:
 def _fill(state: State, p: PermitRow, event: Executed, filled: int) -> None:
     """Position, money, reservation and the trade's record hold what was filled since the last result."""
     a = state.account
-    r = edit(state.symbols, p.symbol)
+    r = state.edit_symbol(p.symbol)
     steps = filled - p.filled
     first = p.filled == 0
     value, fees = _amounts(state, p, r, event)
@@ -279,7 +279,7 @@ def _amounts(state: State, p: PermitRow, r: SymbolRow, event: Executed) -> tuple
 
 def _book_fill(state: State, p: PermitRow, signed_steps: int, value: int, fees: int) -> None:
     a = state.account
-    r = edit(state.symbols, p.symbol)
+    r = state.edit_symbol(p.symbol)
     held = r.position
     realised, closed = on_fill(r, signed_steps, value)
     on_left(r)
@@ -338,7 +338,7 @@ def _risk_at_stop(state: State, p: PermitRow, r: SymbolRow, steps: int, value: i
 
 
 def _end_trade(state: State, index: int) -> None:
-    r = edit(state.symbols, index)
+    r = state.edit_symbol(index)
     outcome = on_trade_closed(state.account, r.trade_pnl, r.trade_risk)
     if r.owner >= 0 and outcome != 0.0:
         s = edit(state.strategies, r.owner)

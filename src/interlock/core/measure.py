@@ -1,7 +1,7 @@
 """
-Sums over the open rows, taken afresh whenever something in them changed: exposure, equity, the oldest price.
+Sums over the open rows: exposure, equity, the oldest price.
 
-A running total of floats drifts; these are never updated, only taken again. Decisions then read them in constant time.
+What a row adds is taken afresh whenever something in it was written. Decisions then read the sums in constant time.
 """
 
 from bisect import bisect_right
@@ -11,6 +11,7 @@ from typing import Final
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.limits import Limits
 from interlock.core.state import State, SymbolRow, edit
+from interlock.core.totals import Part
 from interlock.core.transitions import money
 
 
@@ -118,8 +119,11 @@ def take_sides(state: State, index: int) -> None:
     """One row's sides are those on which it now is held or reserved."""
     sides = _sides(state.symbols[index])
     if sides != state.sides.get(index, 0):
-        others = {row: each for row, each in state.sides.items() if row != index}
-        state.sides = {**others, index: sides} if sides else others
+        state.sides = state.sides.copy()
+        if sides:
+            state.sides[index] = sides
+        else:
+            del state.sides[index]
         state.company = {}
 
 
@@ -131,34 +135,14 @@ def market_fresh(state: State, r: SymbolRow, limits: Limits) -> float:
 
 def measure(state: State) -> None:
     """The account's and the strategies' sums over held positions are those of the open rows as they now are."""
-    a = state.account
-    held = net = margin = risk = pnl = 0.0
-    unknown = 0
-    fresh = True
-    strategies: dict[int, float] = {}
-    clusters: dict[int, float] = {}
-    book_ns = rate_ns = OPERATOR_NS
-    for index in state.open_rows:
-        r = state.symbols[index]
-        if r.position == 0 and r.known == 1.0:
-            continue
-        unknown += r.known != 1.0
-        notional = abs(r.position) * r.unit_notional if r.known == 1.0 else nan
-        held += notional
-        net += notional if r.position > 0 else -notional
-        margin += notional / r.margin_leverage
-        risk += notional * _stop_risk(r, state.limits(r))
-        strategies[r.owner] = strategies.get(r.owner, 0.0) + notional
-        clusters[r.cluster] = clusters.get(r.cluster, 0.0) + notional
-        pnl += open_pnl(state, index, r)
-        session, opened_ns, _ = session_of(state, index, a.now_ns)
-        if session != 0.0:
-            seen_ns = r.mark_at_ns if r.doubt == 0.0 and r.mark_at_ns >= opened_ns else 0
-            book_ns = min(book_ns, seen_ns)
-            rate_ns = min(rate_ns, r.rate_at_ns)
-            fresh = fresh and a.now_ns - seen_ns <= state.limits(r).mark_age_s_max * NS_PER_S_FLOAT
-    a.held_notional, a.net_notional, a.held_margin, a.held_risk = held, net, margin, risk
-    a.unknown_rows, a.book_at_ns, a.book_rate_at_ns = unknown, book_ns, rate_ns
+    for index in state.take_unmeasured():
+        _take_part(state, index)
+        take_sides(state, index)
+    a, totals = state.account, state.totals
+    a.held_notional, a.net_notional, a.held_margin, a.held_risk, pnl = totals.sums()
+    strategies, clusters = totals.shares()
+    a.unknown_rows, a.position_count = totals.unknown(), len(state.sides)
+    a.book_at_ns, a.book_rate_at_ns = totals.seen.earliest_ns, totals.rates.earliest_ns
     for number in range(len(state.strategies)):
         total = strategies.get(number, 0.0)
         if state.strategies[number].held_notional != total:
@@ -167,14 +151,50 @@ def measure(state: State) -> None:
         total = clusters.get(number, 0.0)
         if state.clusters[number].held_notional != total:
             edit(state.clusters, number).held_notional = total
-    sides = sides_of(state)
-    a.position_count = len(sides)
-    if sides != state.sides:
-        state.sides, state.company = sides, {}
-    a.own_equity = a.nominal_base + money(a.balance + a.booked) + pnl if a.balance_known == 1.0 else nan
+    known = a.balance_known == 1.0
+    a.own_equity = a.nominal_base + money(a.balance + a.booked) + pnl if known else nan
+    fresh = a.now_ns <= totals.fresh_until.earliest_ns
     a.own_proven = 1.0 if fresh and a.reconciled == 1.0 and a.own_equity == a.own_equity else 0.0
     a.equity = guard_equity(a.venue_equity, a.own_equity)
     a.equity_gap = equity_gap(a.venue_equity, a.own_equity)
+
+
+def _take_part(state: State, index: int) -> None:
+    """What the row's position adds to the sums is what it comes to now."""
+    r = state.symbols[index]
+    if r.position == 0 and r.known == 1.0:
+        state.totals.remove(index)
+        return
+    limits = state.limits(r)
+    notional = abs(r.position) * r.unit_notional if r.known == 1.0 else nan
+    seen_ns = rate_ns = fresh_until_ns = OPERATOR_NS
+    session, opened_ns, _ = session_of(state, index, state.account.now_ns)
+    if session != 0.0:
+        seen_ns = r.mark_at_ns if r.doubt == 0.0 and r.mark_at_ns >= opened_ns else 0
+        rate_ns = r.rate_at_ns
+        fresh_until_ns = fresh_until(seen_ns, limits.mark_age_s_max)
+    part = Part(
+        notional,
+        notional if r.position > 0 else -notional,
+        notional / r.margin_leverage,
+        notional * _stop_risk(r, limits),
+        open_pnl(state, index, r),
+        int(r.known != 1.0),
+        r.owner,
+        r.cluster,
+        seen_ns,
+        rate_ns,
+        fresh_until_ns,
+    )
+    state.totals.put(index, part)
+
+
+def fresh_until(at_ns: int, age_s_max: float) -> int:
+    """The last instant at which something of `at_ns` is not too old; before all time where no age is allowed."""
+    age_ns = age_s_max * NS_PER_S_FLOAT
+    if not age_ns >= 0.0:
+        return -OPERATOR_NS
+    return at_ns + int(age_ns) if age_ns < float(OPERATOR_NS) else OPERATOR_NS
 
 
 def _stop_risk(r: SymbolRow, limits: Limits) -> float:

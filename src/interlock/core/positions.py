@@ -1,6 +1,6 @@
 """Positions as the venue reports them, and which rows are open."""
 
-from bisect import insort
+from bisect import bisect_left
 from math import nan
 
 from interlock.core.cash import on_equity
@@ -17,7 +17,7 @@ from interlock.core.permit import IN_FLIGHT
 from interlock.core.state import (
     PermitRow,
     State,
-    edit,
+    is_open,
     is_stop,
 )
 from interlock.core.transitions import (
@@ -56,9 +56,9 @@ def _compare(state: State, index: int, position: PositionAt, *, first: bool) -> 
         return r.known == 1.0
     if r.position == position.steps and r.known == 1.0:
         if r.mismatch_count:
-            edit(state.symbols, index).mismatch_count = 0
+            state.edit_symbol(index).mismatch_count = 0
         return True
-    r = edit(state.symbols, index)
+    r = state.edit_symbol(index)
     if r.position == position.steps:
         r.mismatch_count = 0
         if r.position != 0 and r.cost == 0:
@@ -84,7 +84,7 @@ def _may_be_filling(p: PermitRow) -> bool:
 
 def _adopt(state: State, index: int, position: PositionAt) -> None:
     """The row's position is the venue's; one on the other side, or after none, is another trade without our stop."""
-    r = edit(state.symbols, index)
+    r = state.edit_symbol(index)
     instrument = state.instruments[index]
     entry = position.entry if position.entry > 0.0 else r.mark
     if position.steps * r.position <= 0:
@@ -110,21 +110,26 @@ def _adopt(state: State, index: int, position: PositionAt) -> None:
 
 def doubt(state: State, index: int) -> None:
     """The row's position is unknown, and it is looked at until the venue has told it."""
-    edit(state.symbols, index).known = nan
+    state.edit_symbol(index).known = nan
     open_row(state, index)
 
 
 def open_row(state: State, index: int) -> None:
     """The row is among those that are held or reserved."""
-    if index not in state.open_rows:
-        insort(state.open_rows, index)
+    place = bisect_left(state.open_rows, index)
+    if place == len(state.open_rows) or state.open_rows[place] != index:
+        state.open_rows.insert(place, index)
+        state.touch((index,))
 
 
 def close_row(state: State, index: int) -> None:
     """A row that is flat, known, without orders and without a flatten goal is no longer among the open ones."""
     r = state.symbols[index]
-    if r.position == 0 and r.known == 1.0 and not r.permits and not r.goal:
+    if not is_open(r):
         if r.owner != -1 or r.opener != -1:
-            r = edit(state.symbols, index)
+            r = state.edit_symbol(index)
             r.owner = r.opener = -1
-        state.open_rows.remove(index)
+        place = bisect_left(state.open_rows, index)
+        assert state.open_rows[place] == index
+        del state.open_rows[place]
+        state.touch((index,))

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from interlock.core.due import due_ns
 from interlock.core.instrument import Instrument
 from interlock.core.measure import sides_of
 from interlock.core.messages import OpeningsDeferred, PolicySet
@@ -107,6 +108,9 @@ def decode(data: bytes) -> State:
     state.waiting = {waits.rebalance.strategy: waits for waits in stored.waiting}
     if stored.policy is not None:
         state.rights = {(right.source, right.strategy): right for right in stored.policy.rights}
+    for index in state.open_rows:
+        state.due.put(index, due_ns(state, index))
+    state.touch(state.open_rows)
     return state
 
 

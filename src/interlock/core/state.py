@@ -9,7 +9,7 @@ the state itself.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from functools import cache
 from math import nan
@@ -23,6 +23,7 @@ from interlock.core.guard import Checks
 from interlock.core.instrument import Instrument
 from interlock.core.limits import NO_LIMITS, Limits
 from interlock.core.messages import Intent, OpeningsDeferred, PermitIssued, PolicySet, SourceRight
+from interlock.core.totals import Instants, Totals
 
 LOSS_TRIGGERS: Final = (
     Code.DAILY_LOSS,
@@ -443,6 +444,11 @@ def is_stop(p: PermitRow | PermitIssued) -> bool:
     return p.trigger_price == p.trigger_price
 
 
+def is_open(r: SymbolRow) -> bool:
+    """Whether the symbol is held, in doubt, ordered or to be flattened."""
+    return r.position != 0 or r.known != 1.0 or bool(r.permits) or r.goal != ""
+
+
 class SeenIntent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An intent that was decided before, and how."""
 
@@ -543,10 +549,15 @@ class Keyed(Generic[K, V]):
 
 
 class Permits:
-    """Live permits, and a bounded window of ended ones in which late results still find theirs."""
+    """
+    Live permits, and a bounded window of ended ones in which late results still find theirs.
+
+    `written` are the symbols whose permits were, until somebody takes note.
+    """
 
     def __init__(self, base: Permits | None = None) -> None:
         self._base = base
+        self.written: set[int] = set()
         self.live: dict[int, PermitRow] = {}
         self.ended: Keyed[int, PermitRow] = Keyed(PERMIT_WINDOW)
 
@@ -562,12 +573,14 @@ class Permits:
         row = self.get(permit)
         if row is None:
             raise KeyError(permit)
+        self.written.add(row.symbol)
         if self._base is not None and permit not in self.live:
             row = self.live[permit] = row.clone()
         return row
 
     def add(self, row: PermitRow) -> None:
         """The permit is live."""
+        self.written.add(row.symbol)
         row.ended = False
         self.ended.remove(row.id)
         self.live[row.id] = row
@@ -584,6 +597,11 @@ class Permits:
         rows = self.live if self._base is None else self._base.live | self.live
         return [row for row in rows.values() if not row.ended]
 
+    def among(self, symbols: Iterable[SymbolRow]) -> list[PermitRow]:
+        """The live permits of those symbols, oldest first."""
+        rows = (self.get(number) for number in sorted(number for r in symbols for number in r.permits))
+        return [row for row in rows if row is not None]
+
 
 class State:
     """
@@ -596,7 +614,9 @@ class State:
 
     What follows from the rows is not stored: `sides` are those on which each position is held or reserved, `company` what
     was found out of orders for as long as those and all bars are what they are, `weighed` each symbol's weighed returns,
-    `checks` the guards that were asked under each of the policy's limits.
+    `checks` the guards that were asked under each of the policy's limits, `totals` what the open rows come to, `due` when
+    time alone changes something for each of them, `written` which of them were, `touched` which are still to be looked at,
+    `unmeasured` which have to be added up anew.
     """
 
     def __init__(self) -> None:
@@ -615,6 +635,11 @@ class State:
         self.company: dict[int, Company] = {}
         self.weighed: dict[int, Weighed] = {}
         self.checks: dict[int, Checks] = {}
+        self.written: set[int] = set()
+        self.totals = Totals()
+        self.due = Instants()
+        self.touched: set[int] = set()
+        self.unmeasured: set[int] = set()
         self.instruments: list[Instrument | None] = []
         self.names = Names()
         self.policy: PolicySet | None = None
@@ -638,11 +663,47 @@ class State:
         twin.company = self.company
         twin.weighed = self.weighed
         twin.checks = self.checks
+        twin.written = set()
+        twin.totals = self.totals.copy()
+        twin.due = self.due
+        twin.touched = set(self.concerned())
+        twin.unmeasured = self.unmeasured | self.written
         twin.instruments = self.instruments
         twin.names = self.names.draft()
         twin.policy = self.policy
         twin.rights = self.rights
         return twin
+
+    def edit_symbol(self, index: int) -> SymbolRow:
+        """The symbol's row, for writing; that it was written is noted."""
+        self.written.add(index)
+        return edit(self.symbols, index)
+
+    def touch(self, rows: Iterable[int]) -> None:
+        """Something has changed for the rows, although nothing was written to them."""
+        self.written.update(rows)
+
+    def concerned(self) -> list[int]:
+        """The rows, ascending, for which anything has changed since all that there was to say about them was said."""
+        return sorted(self.touched | self.written | self.permits.written)
+
+    def begin(self) -> list[int]:
+        """A step begins that says all there is to say: only what is written from now on is left. Returns what was."""
+        before = self.concerned()
+        self.unmeasured |= self._of_use(self.written)
+        self.touched, self.written, self.permits.written = set(), set(), set()
+        return before
+
+    def take_unmeasured(self) -> set[int]:
+        """The rows written since this was last asked; there is still to be said what follows for those that are open."""
+        self.touched |= self._of_use(self.written)
+        written = self.written | self.unmeasured
+        self.written, self.unmeasured = set(), set()
+        return written
+
+    def _of_use(self, rows: set[int]) -> set[int]:
+        """Those of the rows that are open, or were when the totals were last taken."""
+        return {row for row in rows if row in self.totals.parts or is_open(self.symbols[row])}
 
     def limits(self, row: SymbolRow) -> Limits:
         """The symbol's limits: its own where it is in the universe, else the account's, else none at all."""

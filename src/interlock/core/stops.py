@@ -35,7 +35,7 @@ def protect(agenda: Agenda, before: State, since_ns: int) -> None:
     state = agenda.state
     if not state.account.stops_at_venue:
         return
-    for index in tuple(state.open_rows):
+    for index in state.concerned():
         r = state.symbols[index]
         if r.stop_refusals > before.symbols[index].stop_refusals:
             what = f"the venue has no stop for {abs(r.position)} steps of {state.names.symbols[index]}: another follows"

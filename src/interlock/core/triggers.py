@@ -35,6 +35,7 @@ from interlock.core.state import (
     PermitRow,
     State,
     SymbolRow,
+    is_open,
 )
 from interlock.core.transitions import confirmed, in_force, is_fresh, lock_end, money, recent, within
 
@@ -312,7 +313,7 @@ def _breaker_end(agenda: Agenda, limits: Limits) -> int:
 def _runaway(agenda: Agenda) -> None:
     """A strategy that executed too many openings on one side of one symbol is stopped until an operator looks."""
     state = agenda.state
-    for index in tuple(state.open_rows):
+    for index in state.concerned():
         r = state.symbols[index]
         limits = state.limits(r)
         if not is_on(limits, Code.RUNAWAY) or r.owner < 0:
@@ -402,7 +403,7 @@ def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float) -> None:
 def _windows(agenda: Agenda) -> None:
     """Nothing that could still open is left where a window forbids it, and what has to be flat is being closed."""
     state = agenda.state
-    for index in tuple(state.open_rows):
+    for index in state.concerned():
         r = state.symbols[index]
         limits = state.limits(r)
         due = is_on(limits, Code.SESSION_FLAT) and flat_due(r, agenda.at_ns, limits)[0]
@@ -439,8 +440,9 @@ def _close_in_time(agenda: Agenda, index: int, limits: Limits) -> None:
 def _mismatch(agenda: Agenda) -> None:
     state = agenda.state
     a = state.account
-    proven = [index for index in state.open_rows if state.symbols[index].mismatch_count > 1]
     locked = _locked(agenda, Code.RECONCILE_MISMATCH)
+    rows = state.open_rows if locked else state.concerned()
+    proven = [index for index in rows if state.symbols[index].mismatch_count > 1 and is_open(state.symbols[index])]
     if proven and not locked:
         symbols = ", ".join(state.names.symbols[index] for index in proven)
         reason = f"venue and ledger disagree on {symbols}; the venue's position is taken"

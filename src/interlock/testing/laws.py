@@ -16,9 +16,10 @@ from interlock.core.authority import ALWAYS, EMERGENCY, EXITS, OPERATOR
 from interlock.core.codes import CloseAction, Code, KillMode, PermitState, RiskAction, Scope, TradingState
 from interlock.core.constants import NS_PER_S_FLOAT, OPERATOR_NS
 from interlock.core.decide import decide
+from interlock.core.due import due_ns
 from interlock.core.limits import NO_LIMITS, is_on
 from interlock.core.locks import account_lock, strategy_lock, symbol_lock
-from interlock.core.measure import sides_of
+from interlock.core.measure import measure, sides_of
 from interlock.core.messages import (
     Adopted,
     Decision,
@@ -35,7 +36,7 @@ from interlock.core.messages import (
     Step,
 )
 from interlock.core.permit import IN_FLIGHT, RESTING
-from interlock.core.state import LOSS_TRIGGERS, RUNGS, VOLUNTARY, State, edit, is_stop
+from interlock.core.state import LOSS_TRIGGERS, RUNGS, VOLUNTARY, State, is_open, is_stop
 from interlock.core.transitions import is_fresh, patience_ends_ns
 from interlock.ledger.steps import encode
 
@@ -139,9 +140,28 @@ def steps_are_conserved(look: Look) -> str:
 
 
 def what_is_derived_is_of_now(look: Look) -> str:
-    """Which sides are taken is remembered; it is what the rows say, or decisions would look at another time."""
-    state = look.state
-    return "" if state.sides == sides_of(state) else f"remembered are {state.sides}, the rows say {sides_of(state)}"
+    """Open rows, sides, sums and what is due are remembered; they are what the rows say, or decisions come too late."""
+    state, twin, anew = look.state, look.state.draft(), snapshot.decode(snapshot.encode(look.state))
+    measure(twin)
+    measure(anew)
+    still = set(state.open_rows) - set(state.concerned())
+    for what, remembered, told in (
+        ("open", state.open_rows, [index for index, r in enumerate(state.symbols) if is_open(r)]),
+        ("sides", state.sides, sides_of(state)),
+        ("parts", repr(twin.totals.parts), repr(anew.totals.parts)),
+        ("due", {index: state.due.by_row[index] for index in still}, {index: due_ns(state, index) for index in still}),
+    ):
+        if remembered != told:
+            return f"{what}: remembered are {remembered}, the rows say {told}"
+    return ""
+
+
+def who_was_not_asked_had_nothing_to_say(look: Look) -> str:
+    """A state read from its bytes asks every row, and comes to the same: the running one left out none that mattered."""
+    step = look.step
+    outputs = decide(look.before, step.at_ns, step.mono_ns, step.input)
+    anew = Step(step.seq, step.at_ns, step.mono_ns, step.input, outputs, step.schema)
+    return "" if encode(anew) == encode(step) else f"asked anew: {outputs}, decided: {step.outputs}"
 
 
 def reducing_never_flips(look: Look) -> str:
@@ -231,6 +251,8 @@ def a_close_is_answered(look: Look) -> str:
         return "a close was not answered"
     if first.granted_steps:
         return "" if first.reducing else f"a close was answered as an opening: {first.headline}"
+    if intent.rung and first.headline == Code.ALLOWED:
+        return ""  # it moves the stop and closes nothing
     if first.headline not in CLOSING_ANSWERS or first.headline == Code.MALFORMED:
         return f"a close was denied {first.headline}"
     if intent.source in ALWAYS and first.headline == Code.NOT_EXIT_OWNER:
@@ -284,7 +306,7 @@ def _blinded(state: State) -> State:
     a.order_tat_ns = OPERATOR_NS
     a.clock_trusted = 0.0
     for index in range(len(twin.symbols)):
-        r = edit(twin.symbols, index)
+        r = twin.edit_symbol(index)
         r.bid = r.ask = r.mark = r.rate = r.unit_notional = r.margin_leverage = r.tradable = nan
         r.mark_at_ns = r.rate_at_ns = 0
         r.doubt = 1.0
@@ -316,6 +338,8 @@ def the_entitled_may_close(look: Look) -> str:
     answer = next((o for o in look.step.outputs if isinstance(o, Decision) and o.intent_id == intent.id), None)
     if answer is None or r.position * intent.side >= 0 or (intent.rung and intent.close is CloseAction.NONE):
         return ""
+    if answer.repeats:
+        return ""  # nothing is granted by it: it says what was
     a, now_ns = before.account, look.state.account.now_ns
     opened = r.opener >= 0 and before.names.sources[r.opener] == intent.source
     owns = intent.source == a.exit_owner
@@ -522,6 +546,7 @@ LAWS: Final[tuple[Law, ...]] = (
     deciding_again_gives_the_same,
     steps_are_conserved,
     what_is_derived_is_of_now,
+    who_was_not_asked_had_nothing_to_say,
     reducing_never_flips,
     core_time_goes_on,
     record_first,

@@ -33,7 +33,7 @@ def exit_name(state: State, index: int, rung: str) -> str:
 def pursue(agenda: Agenda, since_ns: int) -> None:
     """Every position that is to be reduced has an order for it under way, or a time for the next."""
     state = agenda.state
-    for index in tuple(state.open_rows):
+    for index in state.concerned():
         r = state.symbols[index]
         waits = since_ns <= agenda.at_ns < r.exit_next_ns
         if r.exit_left < 0 or r.position == 0 or r.known != 1.0 or r.goal or waits:

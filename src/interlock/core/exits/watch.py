@@ -6,15 +6,18 @@ mark that is not fresh: the stop at the venue needs no mark. Rules are asked in 
 one that leaves least wins, of those the first.
 """
 
+from dataclasses import dataclass
 from math import inf, nan
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
+from interlock.core.absorb import OF_ONE_SYMBOL
 from interlock.core.agenda import Agenda
 from interlock.core.authority import EXITS
 from interlock.core.codes import CloseAction, Code, ExitMode, RiskAction, Rung
 from interlock.core.constants import NS_PER_S_FLOAT
+from interlock.core.due import due_rows
 from interlock.core.exits.harvest import UNKNOWN_MARKET, Harvest, Held, Market, harvest
 from interlock.core.exits.kernel import tightened
 from interlock.core.exits.rules import (
@@ -30,16 +33,16 @@ from interlock.core.exits.rules import (
 )
 from interlock.core.limits import BITS, EXIT_RULES, Limits, is_on
 from interlock.core.measure import blackout_of, market_fresh
-from interlock.core.messages import Alert, BarClosed, ExitProposed, Input, MarketBatch, MarketState, RiskEvent
+from interlock.core.messages import Alert, BarClosed, ExitProposed, Input, MarketBatch, MarketState, RiskEvent, Tick
 from interlock.core.numbers import share
-from interlock.core.state import RUNG_BITS, VOLUNTARY, State, SymbolRow, edit
+from interlock.core.state import RUNG_BITS, VOLUNTARY, State, SymbolRow, is_open
 from interlock.core.transitions import is_fresh, money
 
 EXIT_BITS: Final = sum(BITS[code] for code in EXIT_RULES)
 STARTERS: Final = RUNG_BITS[Rung.TAKE_PROFIT] | RUNG_BITS[Rung.LOCK]
 """Rungs after which the stop trails."""
 
-_OF_ONE_SYMBOL: Final = (BarClosed, MarketState)
+_OF_THE_MARKET: Final = (BarClosed, MarketState)
 
 LADDER_RUNGS: Final = {
     CloseAction.PARTIAL_25: Rung.PARTIAL_25,
@@ -54,13 +57,13 @@ def acts(state: State) -> bool:
     return a.exit_mode is ExitMode.BUILTIN or a.exit_owner == "any" or a.exit_deposed
 
 
-def watch(agenda: Agenda, event: Input) -> None:
+def watch(agenda: Agenda, event: Input, before: State) -> None:
     """Every position that the input concerns was looked at."""
     state = agenda.state
     acting = acts(state)
     if not acting and state.account.exit_mode is not ExitMode.ADVISORY:
         return
-    for index in _concerned(state, event):
+    for index in _concerned(state, event, anew=acting != acts(before)):
         r = state.symbols[index]
         if r.managed != 1.0 or r.position == 0 or r.known != 1.0 or r.goal:
             continue
@@ -73,18 +76,31 @@ def watch(agenda: Agenda, event: Input) -> None:
         held = held_of(state, index, p, agenda.at_ns)
         if held is not None:
             extremes = type(event) is MarketBatch and r.lived == 1.0
-            _look(_Look(agenda, index, edit(state.symbols, index), p, held, extremes, acting, forbidden))
+            _look(_Look(agenda, index, r, p, held, extremes, acting, forbidden))
 
 
-def _concerned(state: State, event: Input) -> list[int]:
-    """The open rows that the input can have changed something for: one symbol's prices change nothing for another."""
+def _concerned(state: State, event: Input, *, anew: bool) -> list[int]:
+    """
+    The open rows that the input can have changed something for: one symbol's prices change nothing for another.
+
+    A tick tells all of them the time; what comes between ticks tells it those for which an instant has come, and all of
+    them where somebody else acts than before (`anew`).
+    """
     if isinstance(event, MarketBatch):
-        told = {quote.symbol for quote in event.quotes}
-    elif isinstance(event, _OF_ONE_SYMBOL):
-        told = {event.symbol}
-    else:
+        told = {state.names.symbol_index.get(quote.symbol, -1) for quote in event.quotes}
+    elif isinstance(event, _OF_THE_MARKET):
+        told = {_row_of(state, event)}
+    elif anew or type(event) is Tick or type(event) not in OF_ONE_SYMBOL:
         return state.open_rows.copy()
-    return [index for index in state.open_rows if state.names.symbols[index] in told]
+    else:
+        told = {*due_rows(state), _row_of(state, event)}
+    return sorted(index for index in told if index >= 0 and is_open(state.symbols[index]))
+
+
+def _row_of(state: State, event: Input) -> int:
+    """The row of the symbol, or of the permit, that the input names; -1 where it names none that is known."""
+    p = state.permits.get(getattr(event, "permit", 0))
+    return state.names.symbol_index.get(getattr(event, "symbol", ""), -1) if p is None else p.symbol
 
 
 # ---------------------------------------------------------------- what is known
@@ -123,11 +139,12 @@ def market_at_entry(r: SymbolRow) -> Market:
 # ---------------------------------------------------------------- one look
 
 
-class _Look(NamedTuple):
+@dataclass(slots=True)
+class _Look:
     """
     One position at one instant. With `extremes` the interval's high and low count, else the mark alone.
 
-    `row` is the draft's own copy, so that what is proposed shows in it.
+    `row` is read only, and taken anew with each proposal, which shows in it.
 
     While closing is `forbidden` by the firm, what can wait is not asked: it is judged afresh when the interval ends.
     """
@@ -308,3 +325,4 @@ def _propose(
     look: _Look, rung: Rung, action: CloseAction, reason: str, stop: float = nan, said: Harvest | None = None
 ) -> None:
     propose(look.agenda, look.symbol, rung, action, reason, stop, EXITS, look.held, said, acting=look.acting)
+    look.row = look.agenda.state.symbols[look.symbol]

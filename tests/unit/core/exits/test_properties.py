@@ -33,7 +33,7 @@ from interlock.core.messages import (
     Tick,
     VenueError,
 )
-from interlock.core.state import edit, is_stop
+from interlock.core.state import is_stop
 from interlock.testing import Bench, make_policy, open_bench
 from interlock.testing.bench import picture
 from interlock.testing.wayout import EXITS
@@ -326,7 +326,7 @@ def test_a_stale_mark_proves_no_stop() -> None:
     hold(bench, "BTC", 1, 10.0)
     bench.feeds.discard("marks")
     bench.clock.advance(130.0)
-    edit(bench.engine.state.symbols, 0).stop_price = 101.0
+    bench.engine.state.edit_symbol(0).stop_price = 101.0
     assert [each for each in bench.send(Tick()).outputs if isinstance(each, ExitProposed)] == []
 
 
