@@ -113,12 +113,12 @@ class Book:
 
 
 OF_ONE: tuple[tuple[str, Callable[[Book], None], float], ...] = (
-    ("Executed, a fill", Book.filled, 2.0),
-    ("MarketBatch, one quote", Book.quoted, 2.0),
+    ("Executed, a fill", Book.filled, 3.5),
+    ("MarketBatch, one quote", Book.quoted, 4.0),
     ("MarketState", Book.market_told, 2.0),
     ("EquityMarked", Book.equity_marked, 2.5),
     ("Intent, opening", Book.opened, 1.3),
-    ("Intent, opening, something was due", Book.opened_late, 2.0),
+    ("Intent, opening, something was due", Book.opened_late, 3.0),
     ("Intent, reducing", Book.reduced, 1.3),
 )
 """Steps that concern one symbol, or the account's sums alone, and how much dearer they may be while more is open."""
@@ -130,7 +130,7 @@ OF_ALL: tuple[tuple[str, Callable[[Book], None]], ...] = (
 """Steps in which every position is asked."""
 
 OF_ALL_MAX = 1.6
-OPENING_MAX = 2.0
+OPENING_MAX = 2.5
 
 
 def step_s(act: Callable[[Book], None], positions: int, repeats: int = REPEATS) -> float:

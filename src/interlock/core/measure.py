@@ -139,20 +139,20 @@ def measure(state: State) -> None:
         _take_part(state, index)
         take_sides(state, index)
     a, totals = state.account, state.totals
-    a.held_notional, a.net_notional, a.held_margin, a.held_risk, pnl = totals.sums()
-    strategies, clusters = totals.shares()
-    a.unknown_rows, a.position_count = totals.unknown(), len(state.sides)
+    sums = totals.sums()
+    a.held_notional, a.net_notional, a.held_margin, a.held_risk = sums.notional, sums.net, sums.margin, sums.risk
+    a.unknown_rows, a.position_count = sums.unknown, len(state.sides)
     a.book_at_ns, a.book_rate_at_ns = totals.seen.earliest_ns, totals.rates.earliest_ns
     for number in range(len(state.strategies)):
-        total = strategies.get(number, 0.0)
+        total = sums.strategies.get(number, 0.0)
         if state.strategies[number].held_notional != total:
             edit(state.strategies, number).held_notional = total
     for number in range(len(state.clusters) - 1):
-        total = clusters.get(number, 0.0)
+        total = sums.clusters.get(number, 0.0)
         if state.clusters[number].held_notional != total:
             edit(state.clusters, number).held_notional = total
     known = a.balance_known == 1.0
-    a.own_equity = a.nominal_base + money(a.balance + a.booked) + pnl if known else nan
+    a.own_equity = a.nominal_base + money(a.balance + a.booked) + sums.pnl if known else nan
     fresh = a.now_ns <= totals.fresh_until.earliest_ns
     a.own_proven = 1.0 if fresh and a.reconciled == 1.0 and a.own_equity == a.own_equity else 0.0
     a.equity = guard_equity(a.venue_equity, a.own_equity)

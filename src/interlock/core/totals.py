@@ -4,9 +4,8 @@ What the open positions come to: each adds its part, which is taken anew when so
 Sums are taken over all parts, in the order of the rows, whenever one has changed: a running total of floats drifts.
 """
 
-from functools import reduce
-from operator import add
-from typing import Self
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -32,6 +31,19 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     seen_ns: int
     rate_ns: int
     fresh_until_ns: int
+
+
+class Sums(NamedTuple):
+    """What all positions come to; the notional of each strategy's and of each cluster's by number."""
+
+    notional: float
+    net: float
+    margin: float
+    risk: float
+    pnl: float
+    unknown: int
+    strategies: dict[int, float]
+    clusters: dict[int, float]
 
 
 class Instants:
@@ -77,11 +89,12 @@ class Totals:
         self.seen = Instants()
         self.rates = Instants()
         self.fresh_until = Instants()
+        self.summed: Sums | None = None
 
     def copy(self) -> Self:
         """Totals of their own with the same parts."""
         twin = type(self).__new__(type(self))
-        twin.parts = self.parts.copy()
+        twin.parts, twin.summed = self.parts.copy(), self.summed
         twin.seen, twin.rates, twin.fresh_until = self.seen.copy(), self.rates.copy(), self.fresh_until.copy()
         return twin
 
@@ -89,6 +102,7 @@ class Totals:
         """The row's position adds this, and no longer what it added before."""
         new = row not in self.parts
         self.parts[row] = part
+        self.summed = None
         if new:
             self.parts = dict(sorted(self.parts.items()))
         self.seen.put(row, part.seen_ns)
@@ -98,29 +112,30 @@ class Totals:
     def remove(self, row: int) -> None:
         """The row is no position and adds nothing."""
         if self.parts.pop(row, None) is not None:
+            self.summed = None
             for instants in (self.seen, self.rates, self.fresh_until):
                 instants.remove(row)
 
-    def sums(self) -> tuple[float, float, float, float, float]:
-        """Notional, net notional, margin, risk at stops and open P&L of all positions."""
-        parts = self.parts.values()
-        return (
-            reduce(add, [part.notional for part in parts], 0.0),
-            reduce(add, [part.net for part in parts], 0.0),
-            reduce(add, [part.margin for part in parts], 0.0),
-            reduce(add, [part.risk for part in parts], 0.0),
-            reduce(add, [part.pnl for part in parts], 0.0),
-        )
+    def sums(self) -> Sums:
+        """What all positions come to, taken anew if a part has changed since."""
+        if self.summed is None:
+            self.summed = _summed(self.parts.values())
+        return self.summed
 
-    def unknown(self) -> int:
-        """How many positions are in doubt."""
-        return sum([part.unknown for part in self.parts.values()])
 
-    def shares(self) -> tuple[dict[int, float], dict[int, float]]:
-        """The notional of each strategy's positions, and that of each cluster's, by number."""
-        strategies: dict[int, float] = {}
-        clusters: dict[int, float] = {}
-        for part in self.parts.values():
-            strategies[part.owner] = strategies.get(part.owner, 0.0) + part.notional
-            clusters[part.cluster] = clusters.get(part.cluster, 0.0) + part.notional
-        return strategies, clusters
+def _summed(parts: Iterable[Part]) -> Sums:
+    held = net = margin = risk = pnl = 0.0
+    unknown = 0
+    strategies: dict[int, float] = {}
+    clusters: dict[int, float] = {}
+    for part in parts:
+        notional = part.notional
+        held += notional
+        net += part.net
+        margin += part.margin
+        risk += part.risk
+        pnl += part.pnl
+        unknown += part.unknown
+        strategies[part.owner] = strategies.get(part.owner, 0.0) + notional
+        clusters[part.cluster] = clusters.get(part.cluster, 0.0) + notional
+    return Sums(held, net, margin, risk, pnl, unknown, strategies, clusters)

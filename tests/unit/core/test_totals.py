@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.core.constants import OPERATOR_NS
-from interlock.core.totals import Instants, Part, Totals
+from interlock.core.totals import Instants, Part, Sums, Totals
 
 MONEY = st.floats(-1e15, 1e15) | st.sampled_from((nan, inf, -inf, 0.0, -0.0, 1e300))
 NUMBER = st.integers(-1, 2)
@@ -43,9 +43,8 @@ def test_sums_are_those_of_a_loop_over_the_rows(changes: list[tuple[int, Part | 
         pnl += part.pnl
         strategies[part.owner] = strategies.get(part.owner, 0.0) + part.notional
         clusters[part.cluster] = clusters.get(part.cluster, 0.0) + part.notional
-    assert repr(kept.sums()) == repr((notional, net, margin, risk, pnl))
-    assert repr(kept.shares()) == repr((strategies, clusters))
-    assert kept.unknown() == sum(part.unknown for part in left.values())
+    unknown = sum(part.unknown for part in left.values())
+    assert repr(kept.sums()) == repr(Sums(notional, net, margin, risk, pnl, unknown, strategies, clusters))
     for instants, name in ((kept.seen, "seen_ns"), (kept.rates, "rate_ns"), (kept.fresh_until, "fresh_until_ns")):
         assert instants.earliest_ns == min((getattr(part, name) for part in left.values()), default=OPERATOR_NS)
 
