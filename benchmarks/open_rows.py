@@ -117,14 +117,14 @@ class Book:
 
 
 OF_ONE: tuple[tuple[str, Callable[[Book], None], float], ...] = (
-    ("Executed, a fill", Book.filled, 2.0),
-    ("MarketBatch, one quote", Book.quoted, 2.0),
-    ("MarketState", Book.market_told, 2.0),
-    ("EquityMarked", Book.equity_marked, 2.5),
-    ("CashFlow, funding", Book.funded, 2.0),
+    ("Executed, a fill", Book.filled, 1.6),
+    ("MarketBatch, one quote", Book.quoted, 1.6),
+    ("MarketState", Book.market_told, 1.6),
+    ("EquityMarked", Book.equity_marked, 1.6),
+    ("CashFlow, funding", Book.funded, 1.6),
     ("Intent, opening", Book.opened, 1.3),
     ("Intent, opening, something was due", Book.opened_late, 2.0),
-    ("Intent, reducing", Book.reduced, 1.3),
+    ("Intent, reducing", Book.reduced, 1.4),
 )
 """Steps that concern one symbol, or the account's sums alone, and how much dearer they may be while more is open."""
 
@@ -134,8 +134,8 @@ OF_ALL: tuple[tuple[str, Callable[[Book], None]], ...] = (
 )
 """Steps in which every position is asked."""
 
-OF_ALL_MAX = 1.6
-OPENING_MAX = 2.0
+OF_ALL_MAX = 1.4
+OPENING_MAX = 1.6
 
 
 def step_s(act: Callable[[Book], None], positions: int, repeats: int = REPEATS) -> float:
