@@ -20,6 +20,7 @@ from interlock.core.codes import Action, Partial, PermitState
 from interlock.core.engine import Engine
 from interlock.core.limits import Limits
 from interlock.core.messages import (
+    CashFlow,
     EquityMarked,
     Executed,
     Input,
@@ -97,6 +98,9 @@ class Book:
     def equity_marked(self) -> None:
         self.step(EquityMarked(1e6, 1e6, AT_NS))
 
+    def funded(self) -> None:
+        self.step(CashFlow("funding", -0.01, self.names[2]))
+
     def ticked(self) -> None:
         self.step(Tick())
 
@@ -117,9 +121,10 @@ OF_ONE: tuple[tuple[str, Callable[[Book], None], float], ...] = (
     ("MarketBatch, one quote", Book.quoted, 4.0),
     ("MarketState", Book.market_told, 2.0),
     ("EquityMarked", Book.equity_marked, 2.5),
+    ("CashFlow, funding", Book.funded, 4.0),
     ("Intent, opening", Book.opened, 1.3),
-    ("Intent, opening, something was due", Book.opened_late, 3.0),
-    ("Intent, reducing", Book.reduced, 1.3),
+    ("Intent, opening, something was due", Book.opened_late, 3.5),
+    ("Intent, reducing", Book.reduced, 1.4),
 )
 """Steps that concern one symbol, or the account's sums alone, and how much dearer they may be while more is open."""
 
@@ -130,7 +135,7 @@ OF_ALL: tuple[tuple[str, Callable[[Book], None]], ...] = (
 """Steps in which every position is asked."""
 
 OF_ALL_MAX = 1.6
-OPENING_MAX = 2.5
+OPENING_MAX = 3.0
 
 
 def step_s(act: Callable[[Book], None], positions: int, repeats: int = REPEATS) -> float:

@@ -14,7 +14,7 @@ from interlock.core.codes import Code, PermitState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.limits import Limits, is_on
 from interlock.core.messages import Intent
-from interlock.core.state import PermitRow, State, SymbolRow, is_stop
+from interlock.core.state import PermitRow, State, SymbolRow, edit, is_stop
 from interlock.service.shell.gate import Gate
 from interlock.testing.__main__ import main
 from interlock.testing.faults import FAULTS, garble_a_message
@@ -200,7 +200,7 @@ def test_control_a_way_out_that_is_broken(
 @pytest.mark.parametrize(
     ("name", "broken", "law", "seed"),
     [
-        ("state.Table.edit", lambda table, index: table[index], "what_is_derived_is_of_now", 1),
+        ("state.State.edit_symbol", lambda state, index: edit(state.symbols, index), "what_is_derived_is_of_now", 1),
         ("apply.due_rows", lambda _state: [], "who_was_not_asked_had_nothing_to_say", 2),
         ("due._order_due_ns", lambda *_: OPERATOR_NS, "who_was_not_asked_had_nothing_to_say", 2),
     ],
