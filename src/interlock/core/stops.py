@@ -94,7 +94,7 @@ def _renew(agenda: Agenda, index: int, closing: list[PermitRow], since_ns: int) 
         _close(agenda, index, Code.STOP_HIT, r.mark, r.stop_price)
         return
     naked = all(p.state in RESTING and not protects(p, r) for p in closing)
-    if naked and r.stop_close_ns and _is_due(agenda, since_ns, r.stop_close_ns):
+    if naked and r.stop_refusals and r.stop_close_ns and _is_due(agenda, since_ns, r.stop_close_ns):
         _close(agenda, index, Code.STOP_REFUSED, float(r.stop_refusals), 0.0)
     if any(_is_on_its_way(agenda, p) for p in closing):
         return

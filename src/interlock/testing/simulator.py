@@ -292,14 +292,17 @@ class Simulation:
         return min(equity for _, equity in self.lowest) * (1.0 - TRUTH_ROOM_FRAC)
 
     def _true_marks(self) -> dict[str, tuple[float, float]]:
-        """Each symbol's lowest and highest mark of late."""
+        """Each symbol's lowest and highest mark of late, and of its last move, which the venue tells for as long as it is."""
         now_ns = self.clock.true_ns
+        prices = self.venue.book.prices
         for symbol, seen in self.marks.items():
-            seen.append((now_ns, self.venue.book.prices[symbol].mark))
+            seen.append((now_ns, prices[symbol].mark))
             while now_ns - seen[0][0] > MARKS_WINDOW_S * NS_PER_S:
                 seen.popleft()
+        lowest = {symbol: min((mark for _, mark in seen)) for symbol, seen in self.marks.items()}
+        highest = {symbol: max((mark for _, mark in seen)) for symbol, seen in self.marks.items()}
         return {
-            symbol: (min(mark for _, mark in seen), max(mark for _, mark in seen)) for symbol, seen in self.marks.items()
+            symbol: (min(lowest[symbol], price.low), max(highest[symbol], price.high)) for symbol, price in prices.items()
         }
 
     def _remember_rungs(self, step: Step) -> None:
