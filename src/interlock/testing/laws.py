@@ -257,7 +257,7 @@ def a_close_is_answered(look: Look) -> str:
         return f"a close was denied {first.headline}"
     if intent.source in ALWAYS and first.headline == Code.NOT_EXIT_OWNER:
         return f"{intent.source} may always close"
-    if intent.source == OPERATOR:
+    if intent.source == OPERATOR and not intent.rung:  # a rung that is under way already closes no more
         return f"the operator's close was denied {first.headline}"
     return ""
 
