@@ -292,7 +292,7 @@ class Simulation:
         return min(equity for _, equity in self.lowest) * (1.0 - TRUTH_ROOM_FRAC)
 
     def _true_marks(self) -> dict[str, tuple[float, float]]:
-        """Each symbol's lowest and highest mark of late, and of its last move, which the venue tells for as long as it is."""
+        """Each symbol's lowest and highest mark of late, and of its last move, which the venue goes on telling."""
         now_ns = self.clock.true_ns
         prices = self.venue.book.prices
         for symbol, seen in self.marks.items():

@@ -83,8 +83,8 @@ def _concerned(state: State, event: Input, *, anew: bool) -> list[int]:
     """
     The open rows that the input can have changed something for: one symbol's prices change nothing for another.
 
-    A tick tells all of them the time; what comes between ticks tells it those for which an instant has come, and all of
-    them where somebody else acts than before (`anew`).
+    A tick tells all of them the time; what comes between ticks tells it those for which an instant has come or something
+    has changed since they were last asked, and all of them where somebody else acts than before (`anew`).
     """
     if isinstance(event, MarketBatch):
         told = {state.names.symbol_index.get(quote.symbol, -1) for quote in event.quotes}
@@ -93,7 +93,7 @@ def _concerned(state: State, event: Input, *, anew: bool) -> list[int]:
     elif anew or type(event) is Tick or type(event) not in OF_ONE_SYMBOL:
         return state.open_rows.copy()
     else:
-        told = {*due_rows(state), _row_of(state, event)}
+        told = {*due_rows(state), *state.concerned(), _row_of(state, event)}
     return sorted(index for index in told if index >= 0 and is_open(state.symbols[index]))
 
 
