@@ -22,14 +22,7 @@ from interlock.core.codes import Action, Code, Partial, RiskAction, TradingState
 from interlock.core.instrument import Instrument
 from interlock.core.legs import closing_steps, decide_intent, decide_opening, deny, order_of, standing, tell_again
 from interlock.core.locks import FREE
-from interlock.core.messages import (
-    Decision,
-    Instruction,
-    Intent,
-    OpeningsDeferred,
-    Rebalance,
-    RiskEvent,
-)
+from interlock.core.messages import Decision, Instruction, Intent, OpeningsDeferred, Rebalance, RiskEvent
 from interlock.core.observe import equity_now
 from interlock.core.record import deserved_steps
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
