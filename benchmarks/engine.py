@@ -9,7 +9,7 @@ import gc
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import exp, nan
@@ -278,14 +278,19 @@ def quickest_s(acts: Iterable[Callable[[], object]], count: int) -> list[float]:
 
 def best_s(act: Callable[[], object], count: int, repeats: int = 400) -> float:
     """Processor seconds of one call in the quietest of many runs; a busy machine interrupts some, and short ones least."""
+    return best_in_turns_s([act], count, repeats)[0]
 
-    def run() -> float:
+
+def best_in_turns_s(acts: Sequence[Callable[[], object]], count: int, repeats: int = 400) -> list[float]:
+    """The same of each, run in turns: a machine that is slower for a while is so for all of them."""
+
+    def run(act: Callable[[], object]) -> float:
         start = time.process_time()
         for _ in range(count):
             act()
         return (time.process_time() - start) / count
 
-    return min(run() for _ in range(repeats))
+    return [min(runs) for runs in zip(*([run(act) for act in acts] for _ in range(repeats)), strict=True)]
 
 
 def first_of(made: tuple[Engine, list[str]]) -> tuple[Engine, str]:
@@ -307,11 +312,10 @@ def step_once(engine: Engine, symbol: str) -> Callable[[], object]:
 
 
 def measures() -> Iterator[Measure]:
-    loop_s = best_s(trivial_loop(), 200)
-    balanced_s = best_s(decide_once(*first_of(engine_with(10, 10, preset_limits(PRESET)))), 50)
+    balanced = decide_once(*first_of(engine_with(10, 10, preset_limits(PRESET))))
+    everything = decide_once(*first_of(engine_with(10, 10)))
+    loop_s, balanced_s, decide_s = best_in_turns_s([trivial_loop(), balanced, everything], 50)
     yield Measure(f"decide, every guard of {PRESET}, 10 positions", "20 trivial guard objects", balanced_s, loop_s, 6.0)
-    engine, names = engine_with(10, 10)
-    decide_s = best_s(decide_once(engine, names[0]), 50)
     yield Measure("decide, every guard there is, 10 positions", "20 trivial guard objects", decide_s, loop_s, 6.0)
     taken = quickest_s((step_once(*first_of(engine_with(10, 10))) for _ in range(RUNS)), 4000)
     step_p50, step_p99 = median(taken), taken[int(len(taken) * 0.99)]
