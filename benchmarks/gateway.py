@@ -3,14 +3,15 @@ The whole gateway as it runs: from an intent to a permit, an order at the paper 
 
 `opened` is the time until the record of the fill is on the disk, `closed` the time until an exit's fill has come back. The
 same in memory (where syncing costs nothing) beside the disk that the benchmark runs on says how much of it is the disk.
-Then a hundred thousand intents, one in fifty granted, say whether memory grows.
+A rebalance into five hundred symbols is filled within the life of its permits. Then a hundred thousand intents, one in
+fifty granted, say whether memory grows.
 """
 
 import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,8 +21,8 @@ from typing import Final, TypeVar
 
 from benchmarks.measure import Measure
 from interlock.adapters.paper_exchange import PaperExchange
-from interlock.core.codes import PermitState
-from interlock.core.messages import Intent, Quote
+from interlock.core.codes import Action, Code, Partial, PermitState
+from interlock.core.messages import Instruction, Intent, Quote, Rebalance
 from interlock.service.app import Setting, running
 from interlock.service.execution.budget import RateLimits
 from interlock.service.gateway import Gateway
@@ -41,6 +42,9 @@ LOOK_S: Final = 0.0001
 MARK: Final = 100.0
 MEMORY: Final = Path("/dev/shm")
 GROWTH_MAX: Final = 1.05
+MANY: Final = 500
+NAMES: Final = ("BTC", *(f"S{number}" for number in range(1, MANY)))
+PERMIT_S: Final = 10.0
 CHANGES: Final = {
     "exits.owner": "any",
     "rules.ORDER_RATE.interval": "0.001 s",
@@ -49,21 +53,22 @@ CHANGES: Final = {
     "rules.CONSEC_LOSS": "off: every trade here loses its fees",
     "rules.ATR_SPIKE": "off: nobody tells bars here",
     "rules.GROSS_LEVERAGE": "off: nobody tells bars here",
+    "rules.CONCURRENT_POSITIONS": "off: a rebalance holds hundreds",
 }
 
 
 @asynccontextmanager
-async def gateway_in(place: Path) -> AsyncIterator[Gateway]:
+async def gateway_in(place: Path, symbols: Sequence[str]) -> AsyncIterator[Gateway]:
     """A gateway of a new home, on a paper venue that answers at once, reconciled and with prices."""
     home, now_ns = Home(place / "home"), time.time_ns()
     write_home(home, Choices(), datetime.now(UTC))
-    write_private(home.policy, make_policy(at_ns=now_ns, symbols=("BTC",), changes=CHANGES).to_json().encode())
+    write_private(home.policy, make_policy(at_ns=now_ns, symbols=symbols, changes=CHANGES).to_json().encode())
     account = place / "paper.sqlite"
-    instruments = [make_instrument("BTC")]
+    instruments = [make_instrument(symbol) for symbol in symbols]
     PaperExchange.create(account, account="main", balance=1e6, currency="USDT", instruments=instruments, fee_bps=0.1)
     venue = PaperExchange.open(account)
-    await venue.feed(quotes())
-    market = asyncio.create_task(feed(venue))
+    await venue.feed(quotes(symbols))
+    market = asyncio.create_task(feed(venue, symbols))
     try:
         setting = replace(Setting.usual(), rates=RateLimits(10**9, 10**9, 10**9), environ={})
         async with running(home, venue, setting) as gateway:
@@ -77,14 +82,14 @@ async def gateway_in(place: Path) -> AsyncIterator[Gateway]:
         await venue.close()
 
 
-async def feed(venue: PaperExchange) -> None:
+async def feed(venue: PaperExchange, symbols: Sequence[str]) -> None:
     while True:
         await asyncio.sleep(0.1)
-        await venue.feed(quotes())
+        await venue.feed(quotes(symbols))
 
 
-def quotes() -> tuple[Quote, ...]:
-    return (Quote("BTC", MARK - 0.01, MARK + 0.01, MARK, time.time_ns()),)
+def quotes(symbols: Sequence[str]) -> tuple[Quote, ...]:
+    return tuple(Quote(symbol, MARK - 0.01, MARK + 0.01, MARK, time.time_ns()) for symbol in symbols)
 
 
 def intent(name: str, side: int, source: str = "bot", quantity: float = 1.0, stop: float = 0.95) -> Intent:
@@ -133,6 +138,19 @@ async def trade(gateway: Gateway) -> tuple[list[float], list[float]]:
     return sorted(opened), sorted(closed)
 
 
+async def turn_over(gateway: Gateway) -> float:
+    """Seconds until a rebalance into every symbol is held, whole."""
+    start = time.perf_counter()
+    wanted = tuple(Instruction(name, Action.SCALE, 0.5 / MANY, sl_price=MARK * 0.95) for name in NAMES)
+    answer = await gateway.rebalance(Rebalance("all", "bot", "trend", wanted, Partial.SCALE, time.time_ns()))
+    assert {each.headline for each in answer.answers} == {Code.ALLOWED}
+    await is_filled(gateway)
+    taken_s = time.perf_counter() - start
+    held = [row.position for row in shell_of(gateway).state.symbols if row.position != 0]
+    assert len(held) == MANY, f"{MANY - len(held)} of {MANY} were not filled while their permits lived"
+    return taken_s
+
+
 async def flood(gateway: Gateway) -> tuple[float, float]:
     """Resident megabytes when every window is full, and after all the intents."""
     before = 0.0
@@ -155,10 +173,10 @@ def resident_mb() -> float:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def run(place: Path, act: Callable[[Gateway], Awaitable[T]]) -> T:
+def run(place: Path, act: Callable[[Gateway], Awaitable[T]], symbols: Sequence[str] = ("BTC",)) -> T:
     async def play() -> T:
         with tempfile.TemporaryDirectory(dir=place) as name:
-            async with gateway_in(Path(name)) as gateway:
+            async with gateway_in(Path(name), symbols) as gateway:
                 return await act(gateway)
 
     return asyncio.run(play())
@@ -174,5 +192,7 @@ def measures() -> Iterator[Measure]:
     yield Measure("syncing, of an intent to durable fill", "p50", median(on_disk) - median(in_memory), median(on_disk))
     yield Measure("exit to its fill, p50", "the same in memory", median(closed), median(closed_in_memory))
     yield Measure("exit to its fill, p99", "p50", closed[p99], median(closed))
+    turned_s = run(Path.cwd(), turn_over, NAMES)
+    yield Measure(f"rebalance of {MANY}, filled", f"a permit's life of {PERMIT_S:g} s", turned_s, PERMIT_S, 1.0)
     before, after = run(memory, flood)
     yield Measure("memory after 100 000 intents", "after 60 000", after, before, GROWTH_MAX, "MB")
