@@ -368,7 +368,8 @@ def a_rung_closes_once(look: Look) -> str:
     for output in look.step.outputs:
         if not isinstance(output, ExitProposed) or not output.acting or output.fraction == 0.0:
             continue
-        if is_remembered(output):
+        asks = output.left_steps >= 0 or output.source == EXITS  # others may be told that it is closed already
+        if asks and is_remembered(output):
             again = Rung(output.symbol, output.episode, output.rung) in look.fired
             if again and (output.fraction < 1.0 or output.source == EXITS):
                 return f"{output.rung} of {output.symbol} closes again"
