@@ -506,7 +506,7 @@ def order_of(agenda: Agenda, intent: Intent, index: int, limits: Limits, conflic
         leverage if leverage == leverage else r.margin_leverage,
         unit,
         1.0 if right is not None and right.may_open else 0.0,
-        (now_ns - created_ns) / NS_PER_S_FLOAT if created_ns else nan,
+        (now_ns - created_ns) / NS_PER_S_FLOAT if created_ns > 0 else nan,
         conflict,
         account_lock(state.account, now_ns, trusted) if state.account.lock_mask else FREE,
         strategy_lock(s, now_ns, trusted) if s is not None and s.lock_mask else FREE,

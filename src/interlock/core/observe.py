@@ -151,8 +151,8 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         rate_age = larger(age_s(now_ns, r.rate_at_ns), age_s(now_ns, a.book_rate_at_ns))
     book_at_ns = a.book_at_ns
     book_age = 0.0 if book_at_ns == OPERATOR_NS else (now_ns - book_at_ns) / NS_PER_S_FLOAT if book_at_ns else inf
-    mark_age = (now_ns - r.mark_at_ns) / NS_PER_S_FLOAT if r.mark_at_ns else nan
-    market_age = (now_ns - r.market_at_ns) / NS_PER_S_FLOAT if r.market_at_ns else nan
+    mark_age = (now_ns - r.mark_at_ns) / NS_PER_S_FLOAT if r.mark_at_ns > 0 else nan
+    market_age = (now_ns - r.market_at_ns) / NS_PER_S_FLOAT if r.market_at_ns > 0 else nan
     regime = regime_p = score = nan
     if -limits.market_state_age_s_max <= market_age <= limits.market_state_age_s_max:
         regime, regime_p, score = r.regime, r.regime_p, r.kill_score
@@ -194,12 +194,12 @@ def observe(state: State, now_ns: int, trusted: float, order: Order, limits: Lim
         trusted,
         0.0 if a.exit_owner == "any" else age_s(now_ns, a.heartbeat_ns),
         a.reconciled,
-        (now_ns - a.reconciled_at_ns) / NS_PER_S_FLOAT if a.reconciled_at_ns else nan,
+        (now_ns - a.reconciled_at_ns) / NS_PER_S_FLOAT if a.reconciled_at_ns > 0 else nan,
         float(unknown) if unknown else 0.0,
         equity,
         a.venue_equity,
         ours,
-        (now_ns - a.venue_equity_at_ns) / NS_PER_S_FLOAT if a.venue_equity_at_ns else nan,
+        (now_ns - a.venue_equity_at_ns) / NS_PER_S_FLOAT if a.venue_equity_at_ns > 0 else nan,
         gap,
         unexplained,
         (a.balance + a.booked) / MICROS if a.balance_known == 1.0 else nan,
