@@ -226,7 +226,9 @@ mischief = Mischief[sys.argv[4]]
 async def play(rig, client):
     await rig.opened("ETH")
     rig.venue.begin(mischief, Mischief.REPORTS_LOST, Mischief.ORDER_UNKNOWN)
-    answer = await told(client, msgspec.structs.replace(turn(client, rig), id="turn"))
+    wish = turn(client, rig)
+    Path(sys.argv[5]).write_bytes(msgspec.msgpack.encode(wish))
+    answer = await told(client, wish)
     if mischief is Mischief.ANSWER_HANGS:
         await rig.until(lambda: "ETH" not in rig.truth(), "the venue has closed it")
     print(answer.answers[0].waits, answer.note, flush=True)
@@ -242,15 +244,16 @@ asyncio.run(main())
 """
 
 
-def died_while_something_waited(place: Path, mischief: Mischief) -> None:
-    """A gateway was killed after it had answered, and before it knew what became of the reduction."""
-    here = Path(__file__).parent
-    command: list[str | Path] = [sys.executable, "-c", CHILD, here.parent, here, place, mischief.name]
+def died_while_something_waited(place: Path, mischief: Mischief) -> Rebalance:
+    """What was told to a gateway that was killed after it had answered, before it knew what became of the reduction."""
+    here, kept = Path(__file__).parent, place / "told"
+    command: list[str | Path] = [sys.executable, "-c", CHILD, here.parent, here, place, mischief.name, kept]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.readline().strip()
         process.kill()
     assert said == "True"
+    return msgspec.msgpack.decode(kept.read_bytes(), type=Rebalance)
 
 
 def after_the_start(place: Path, play: Callable[[Rig], Awaitable[None]]) -> None:
@@ -269,13 +272,13 @@ def after_the_start(place: Path, play: Callable[[Rig], Awaitable[None]]) -> None
 
 def test_killed_after_the_reduction_filled_the_targets_are_reached_once(tmp_path: Path) -> None:
     """What waited is decided after the start, or when it is told again; both come to the same."""
-    died_while_something_waited(tmp_path, Mischief.ANSWER_HANGS)
+    wish = died_while_something_waited(tmp_path, Mischief.ANSWER_HANGS)
 
     async def play(rig: Rig, client: Client) -> None:
         assert "ETH" not in rig.truth()
-        wish = msgspec.structs.replace(turn(client, rig), id="turn")
         for _ in range(2):
-            await told(client, wish)
+            answer = await told(client, wish)
+            assert answer.headline == Code.ALLOWED, answer
             await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().get("BTC"), "what waited is held")
         assert weight_held(rig, "BTC") == pytest.approx(0.02, rel=0.02)
 
