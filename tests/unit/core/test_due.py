@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from interlock.core import absorb, apply, due
 from interlock.core.codes import AccountKind, PermitState
@@ -22,6 +23,7 @@ from interlock.core.messages import (
     FlattenSet,
     Heartbeat,
     Input,
+    InstrumentSet,
     MarketBatch,
     MarketState,
     PermitIssued,
@@ -80,6 +82,21 @@ def resting(made: Bench) -> type:
     (permit,) = permits(made.send(made.intent("BTC", 1, quantity=0.1, limit_price=99.0)))
     made._spend(permit.id)
     made.result(permit.id, PermitState.WORKING)
+    return CancelOrders
+
+
+def resting_over_a_break(made: Bench) -> type:
+    """An order to open rests at a venue that has just closed; what was asked for before the break does not outlive it."""
+    now_ns = made.clock.true_ns
+    sessions = ((now_ns - 10**12, now_ns + 10 * 10**9), (now_ns + 20 * 10**9, now_ns + 10**15))
+    made.book.instruments["BTC"] = replace(made.book.instruments["BTC"], sessions=sessions)
+    made.send(InstrumentSet(made.book.instruments["BTC"]))
+    (permit,) = permits(made.send(made.intent("BTC", 1, quantity=0.1, limit_price=99.0)))
+    made._spend(permit.id)
+    made.result(permit.id, PermitState.WORKING)
+    made.clock.advance(10.0)
+    made.send(Tick())
+    assert due.due_ns(made.engine.state, BTC) == sessions[1][0]
     return CancelOrders
 
 
@@ -150,6 +167,7 @@ def stop_of(made: Bench) -> int:
 STORIES: dict[Callable[[Bench], type], bool] = {
     unused: False,
     resting: False,
+    resting_over_a_break: False,
     to_be_flat: False,
     flattened_in_vain: False,
     exit_of_unknown_fate: False,

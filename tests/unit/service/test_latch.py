@@ -4,9 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,7 @@ from interlock.service.home.latch import (
 from unit.service.homes import made
 
 REDUCE_ONLY, FLATTEN, FREEZE = KillMode.REDUCE_ONLY, KillMode.FLATTEN, KillMode.FREEZE
+NOBODY = 65534
 
 
 def thrown(mode: KillMode = REDUCE_ONLY, scope: Scope = Scope.ACCOUNT, key: str = "", by: str = "alice") -> KillSet:
@@ -317,9 +319,23 @@ def test_text_that_is_no_unicode_or_endless_is_kept_as_far_as_it_goes(home: Home
     assert KillLatch(home).state().switch is Switch.OFF
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.fixture
+def private_home() -> Iterator[Home]:
+    """A home of a user who cannot read everything: root is somebody else for as long."""
+    with TemporaryDirectory() as place:
+        user = os.geteuid()
+        if user == 0:
+            os.chown(place, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield made(Path(place))
+        finally:
+            os.seteuid(user)
+
+
 @pytest.mark.parametrize("what", ["KILL", "kill", "kill/account.json", ""])
-def test_what_this_user_may_not_read_kills(home: Home, what: str) -> None:
+def test_what_this_user_may_not_read_kills(private_home: Home, what: str) -> None:
+    home = private_home
     KillLatch(home).trigger(thrown(FLATTEN), 1)
     home.sentinel.write_text("flatten")
     path = home.path / what
@@ -437,16 +453,15 @@ def test_many_processes_at_once_end_in_the_strongest(home: Home) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_root_throws_can_be_read_and_reset_by_the_directorys_owner(home: Home) -> None:
-    owner = 65534
-    os.chown(home.path, owner, owner)
-    os.chown(home.latch, owner, owner)
+    os.chown(home.path, NOBODY, NOBODY)
+    os.chown(home.latch, NOBODY, NOBODY)
     KillLatch(home).trigger(thrown(FLATTEN), 1)
     KillLatch(home).place_sentinel(FLATTEN, "panic")
     (record,) = home.latch.iterdir()
-    assert (record.stat().st_uid, home.sentinel.stat().st_uid) == (owner, owner)
+    assert (record.stat().st_uid, home.sentinel.stat().st_uid) == (NOBODY, NOBODY)
     shutil.rmtree(home.latch)
     KillLatch(home).trigger(thrown(FLATTEN), 1)
-    assert {path.stat().st_uid for path in (home.latch, *home.latch.iterdir())} == {owner}
+    assert {path.stat().st_uid for path in (home.latch, *home.latch.iterdir())} == {NOBODY}
 
 
 def test_nobody_who_holds_the_latch_keeps_it_from_being_thrown(home: Home) -> None:
