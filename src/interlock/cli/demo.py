@@ -36,7 +36,10 @@ SPREAD: Final = re.compile(r"(\d+(?:\.\d+)?) ?bps", re.ASCII)
 
 def demo(
     data: Annotated[
-        list[Path] | None, typer.Option(help="Your own bars (.csv, .csv.gz), once for each symbol; all of one interval.")
+        list[Path] | None,
+        typer.Option(
+            help="Your own bars: a .csv or .csv.gz file for each symbol, all of one interval, with ts, open, high, low, close and perhaps bid, ask."
+        ),
     ] = None,
     symbol: Annotated[
         list[str] | None, typer.Option(help="The symbol of each --data, if its file is not named so.")

@@ -355,6 +355,7 @@ def test_an_edited_record_is_named_with_its_remedy(tmp_path: Path) -> None:
     shown = run("ledger", "verify", ledger, code=1).stdout
     assert "RECORD_EDITED (record 7, " in shown
     assert "restore the segment from a backup" in shown
+    assert "\n1 problem: " in shown
     assert told("ledger", "verify", ledger, code=1)["problems"][0]["code"] == "RECORD_EDITED"
     for command in ("replay", "export", "stats"):
         assert "record 7: its content does not give its hash" in run("ledger", command, ledger, code=3).stderr
@@ -439,6 +440,12 @@ def test_payloads_emptied_by_retention_are_counted(tmp_path: Path) -> None:
         connection.commit()
     counted = told("ledger", "stats", str(tmp_path / "ledger"))
     assert (counted["steps"], counted["emptied_by_retention"]) == (20, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_is_named_with_what_was_done(story: str) -> None:
+    shown = run("ledger", "export", story, "--to", "/dev/full", code=2).stderr
+    assert shown == "error: writing: No space left on device\n"
 
 
 def test_no_directory_holds_a_ledger_by_itself(tmp_path: Path) -> None:
