@@ -38,7 +38,7 @@ def demo(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Your own bars: a .csv or .csv.gz file for each symbol, all of one interval, with ts, open, high, low, close and perhaps bid, ask."
+            help="Your own bars: a .csv or .csv.gz file for each symbol, with ts, open, high, low, close, and bid, ask if known."
         ),
     ] = None,
     symbol: Annotated[
@@ -95,7 +95,9 @@ def demo(
     if as_json:
         typer.echo(json.dumps(_result(found, left_otherwise, out_path, proven=proven), indent=2))
     else:
-        _show(found, currency, [*(f"{name}: {source}" for name, _, source in bars), *story.proofs(found)], out_path, keep)
+        lines = [f"{name}: {source}" for name, _, source in bars]
+        lines += [*story.silence(found, PARAMETERS.entry_bars), *story.proofs(found)]
+        _show(found, currency, lines, out_path, keep)
     raise typer.Exit(OK if proven else PROBLEMS)
 
 

@@ -467,6 +467,7 @@ class Passage:
         steps = instrument.steps_down(wish.notional_equity_mult * self.venue.equity / price)
         if steps > 0:
             stop = price * (1.0 - wish.side * wish.stop_frac)
+            self.diary.intents += 1
             self._ask(at_ns, symbol, self._plan.parties.opener, wish.side, steps, stop)
 
     def _leave(self, at_ns: int, symbol: str) -> None:
@@ -477,7 +478,6 @@ class Passage:
 
     def _ask(self, at_ns: int, symbol: str, source: str, side: int, steps: int, stop: float) -> None:
         """The intent is sent: one that opens has a stop."""
-        self.diary.intents += 1
         opens = stop == stop
         intent = Intent(
             f"{symbol}-{at_ns}-{'open' if opens else 'close'}",
