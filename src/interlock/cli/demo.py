@@ -38,7 +38,7 @@ def demo(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Your own bars: a .csv or .csv.gz file for each symbol, with ts, open, high, low, close, and bid, ask if known."
+            help="Your own bars: a .csv or .csv.gz for each symbol, with ts, open, high, low, close; bid and ask if known."
         ),
     ] = None,
     symbol: Annotated[
