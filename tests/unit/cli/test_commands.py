@@ -79,6 +79,18 @@ def test_the_same_from_options_with_options_winning() -> None:
     assert smaller["explanations"][0]["granted_steps"] == 50
 
 
+def test_what_left_the_least_of_an_order_stands_first_and_nothing_twice() -> None:
+    shown = run("check", INTENT, "--quantity", "10", "--partial", "scale", "--state", STATE).stdout
+    assert shown.startswith("ALLOWED in part, 6,426.01 USDT of 612,001.00 USDT: TRADE_RISK: ")
+    assert (shown.count("TRADE_RISK: "), shown.count("ORDER_NOTIONAL: ")) == (1, 1)
+
+
+def test_an_order_of_no_size_has_to_be_above_nothing() -> None:
+    shown = " ".join(run("check", INTENT, "--quantity", "nan", "--state", STATE, code=1).stdout.split())
+    assert "POLICY_MISSING_SIZE: requested notional is 0, needs more than 0:" in shown
+    assert "requested notional 0, must be above 0" in shown
+
+
 def test_an_order_that_may_not(tmp_path: Path) -> None:
     state = state_file(tmp_path, ('equity_age = "4 s"', 'equity_age = "412 s"'))
     shown = " ".join(run("check", INTENT, "--state", state, code=1).stdout.split())
