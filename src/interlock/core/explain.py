@@ -87,8 +87,9 @@ class Explanation(msgspec.Struct, frozen=True):
     A decision in full.
 
     `sentence` is the verdict with its reason and remedy; `reasons` holds one sentence for each objection, first the
-    headline's, or of an order that is allowed in part the one that leaves the least. `nearest` names guards that did not object, the one whose limit is used most first. `answers` is empty for an
-    order that no guard was asked about: a closing one, or one that could not be meant.
+    headline's, or of an order that is allowed in part the one that leaves the least. `nearest` names guards that did not
+    object, the one whose limit is used most first. `answers` is empty for an order that no guard was asked about: a
+    closing one, or one that could not be meant.
     """
 
     decision: int

@@ -177,14 +177,20 @@ def test_a_ledger_is_a_state_as_of_its_end_or_another_instant(story: str) -> Non
 
 def test_an_open_question_about_who_asks(story: str) -> None:
     words = ("check", "--symbol", "EURO", "--side", "buy", "--source", "somebody", "--state", story)
-    assert "say who asks, with source and strategy: the policy lets these open: none" in run(*words, code=2).stderr
+    assert (
+        "say who asks, with both source and strategy; the policy lets these open: bot for trend"
+        in run(*words, code=2).stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
         (("check", "--state", STATE), "name the order: a file, or at least --symbol and --side"),
-        (("check", "--symbol", "A", "--side", "up", "--state", STATE), "Invalid enum value 'up'"),
+        (
+            ("check", "--symbol", "A", "--side", "up", "--state", STATE),
+            "Invalid enum value 'up' - at `$.side`: write buy or sell",
+        ),
         (("check", POLICY, "--state", STATE), "unknown field"),
         (("check", INTENT, "--state", STATE, "--at", "yesterday"), "'yesterday' is no instant"),
         (("check", INTENT, "--state", STATE, "--at", "2026-12-01T00:00:00"), "has no offset from UTC"),
