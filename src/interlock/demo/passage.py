@@ -174,7 +174,7 @@ class Ungated:
             self._diary.stops.append((at_ns, intent.symbol, intent.stop_price))
 
     def stop_of(self, symbol: str) -> float:
-        """The stop of the last order that opened."""
+        """The stop price of the last order that opened; NaN where there was none."""
         return self._stops.get(symbol, nan)
 
     def stop_out(self, at_ns: int, symbol: str, price: float) -> None:
@@ -307,7 +307,7 @@ class Gated:
         self._submit(at_ns, intent)
 
     def stop_of(self, symbol: str) -> float:
-        """The trigger of the stop that rests."""
+        """The trigger price of the stop that rests; NaN where none does."""
         return next((each.trigger_price for each in self._resting.values() if each.symbol == symbol), nan)
 
     def stop_out(self, at_ns: int, symbol: str, price: float) -> None:
