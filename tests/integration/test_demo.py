@@ -137,6 +137,7 @@ def test_each_policy_acts_and_the_ungated_account_is_hurt_most(tmp_path: Path) -
     free, *behind = figures(outcomes)
     assert free.worst_drawdown_frac < -0.3
     for each in behind:
+        assert each.intents == free.intents == each.granted + each.capped + each.denied_count > 0
         assert each.worst_drawdown_frac > free.worst_drawdown_frac / 2
         assert each.capped > 0
         assert each.denied_count > 0
@@ -412,6 +413,14 @@ def test_ones_own_bars_and_policy(tmp_path: Path) -> None:
     assert runs[1]["capped"] + sum(runs[1]["denied"].values()) > 0
     assert runs[1]["fills"] > 0
     assert "USDT" in out.read_text()
+
+
+def test_bars_on_which_the_strategy_asks_for_nothing_say_why(tmp_path: Path) -> None:
+    done = command("--data", bars(tmp_path / "short.csv", 50), "--spread", "2 bps", "--out", tmp_path / "short.html")
+    assert done.returncode == 0
+    assert (
+        f"No intents: the strategy opens when a close leaves the range of the {PARAMETERS.entry_bars} bars" in done.stdout
+    )
 
 
 def test_a_calendar_file_is_kept_to(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ class Gaps:
     longest_other_after_ns: int
 
     def __str__(self) -> str:
-        told = f"one bar every {_duration(self.interval_ns)}; {self.weekend_count} weekends"
-        told += f", {self.other_count} other gaps"
+        told = f"one bar every {_duration(self.interval_ns)}; {_counted(self.weekend_count, 'weekend')}"
+        told += f", {_counted(self.other_count, 'other gap')}"
         if not self.other_count:
             return told
         return f"{told}, the longest {_duration(self.longest_other_ns)} after {_instant(self.longest_other_after_ns)}"
@@ -258,6 +258,10 @@ def _over_weekend(step_ns: int, after_ns: int) -> bool:
 
 def _instant(ts_ns: int) -> str:
     return (EPOCH + timedelta(microseconds=ts_ns // 1000)).isoformat().replace("+00:00", "Z")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _duration(span_ns: int) -> str:

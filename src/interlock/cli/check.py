@@ -3,7 +3,7 @@
 from math import nan
 from pathlib import Path
 from time import time_ns
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -142,6 +142,9 @@ def stop_share(text: str) -> float:
     return share
 
 
+_CHOICES: Final = {"side": "buy or sell", "partial": "refuse or scale"}
+
+
 def _described(path: Path | None, given: dict[str, Any]) -> IntentDescribed:
     """The order from the file, with the options laid over it."""
     options = {name: value for name, value in given.items() if value is not None}
@@ -151,5 +154,6 @@ def _described(path: Path | None, given: dict[str, Any]) -> IntentDescribed:
     try:
         described: IntentDescribed = msgspec.convert(base | options, IntentDescribed)
     except msgspec.ValidationError as error:
-        raise Mistake(f"{'the order' if path is None else path}: {error}") from error
+        told = next((f": write {words}" for field, words in _CHOICES.items() if f"$.{field}`" in str(error)), "")
+        raise Mistake(f"{'the order' if path is None else path}: {error}{told}") from error
     return described

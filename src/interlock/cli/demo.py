@@ -36,7 +36,10 @@ SPREAD: Final = re.compile(r"(\d+(?:\.\d+)?) ?bps", re.ASCII)
 
 def demo(
     data: Annotated[
-        list[Path] | None, typer.Option(help="Your own bars (.csv, .csv.gz), once for each symbol; all of one interval.")
+        list[Path] | None,
+        typer.Option(
+            help="Your own bars: a .csv or .csv.gz for each symbol, with ts, open, high, low, close; bid and ask if known."
+        ),
     ] = None,
     symbol: Annotated[
         list[str] | None, typer.Option(help="The symbol of each --data, if its file is not named so.")
@@ -92,7 +95,9 @@ def demo(
     if as_json:
         typer.echo(json.dumps(_result(found, left_otherwise, out_path, proven=proven), indent=2))
     else:
-        _show(found, currency, [*(f"{name}: {source}" for name, _, source in bars), *story.proofs(found)], out_path, keep)
+        lines = [f"{name}: {source}" for name, _, source in bars]
+        lines += [*story.silence(found, PARAMETERS.entry_bars), *story.proofs(found)]
+        _show(found, currency, lines, out_path, keep)
     raise typer.Exit(OK if proven else PROBLEMS)
 
 

@@ -96,7 +96,7 @@ def _place(seq: int | None, segment: str | None) -> str:
 
 
 def _summary(records: int, pruned: int, vouched_seq: int, problems: int, *, signed: bool) -> str:
-    verdict = "sound" if not problems else f"{problems} problems"
+    verdict = "sound" if not problems else f"{problems} problem{'s' if problems != 1 else ''}"
     emptied = f", {pruned:,} payloads emptied by retention" if pruned else ""
     signed_by = "signed with this key" if signed else "whose signatures were not checked (no --key)"
     return f"{verdict}: {records:,} records{emptied}; covered up to record {vouched_seq:,} by heads {signed_by}"
@@ -124,7 +124,7 @@ def replay(directory: Directory, *, as_json: Json = False) -> None:
         interlock ledger replay ledger/
         interlock ledger replay ledger/ --json
 
-    Exit codes: 0 the same, 1 a step came out differently, 3 unreadable, damaged or written by a newer version.
+    Exit codes: 0 the same, 1 a step came out differently, 2 bad usage, 3 unreadable, damaged or written by a newer version.
     """
     with failures():
         opened_ledger(directory)
@@ -199,7 +199,7 @@ def stats(directory: Directory, *, as_json: Json = False) -> None:
         interlock ledger stats ledger/
         interlock ledger stats ledger/ --json
 
-    Exit codes: 0 counted, 3 unreadable, damaged or written by a newer version.
+    Exit codes: 0 counted, 2 bad usage, 3 unreadable, damaged or written by a newer version.
     """
     with failures():
         opened_ledger(directory)

@@ -53,7 +53,7 @@ def failures() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        _end(MISTAKE, f"{error.filename}: {error.strerror}")
+        _end(MISTAKE, f"{error.filename or 'writing'}: {error.strerror or error}")
 
 
 def _end(code: int, *lines: str) -> NoReturn:

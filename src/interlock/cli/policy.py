@@ -54,7 +54,7 @@ def check(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="{file}", help="TOML or JSON, or the name of a preset, such as balanced.")],
+    name: Annotated[str, typer.Argument(metavar="FILE", help="TOML or JSON, or the name of a preset, such as balanced.")],
     *,
     as_json: Json = False,
 ) -> None:

@@ -17,8 +17,9 @@ def show_explanation(console: Console, explanation: Explanation, currency: str, 
     """The explanation is on the console; with `every`, each guard with what it read."""
     colour = "green" if explanation.headline == Code.ALLOWED else "red"
     console.print(Text(explanation.sentence, style=f"bold {colour}"))
-    for reason in explanation.reasons[0 if explanation.allowed else 1 :]:
-        console.print(Text(f"also {reason}"))
+    for reason in explanation.reasons:
+        if reason not in explanation.sentence:
+            console.print(Text(f"also {reason}"))
     console.print(_order(explanation, currency))
     if not explanation.reproduced:
         console.print(
@@ -93,6 +94,8 @@ def _room(answer: Answer, currency: str) -> str:
     if answer.kind == "cap":
         side = "less than" if answer.objects else "more than"
         return f"{money(room.distance, currency)} {side} asked for"
+    if room.is_positive:
+        return f"{words(room.fact)} {measured(room.value, room.unit)}, must be above 0"
     verb = "must" if answer.objects else "may"
     way = "rise" if room.edge > room.value else "fall"
     distance = float(f"{room.distance:.6g}")

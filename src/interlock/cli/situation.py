@@ -394,12 +394,9 @@ def _age_ns(where: str, text: str) -> int:
 
 def _only_opener(policy: PolicySet | None, source: str, strategy: str) -> tuple[str, str]:
     rights = () if policy is None else policy.rights
-    openers = [
-        (right.source, right.strategy)
-        for right in rights
-        if right.may_open and source in ("", right.source) and strategy in ("", right.strategy)
-    ]
-    if len(openers) != 1:
-        found = ", ".join(f"{source} for {strategy}" for source, strategy in openers) or "none"
-        raise Mistake(f"say who asks, with source and strategy: the policy lets these open: {found}")
-    return openers[0]
+    openers = [(right.source, right.strategy) for right in rights if right.may_open]
+    meant = [each for each in openers if source in ("", each[0]) and strategy in ("", each[1])]
+    if len(meant) != 1:
+        found = ", ".join(f"{source} for {strategy}" for source, strategy in meant or openers) or "nobody"
+        raise Mistake(f"say who asks, with both source and strategy; the policy lets these open: {found}")
+    return meant[0]

@@ -7,7 +7,7 @@ here decides; `reproduced` says whether asking the guards again gave what was re
 """
 
 from collections.abc import Iterable
-from math import inf, isclose, isinf, isnan, nan
+from math import inf, isclose, isinf, isnan, nan, nextafter
 from typing import Final, Literal
 
 import msgspec
@@ -48,6 +48,11 @@ class Headroom(msgspec.Struct, frozen=True):
     unit: Unit
 
     @property
+    def is_positive(self) -> bool:
+        """Whether the fact has to be above 0, and no more is asked of it."""
+        return self.edge == nextafter(0.0, inf)
+
+    @property
     def distance(self) -> float:
         """How far the fact may move (or would have to), in its unit, >= 0."""
         return inf if isinf(self.edge) else abs(self.edge - self.value)
@@ -81,9 +86,10 @@ class Explanation(msgspec.Struct, frozen=True):
     """
     A decision in full.
 
-    `sentence` is the verdict with its reason and remedy; `reasons` holds one sentence for each objection, headline
-    first. `nearest` names guards that did not object, the one whose limit is used most first. `answers` is empty for an
-    order that no guard was asked about: a closing one, or one that could not be meant.
+    `sentence` is the verdict with its reason and remedy; `reasons` holds one sentence for each objection, first the
+    headline's, or of an order that is allowed in part the one that leaves the least. `nearest` names guards that did not
+    object, the one whose limit is used most first. `answers` is empty for an order that no guard was asked about: a
+    closing one, or one that could not be meant.
     """
 
     decision: int
@@ -305,6 +311,8 @@ def _bound(guard: Guard, limits: Limits, headroom: Headroom) -> str:
         limit: float = getattr(limits, name)
         if LIMIT_FIELDS[name].unit == headroom.unit and isclose(limit, headroom.edge):
             return f"limit {measured(limit, headroom.unit)}"
+    if headroom.is_positive:
+        return "needs more than 0"
     side = "at least" if headroom.edge > headroom.value else "at most"
     behind = ", ".join(_rule(name, limits) for name in _given(guard, limits))
     return f"needs {side} {measured(headroom.edge, headroom.unit)}" + (f" ({behind})" if behind else "")
@@ -322,7 +330,7 @@ def _lowered(sentence: str) -> str:
 
 
 def _reasons(decision: Decision, answers: tuple[Answer, ...], at_ns: int) -> tuple[str, ...]:
-    """One sentence for each objection, the headline's first."""
+    """One sentence for each objection, the foremost first."""
     if decision.repeats:
         state = decision.permit_state.name
         return (f"{decision.note} (decision {decision.repeats}, permit {decision.permit}, {state})",)
@@ -330,8 +338,16 @@ def _reasons(decision: Decision, answers: tuple[Answer, ...], at_ns: int) -> tup
     codes = [objection.code for objection in decision.objections]
     if decision.headline not in codes and decision.headline is not Code.ALLOWED:
         codes.append(decision.headline)
-    codes.sort(key=lambda code: code != decision.headline)
+    foremost = _foremost(decision)
+    codes.sort(key=lambda code: code != foremost)
     return tuple(_reason(decision, code, by_code.get(code), at_ns) for code in codes)
+
+
+def _foremost(decision: Decision) -> Code:
+    """What a denial is headed by, or the objection that leaves the least of an order."""
+    if decision.headline is not Code.ALLOWED or not decision.objections:
+        return decision.headline
+    return min(decision.objections, key=lambda objection: objection.allowance).code
 
 
 def _reason(decision: Decision, code: Code, answer: Answer | None, at_ns: int) -> str:
@@ -373,13 +389,12 @@ def _behind(code: Code) -> Reason:
 
 def _remedy(decision: Decision, answers: tuple[Answer, ...]) -> str:
     """What to do about the headline; empty where everything asked for was allowed."""
-    if decision.headline is Code.ALLOWED and decision.granted_steps >= decision.requested_steps:
+    foremost = _foremost(decision)
+    if foremost is Code.ALLOWED or (decision.allowed and decision.granted_steps >= decision.requested_steps):
         return ""
     if decision.lock:
         return _behind(Code(decision.lock)).remedy
-    if decision.allowed:
-        return next((answer.remedy for answer in answers if answer.objects), "")
-    return next((answer.remedy for answer in answers if answer.code == decision.headline), _meaning(decision.headline)[1])
+    return next((answer.remedy for answer in answers if answer.code == foremost), _meaning(foremost)[1])
 
 
 def _verdict(

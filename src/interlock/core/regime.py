@@ -35,7 +35,7 @@ def regime_of(score: float, trend_min: float, chop_max: float) -> float:
 
 
 def p_above(high: float, low: float) -> float:
-    """How sure it is that one score is above another: one half where they are equal."""
+    """How sure it is that one score is above another, from 0 to 1: one half where they are equal."""
     return sigmoid((high - low) / SCORE_WIDTH)
 
 

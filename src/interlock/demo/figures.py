@@ -69,7 +69,7 @@ def figures(outcomes: Sequence[Outcome]) -> tuple[Figures, ...]:
 def _figures(outcome: Outcome, free: Journal, free_months: Sequence[float]) -> Figures:
     journal, policy = outcome.journal, outcome.plan.policy
     closed = trades(journal)
-    answers = Counter(answer(decision) for _, decision in journal.decisions)
+    answers = Counter(answer(decision) for _, decision in journal.decisions if not decision.reducing)
     denied = [decision for _, decision in journal.decisions if answer(decision) == "denied"]
     locks = spans(journal)
     differences = [mine - theirs for mine, theirs in zip(monthly(journal), free_months, strict=True)]

@@ -174,7 +174,7 @@ class Ungated:
             self._diary.stops.append((at_ns, intent.symbol, intent.stop_price))
 
     def stop_of(self, symbol: str) -> float:
-        """The stop of the last order that opened."""
+        """The stop price of the last order that opened; NaN where there was none."""
         return self._stops.get(symbol, nan)
 
     def stop_out(self, at_ns: int, symbol: str, price: float) -> None:
@@ -307,7 +307,7 @@ class Gated:
         self._submit(at_ns, intent)
 
     def stop_of(self, symbol: str) -> float:
-        """The trigger of the stop that rests."""
+        """The trigger price of the stop that rests; NaN where none does."""
         return next((each.trigger_price for each in self._resting.values() if each.symbol == symbol), nan)
 
     def stop_out(self, at_ns: int, symbol: str, price: float) -> None:
@@ -467,6 +467,7 @@ class Passage:
         steps = instrument.steps_down(wish.notional_equity_mult * self.venue.equity / price)
         if steps > 0:
             stop = price * (1.0 - wish.side * wish.stop_frac)
+            self.diary.intents += 1
             self._ask(at_ns, symbol, self._plan.parties.opener, wish.side, steps, stop)
 
     def _leave(self, at_ns: int, symbol: str) -> None:
@@ -477,7 +478,6 @@ class Passage:
 
     def _ask(self, at_ns: int, symbol: str, source: str, side: int, steps: int, stop: float) -> None:
         """The intent is sent: one that opens has a stop."""
-        self.diary.intents += 1
         opens = stop == stop
         intent = Intent(
             f"{symbol}-{at_ns}-{'open' if opens else 'close'}",

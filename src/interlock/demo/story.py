@@ -85,7 +85,7 @@ def rows(found: Sequence[Figures], currency: str) -> tuple[Row, ...]:
         Row(f"Final equity, {currency}", [count(round(each.equity)) for each in found]),
         Row("Worst day", [percent(each.worst_day_frac) for each in found], "from one 17:00 in New York to the next"),
         Row("Worst drawdown", [percent(each.worst_drawdown_frac) for each in found], "below the highest close before"),
-        Row("Intents", [count(each.intents) for each in found], "openings and exits that were asked for"),
+        Row("Intents", [count(each.intents) for each in found], "openings that were asked for, the same in every run"),
         Row("Capped", [_gated(each, count(each.capped)) for each in found], "let through, smaller than asked"),
         Row("Denied", [_gated(each, count(each.denied_count)) for each in found], "nothing went out"),
         *_by_code(found, [_reasons(each) for each in found]),
@@ -171,6 +171,13 @@ def verdict(found: Sequence[Figures]) -> Verification:
     steps = count(sum(proof.steps for proof in proofs))
     text = f"{len(proofs)} ledgers verified, {steps} steps decided again with the same outcome."
     return Verification(proven=True, text=text)
+
+
+def silence(found: Sequence[Figures], entry_bars: int) -> list[str]:
+    """A line that says what the strategy waits for, if it asked for nothing."""
+    if found[0].intents:
+        return []
+    return [f"No intents: the strategy opens when a close leaves the range of the {entry_bars} bars before it; none did"]
 
 
 def proofs(found: Sequence[Figures]) -> list[str]:

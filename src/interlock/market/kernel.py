@@ -74,7 +74,7 @@ def percentile(ordered: list[float], count: int, frac: float) -> float:
 
 def ewma_sigma(returns: list[float], low: float, high: float) -> float:
     """
-    The exponentially weighted deviation around zero of returns that are cut off at `low` and `high`.
+    The exponentially weighted deviation around zero of returns, cut off at `low` and `high`, as a share per bar.
 
     It starts from the variance of the first `EWMA_SEED` and takes in the others one by one.
     """
@@ -94,7 +94,7 @@ def ewma_sigma(returns: list[float], low: float, high: float) -> float:
 
 def sigma_of(returns: list[float], scratch: list[float]) -> float:
     """
-    The deviation of one bar's return: the moving one, or the robust one where that is the larger.
+    The deviation of one bar's return, as a share: the moving one, or the robust one where that is the larger.
 
     A moving deviation forgets quickly; how much the robust one counts grows with the ratio of the two.
     """
@@ -139,7 +139,7 @@ def slope(logs: list[float], closes: int, scratch: list[float]) -> float:
 
 
 def drift(logs: list[float], scratch: list[float]) -> float:
-    """The slope per bar over a short, a middle and a long span, weighted."""
+    """The slope per bar over a short, a middle and a long span, weighted, in the logarithm of the price."""
     return (
         SHORT_WEIGHT * slope(logs, SHORT_CLOSES, scratch)
         + MIDDLE_WEIGHT * slope(logs, MIDDLE_CLOSES, scratch)

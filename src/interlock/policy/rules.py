@@ -62,6 +62,7 @@ _NOT_FALLING: Final[tuple[tuple[str, ...], ...]] = (
         "rules.GROSS_LEVERAGE.base",
         "rules.GROSS_LEVERAGE.trend_unsure",
         "rules.GROSS_LEVERAGE.trend",
+        "rules.GROSS_LEVERAGE.total",
     ),
     (
         "rules.DAILY_RISK_QUOTA.order_slices",

@@ -38,7 +38,7 @@ class Book:
 
     @property
     def equity(self) -> float:
-        """Balance and open P&L at present marks."""
+        """Balance and open P&L at present marks, in account currency."""
         return self.balance + sum(self._open_pnl(symbol) for symbol in self.holdings)
 
     def rate(self, symbol: str) -> float:

@@ -1,8 +1,19 @@
 # ruff: noqa: N802
 """Incidents of a crypto-futures bot fleet; `docs/incidents.md` lists them."""
 
-from interlock.core.messages import PermitIssued
-from interlock.testing import tell
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from interlock.core.codes import Code
+from interlock.core.errors import PolicyInvalid
+from interlock.core.messages import Decision, MarketState, PermitIssued
+from interlock.policy import load_policy
+from interlock.testing import make_policy, open_bench, tell
+from interlock.testing.builders import START_NS
 
 
 def test_W1_no_position_is_invented_to_be_closed() -> None:
@@ -44,6 +55,19 @@ def test_W4_the_policy_s_leverage_is_what_the_permit_carries() -> None:
     assert run.bench.permits[run.names["h"]].margin_leverage == 8.0
 
 
+def test_W5_figures_under_another_name_are_absent_and_not_zero() -> None:
+    bench = open_bench(policy=make_policy("crypto-futures@1"))
+    bench.feeds.remove("market")
+    bench.clock.advance(4 * 3600.0)
+    bench.refresh()
+    for name in ("btc", "BTC ", "MARKET_BTC"):
+        bench.send(MarketState(name, bench.clock.true_ns, atr=0.1, p_trend=0.1, p_base=0.8, p_chop=0.1, label="BASE"))
+    step = bench.send(bench.intent("BTC", 1, quantity=1.0))
+    (decision,) = (each for each in step.outputs if isinstance(each, Decision))
+    assert not decision.allowed
+    assert Code.ATR_SPIKE in {objection.code for objection in decision.objections}
+
+
 def test_W6_a_missing_price_is_no_price_and_not_zero() -> None:
     tell("""
     policy: crypto-futures@1
@@ -63,6 +87,44 @@ def test_W7_an_unknown_venue_list_stops_openings_and_only_openings() -> None:
     =      intent i BTC +100                      -> deny POLICY_UNIVERSE_FILTER
     =      close BTC                              -> permit reduce-only
     """)
+
+
+READ: str = """
+import sys
+from pathlib import Path
+from interlock.policy import load_policy
+policy = load_policy(Path(sys.argv[1]))
+print(policy.digest, policy.verified, load_policy(policy.to_json()).digest)
+"""
+
+
+def test_W9_a_digest_is_of_the_content_whoever_computes_it(tmp_path: Path) -> None:
+    policy = make_policy("layered@1").publish(START_NS)
+    saved = tmp_path / "policy.json"
+    saved.write_text(policy.to_json())
+    indented = tmp_path / "indented.json"
+    indented.write_text(json.dumps(json.loads(policy.to_json()), indent=4, sort_keys=True, ensure_ascii=True))
+    for path in (saved, indented):
+        done = subprocess.run([sys.executable, "-c", READ, str(path)], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == [policy.digest, "True", policy.digest]
+
+
+def test_W9_a_field_of_an_older_policy_that_was_left_in_opens_nothing() -> None:
+    policy = make_policy("layered@1").publish(START_NS)
+    bench = open_bench(policy=policy, holdings={"BTC": (1.0, 100.0)})
+    left = json.loads(policy.to_json())
+    left["sizing"] = {"fraction": {"value": "50 %"}}
+    mixed = load_policy(json.dumps(left))
+    assert not mixed.verified
+    bench.send(mixed.compile(START_NS))
+    opening, close = (
+        next(each for each in bench.send(wish).outputs if isinstance(each, Decision))
+        for wish in (bench.intent("ETH", 1, quantity=1.0), bench.intent("BTC", -1, quantity=1.0, reduce_only=True))
+    )
+    assert (opening.headline, close.headline) == (Code.POLICY_INVALID, Code.ALLOWED)
+    left["size"] = 200
+    with pytest.raises(PolicyInvalid, match="unknown key"):
+        load_policy(json.dumps(left))
 
 
 def test_W20_neither_loss_nor_lock_blocks_a_close() -> None:

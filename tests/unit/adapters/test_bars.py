@@ -158,7 +158,7 @@ def test_gaps_are_counted_and_told_apart(tmp_path: Path) -> None:
     gaps = read_bars(written(tmp_path, "ts,open,high,low,close", *lines)).gaps
     assert (gaps.weekend_count, gaps.other_count) == (1, 2)
     assert gaps.longest_other_ns == 3 * HOUR_NS
-    assert str(gaps) == "one bar every 1 h; 1 weekends, 2 other gaps, the longest 3 h after 2013-04-12T14:00:00Z"
+    assert str(gaps) == "one bar every 1 h; 1 weekend, 2 other gaps, the longest 3 h after 2013-04-12T14:00:00Z"
 
 
 def test_an_unbroken_series_has_no_gaps(tmp_path: Path) -> None:

@@ -79,6 +79,18 @@ def test_the_same_from_options_with_options_winning() -> None:
     assert smaller["explanations"][0]["granted_steps"] == 50
 
 
+def test_what_left_the_least_of_an_order_stands_first_and_nothing_twice() -> None:
+    shown = run("check", INTENT, "--quantity", "10", "--partial", "scale", "--state", STATE).stdout
+    assert shown.startswith("ALLOWED in part, 6,426.01 USDT of 612,001.00 USDT: TRADE_RISK: ")
+    assert (shown.count("TRADE_RISK: "), shown.count("ORDER_NOTIONAL: ")) == (1, 1)
+
+
+def test_an_order_of_no_size_has_to_be_above_nothing() -> None:
+    shown = " ".join(run("check", INTENT, "--quantity", "nan", "--state", STATE, code=1).stdout.split())
+    assert "POLICY_MISSING_SIZE: requested notional is 0, needs more than 0:" in shown
+    assert "requested notional 0, must be above 0" in shown
+
+
 def test_an_order_that_may_not(tmp_path: Path) -> None:
     state = state_file(tmp_path, ('equity_age = "4 s"', 'equity_age = "412 s"'))
     shown = " ".join(run("check", INTENT, "--state", state, code=1).stdout.split())
@@ -165,14 +177,20 @@ def test_a_ledger_is_a_state_as_of_its_end_or_another_instant(story: str) -> Non
 
 def test_an_open_question_about_who_asks(story: str) -> None:
     words = ("check", "--symbol", "EURO", "--side", "buy", "--source", "somebody", "--state", story)
-    assert "say who asks, with source and strategy: the policy lets these open: none" in run(*words, code=2).stderr
+    assert (
+        "say who asks, with both source and strategy; the policy lets these open: bot for trend"
+        in run(*words, code=2).stderr
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
         (("check", "--state", STATE), "name the order: a file, or at least --symbol and --side"),
-        (("check", "--symbol", "A", "--side", "up", "--state", STATE), "Invalid enum value 'up'"),
+        (
+            ("check", "--symbol", "A", "--side", "up", "--state", STATE),
+            "Invalid enum value 'up' - at `$.side`: write buy or sell",
+        ),
         (("check", POLICY, "--state", STATE), "unknown field"),
         (("check", INTENT, "--state", STATE, "--at", "yesterday"), "'yesterday' is no instant"),
         (("check", INTENT, "--state", STATE, "--at", "2026-12-01T00:00:00"), "has no offset from UTC"),
@@ -355,6 +373,7 @@ def test_an_edited_record_is_named_with_its_remedy(tmp_path: Path) -> None:
     shown = run("ledger", "verify", ledger, code=1).stdout
     assert "RECORD_EDITED (record 7, " in shown
     assert "restore the segment from a backup" in shown
+    assert "\n1 problem: " in shown
     assert told("ledger", "verify", ledger, code=1)["problems"][0]["code"] == "RECORD_EDITED"
     for command in ("replay", "export", "stats"):
         assert "record 7: its content does not give its hash" in run("ledger", command, ledger, code=3).stderr
@@ -439,6 +458,12 @@ def test_payloads_emptied_by_retention_are_counted(tmp_path: Path) -> None:
         connection.commit()
     counted = told("ledger", "stats", str(tmp_path / "ledger"))
     assert (counted["steps"], counted["emptied_by_retention"]) == (20, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_is_named_with_what_was_done(story: str) -> None:
+    shown = run("ledger", "export", story, "--to", "/dev/full", code=2).stderr
+    assert shown == "error: writing: No space left on device\n"
 
 
 def test_no_directory_holds_a_ledger_by_itself(tmp_path: Path) -> None:

@@ -135,6 +135,19 @@ def test_a_part_that_is_allowed_says_how_much() -> None:
     assert explanation.remedy == guard_of("SYMBOL_EXPOSURE").remedy
 
 
+def test_a_part_that_is_allowed_says_first_what_left_the_least() -> None:
+    order = case().knowing(symbol_notional=2_500.0, strategy_notional=5_700.0)
+    explanation = told(order, granted_steps=3, headline=Code.ALLOWED)
+    assert [reason.split(":")[0] for reason in explanation.reasons] == ["STRATEGY_EXPOSURE", "SYMBOL_EXPOSURE"]
+    assert explanation.sentence.startswith("ALLOWED in part, 300.00 USD of 1,000.00 USD: STRATEGY_EXPOSURE: 300.00 USD of")
+    assert explanation.remedy == guard_of("STRATEGY_EXPOSURE").remedy
+
+
+def test_what_has_to_be_there_at_all_needs_more_than_nothing() -> None:
+    explanation = told(case().asking(0.0))
+    assert "POLICY_MISSING_SIZE: requested notional is 0, needs more than 0: give the" in explanation.sentence
+
+
 def test_what_is_too_small_to_leave_says_so() -> None:
     explanation = told(case().knowing(symbol_notional=2_999.0), headline=Code.BELOW_MIN_NOTIONAL)
     assert explanation.reasons[0].startswith("BELOW_MIN_NOTIONAL: what is allowed of the order is less than one step")

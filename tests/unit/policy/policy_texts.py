@@ -40,7 +40,7 @@ rules.CLUSTER_CAP.exposure = "450 %"
 rules.CORRELATION_VETO = { correlation = "70 %", exposure = "25 %", bar = "4 h", decay = "97 %", age = "12 h" }
 rules.CONSEC_LOSS_BREAKER.losses = 10
 rules.STOP_HIT.lock = "1 h"
-rules.GROSS_LEVERAGE.chop = "2.5 x"
+rules.GROSS_LEVERAGE = { chop = "2.5 x", trend = "5 x" }
 rules.STOP_EXIT = "on"
 rules.TARGET_EXIT = "on"
 rules.TAKE_PROFIT = { distance = "1.2 x", trend = "60 %" }

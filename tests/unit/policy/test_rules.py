@@ -69,6 +69,12 @@ ORDERS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         "CLUSTER_CAP.exposure",
     ),
     (
+        "leverage in a trend at most the hard cap",
+        {"rules.GROSS_LEVERAGE.trend": "6 x"},
+        {"rules.GROSS_LEVERAGE.trend": "6.1 x"},
+        "GROSS_LEVERAGE.trend",
+    ),
+    (
         "what moves together at most total",
         {"rules.CORRELATION_VETO.exposure": "600 %"},
         {"rules.CORRELATION_VETO.exposure": "601 %"},

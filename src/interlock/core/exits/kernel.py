@@ -38,7 +38,7 @@ def risk_at_stop(entry: float, quantity: float, stop_frac: float) -> float:
 
 
 def exit_cost(entry: float, quantity: float, cost_bps: float) -> float:
-    """What getting in and out of the position costs."""
+    """What getting in and out of the position costs, in the currency of its prices."""
     return entry * quantity * cost_bps / 1e4
 
 
