@@ -180,7 +180,7 @@ def _decide_openings(agenda: Agenda, wishes: list[Wish], partial: Partial) -> se
     short = set()
     for wish in wishes:
         factor = factors.get(wish.row, 1.0)
-        if _lacks_room(_decide_scaled(agenda, wish, factor), scaled=factor < 1.0):
+        if _lacks_room(_decide_scaled(agenda, wish, factor), partial, scaled=factor < 1.0):
             short.add(wish.row)
     return short
 
@@ -199,17 +199,25 @@ def _decide_scaled(agenda: Agenda, wish: Wish, factor: float) -> Decision | None
     return decide_opening(agenda, intent, wish.row, 0.0)
 
 
-def _lacks_room(decision: Decision | None, *, scaled: bool) -> bool:
+def _lacks_room(decision: Decision | None, partial: Partial, *, scaled: bool) -> bool:
     """
     Whether more of it could leave if something else were reduced.
 
-    What nobody objects to, and is too small for the venue as it was asked for, never can.
+    What nobody objects to, and is too small for the venue as it was asked for, never can. Where less than was asked for
+    may leave, other objections do not matter as long as they leave more than there is room for.
     """
     if decision is None:
         return True
-    codes = {objection.code for objection in decision.objections}
-    cut = bool(codes) and decision.granted_steps < decision.requested_steps
-    return codes <= ROOM and (scaled or cut)
+    room, rest = _allowed_by(decision, of_room=True), _allowed_by(decision, of_room=False)
+    if rest < inf:
+        return partial is Partial.SCALE and rest > max(room, 0.0)
+    return scaled or (room < inf and decision.granted_steps < decision.requested_steps)
+
+
+def _allowed_by(decision: Decision, *, of_room: bool) -> float:
+    """The least that objections which a reduction can lift, or those which it cannot, allow; inf without any."""
+    allowed = [objection.allowance for objection in decision.objections if (objection.code in ROOM) is of_room]
+    return min(allowed, default=inf)
 
 
 def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
