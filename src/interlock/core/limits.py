@@ -283,7 +283,13 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ]
     runaway_window_s: Annotated[float, Limit("s", "higher", (Code.RUNAWAY,), "in which they are counted")]
     stop_hit_lock_s: Annotated[
-        float, Limit("s", "higher", (Code.STOP_HIT,), "of symbol veto after its stop; 0 means until the next risk day")
+        float,
+        Limit(
+            "s",
+            "higher",
+            (Code.STOP_HIT,),
+            "of symbol veto after its stop; 0 is until the next risk day, -1 until the next rebalance",
+        ),
     ]
     stop_hit_both_sides: Annotated[float, Limit("flag", "higher", (Code.STOP_HIT,), "veto both sides, not just one")]
 

@@ -176,7 +176,7 @@ TRIGGERS: Final = _by_code(
         Code.STOP_HIT,
         "A position was closed at its stop.",
         "no new risk in the symbol on that side (both with `stop_hit_both_sides`) for `stop_hit_lock_s`",
-        "wait for the veto's end",
+        "wait for the veto's end, or for the strategy's next rebalance where the policy lets that end it",
     ),
     Reason(
         Code.RECONCILE_MISMATCH,

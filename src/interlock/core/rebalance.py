@@ -27,7 +27,7 @@ from interlock.core.observe import equity_now
 from interlock.core.record import deserved_steps
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.core.together import cluster_exposure
-from interlock.core.triggers import end_openings
+from interlock.core.triggers import end_openings, end_stop_vetoes
 
 ROOM: Final = frozenset(
     {
@@ -80,13 +80,15 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     source's to replace.
 
     The same rebalance told again closes what is left to close; an opening that was permitted stands. Under an id that
-    stands for other content nothing opens.
+    stands for other content nothing opens. One that is new ends the vetoes that were to last until it, if its source may
+    open for its strategy.
     """
     state = agenda.state
     content = rebalance.content
     if rebalance.instructions and state.rebalances.get(rebalance.id) not in (None, content):
         _decide_conflict(agenda, rebalance)
         return
+    _begin(agenda, rebalance)
     wishes = _wishes(agenda, rebalance)
     for wish in wishes:
         if wish.reducing:
@@ -106,6 +108,14 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     if under_way or waits is not None:
         rest = msgspec.structs.replace(rebalance, instructions=waiting, part_of=content)
         agenda.emit(OpeningsDeferred(rest, under_way, state.account.fence))
+
+
+def _begin(agenda: Agenda, rebalance: Rebalance) -> None:
+    """What was to last until the strategy's next rebalance is over, where this one is new and its source may open."""
+    state = agenda.state
+    new = bool(rebalance.instructions) and state.rebalances.get(rebalance.id) is None
+    if new and may_open(state, rebalance.source, rebalance.strategy) == 1.0:
+        end_stop_vetoes(agenda, rebalance.strategy)
 
 
 def _decide_conflict(agenda: Agenda, rebalance: Rebalance) -> None:

@@ -233,7 +233,8 @@ class SymbolRow(Row, array_like=True):
     instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
     `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability; `kill_score` is that
     of a position opened in this market. Symbols of one `cluster` share its number; -1 is a cluster of its own. `bar_ns` is
-    when the last bars began, `bar_logs` the logarithms of their closes.
+    when the last bars began, `bar_logs` the logarithms of their closes. `stopped` is the strategy whose position was last
+    closed at its stop.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
@@ -342,6 +343,7 @@ class SymbolRow(Row, array_like=True):
     cluster: int = -1
     bar_ns: tuple[int, ...] = ()
     bar_logs: tuple[float, ...] = ()
+    stopped: int = -1
 
 
 class StrategyRow(Row, array_like=True):
