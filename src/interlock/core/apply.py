@@ -362,8 +362,7 @@ def _risk_event(state: State, output: RiskEvent) -> None:
         s = edit(state.strategies, state.names.strategy_index[output.metadata])
         s.edgeless = 0.0 if output.action == RiskAction.REARM else 1.0
     elif output.trigger == Code.HEARTBEAT_LOST:
-        a.exit_deposed = output.action != RiskAction.REARM
-        state.touch(state.open_rows)
+        _heard_or_not(state, output)
     elif output.trigger == Code.KILL_EXIT:
         r = state.edit_symbol(state.names.symbol_index[output.symbol])
         r.score_unknown = 0.0 if output.action == RiskAction.REARM else 1.0
@@ -374,6 +373,18 @@ def _risk_event(state: State, output: RiskEvent) -> None:
     ):
         a.trip_times[a.trip_count % len(a.trip_times)] = output.at_ns
         a.trip_count += 1
+
+
+def _heard_or_not(state: State, output: RiskEvent) -> None:
+    """The exit owner that the event names, or else the venue, is silent or heard again."""
+    a = state.account
+    silent = output.action != RiskAction.REARM
+    if not output.metadata:
+        a.venue_silent = silent
+        return
+    a.owner_silent = silent
+    a.exit_deposed = output.action == RiskAction.VETO
+    state.touch(state.open_rows)
 
 
 _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {

@@ -113,7 +113,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     settle(agenda)
     look(agenda)
     _review_resting(agenda, since_ns)
-    succeed(agenda)
+    succeed(agenda, event)
     watch(agenda, event, state)
     pursue(agenda, since_ns)
     protect(agenda, state, since_ns)

@@ -154,7 +154,8 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mark_age_s_max: Annotated[float, Limit("s", "lower", (Code.MARKET_STALE,), "since the last accepted quote")]
     mark_jump_frac_max: Annotated[float, Limit("frac", "lower", (Code.MARKET_STALE,), "of the last accepted mark")]
     reconciled_age_s_max: Annotated[
-        float, Limit("s", "lower", (Code.POSITION_UNRECONCILED,), "since the venue confirmed positions")
+        float,
+        Limit("s", "lower", (Code.POSITION_UNRECONCILED, Code.HEARTBEAT_LOST), "since the venue confirmed positions"),
     ]
     controller_age_s_max: Annotated[
         float,

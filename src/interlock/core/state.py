@@ -222,6 +222,9 @@ class AccountRow(Row, array_like=True):
     day_slices: int = 0
     campaign_slices: int = 0
 
+    owner_silent: bool = False
+    venue_silent: bool = False
+
 
 class SymbolRow(Row, array_like=True):
     """
