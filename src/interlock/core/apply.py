@@ -58,6 +58,7 @@ from interlock.core.transitions import (
     on_time,
     reserve,
 )
+from interlock.core.warn import warned_row
 
 EXIT_NAME: Final = "exit:"
 """What the names of orders of the way out begin with."""
@@ -351,8 +352,7 @@ def _risk_event(state: State, output: RiskEvent) -> None:
         bit = 1 << LOSS_TRIGGERS.index(output.trigger)
         a.tripped = a.tripped & ~bit if output.action == RiskAction.REARM else a.tripped | bit
     elif output.trigger == Code.WARN:
-        bit = 1 << ACCOUNT_WARNINGS.index(Code(output.metadata))
-        a.warned = a.warned & ~bit if output.action == RiskAction.REARM else a.warned | bit
+        _warned(state, output)
     elif output.trigger == Code.RUNAWAY:
         r = state.edit_symbol(state.names.symbol_index[output.symbol])
         r.run_buy_count = r.run_sell_count = 0
@@ -373,6 +373,17 @@ def _risk_event(state: State, output: RiskEvent) -> None:
     ):
         a.trip_times[a.trip_count % len(a.trip_times)] = output.at_ns
         a.trip_count += 1
+
+
+def _warned(state: State, output: RiskEvent) -> None:
+    """The event names the rule, and the symbol, strategy or cluster; without any it is the account's."""
+    a, on = state.account, output.action != RiskAction.REARM
+    code, _, name = output.metadata.partition(" ")
+    if output.symbol or name:
+        warned_row(state, code, output.symbol, name).warned = on
+        return
+    bit = 1 << ACCOUNT_WARNINGS.index(Code(code))
+    a.warned = a.warned | bit if on else a.warned & ~bit
 
 
 def _heard_or_not(state: State, output: RiskEvent) -> None:

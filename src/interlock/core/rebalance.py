@@ -28,6 +28,7 @@ from interlock.core.record import deserved_steps
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.core.together import cluster_exposure
 from interlock.core.triggers import end_openings, end_stop_vetoes
+from interlock.core.warn import cluster_name
 
 ROOM: Final = frozenset(
     {
@@ -256,16 +257,9 @@ def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
         room = line - cluster_exposure(state.clusters[cluster])
         if notional > room > 0.0:
             factors |= dict.fromkeys(rows[cluster], room / notional)
-            name = _cluster_name(state, rows[cluster][0])
+            name = cluster_name(state, cluster)
             agenda.emit(RiskEvent(agenda.at_ns, Code.CLUSTER_CAP, "", RiskAction.SCALE, notional, room, name))
     return factors
-
-
-def _cluster_name(state: State, row: int) -> str:
-    """What the policy calls the symbol's cluster."""
-    symbol = state.names.symbols[row]
-    assert state.policy is not None
-    return next(each.cluster for each in state.policy.universe if each.symbol == symbol)
 
 
 # ---------------------------------------------------------------- wishes

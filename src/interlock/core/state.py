@@ -75,6 +75,7 @@ ACCOUNT_WARNINGS: Final = (
     Code.TOTAL_EXPOSURE,
     Code.NET_EXPOSURE,
     Code.CONCURRENT_POSITIONS,
+    Code.GROSS_LEVERAGE,
 )
 """Measures of the account that warn; each has a bit in `AccountRow.warned`. Append only."""
 
@@ -347,6 +348,7 @@ class SymbolRow(Row, array_like=True):
     bar_ns: tuple[int, ...] = ()
     bar_logs: tuple[float, ...] = ()
     stopped: int = -1
+    warned: bool = False
 
 
 class StrategyRow(Row, array_like=True):
@@ -373,6 +375,7 @@ class StrategyRow(Row, array_like=True):
     recent_won: float = 0.0
     recent_lost: float = 0.0
     edgeless: float = 0.0
+    warned: bool = False
 
 
 class ClusterRow(Row, array_like=True):
@@ -380,6 +383,7 @@ class ClusterRow(Row, array_like=True):
 
     held_notional: float = 0.0
     pending_reserved: int = 0
+    warned: bool = False
 
 
 class CalendarRow(Row, array_like=True):

@@ -39,6 +39,7 @@ from interlock.core.state import (
     is_open,
 )
 from interlock.core.transitions import confirmed, in_force, is_fresh, lock_end, money, recent, within
+from interlock.core.warn import user_of, uses
 
 ENGINE: Final = "engine"
 FLATTENING: Final = (Code.EQUITY_GUARD, Code.EMERGENCY_FLATTEN)
@@ -477,14 +478,22 @@ def _warnings(agenda: Agenda, limits: Limits) -> None:
     """A loss or exposure that uses up most of its limit is an event, once until it has eased."""
     if not is_on(limits, Code.WARN):
         return
-    a = agenda.state.account
+    state = agenda.state
     for slot, code in those_on(limits.active, ACCOUNT_WARNINGS):
-        used = USE[code](agenda.state, limits)
-        warned = a.warned >> slot & 1
-        if not warned and used >= limits.warn_frac_min:
-            _event(agenda, Code.WARN, RiskAction.WARN, used, limits.warn_frac_min, code)
-        elif warned and used < limits.warn_rearm_frac_max:
-            _event(agenda, Code.WARN, RiskAction.REARM, used, limits.warn_rearm_frac_max, code)
+        _warn(agenda, limits, USE[code](state, limits), "", code, warned=bool(state.account.warned >> slot & 1))
+    for use in tuple(uses(state, limits, state.concerned(), limits.warn_frac_min)):
+        symbol, name = user_of(state, use)
+        _warn(agenda, limits, use.used, symbol, f"{use.code} {name}".strip(), warned=use.warned)
+
+
+def _warn(agenda: Agenda, limits: Limits, used: float, symbol: str, what: str, *, warned: bool) -> None:
+    if not warned and used >= limits.warn_frac_min:
+        action, threshold = RiskAction.WARN, limits.warn_frac_min
+    elif warned and used < limits.warn_rearm_frac_max:
+        action, threshold = RiskAction.REARM, limits.warn_rearm_frac_max
+    else:
+        return
+    agenda.emit(RiskEvent(agenda.at_ns, Code.WARN, symbol, action, used, threshold, what))
 
 
 def loss_use(code: Code) -> Callable[[State, Limits], float]:
@@ -508,6 +517,13 @@ def _exposure_use(state: State, limits: Limits) -> float:
     return held / room if room > 0.0 else nan
 
 
+def _leverage_use(state: State, limits: Limits) -> float:
+    a = state.account
+    held = a.held_notional + money(a.pending_buy_reserved + a.pending_sell_reserved)
+    room = limits.gross_leverage_max * guard_equity(a.venue_equity, a.own_equity)
+    return held / room if room > 0.0 else nan
+
+
 def _net_use(state: State, limits: Limits) -> float:
     a = state.account
     room = limits.net_exposure_frac_max * guard_equity(a.venue_equity, a.own_equity)
@@ -527,6 +543,7 @@ USE: Final[dict[Code, Callable[[State, Limits], float]]] = {
     Code.TOTAL_EXPOSURE: _exposure_use,
     Code.NET_EXPOSURE: _net_use,
     Code.CONCURRENT_POSITIONS: _count_use,
+    Code.GROSS_LEVERAGE: _leverage_use,
 }
 """How much of its limit each measure uses, as a share; what warnings and `limits` show."""
 
