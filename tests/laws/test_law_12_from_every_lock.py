@@ -15,6 +15,7 @@ import pytest
 
 from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.constants import NS_PER_S, OPERATOR_NS
+from interlock.core.explain import explain
 from interlock.core.messages import (
     CashFlow,
     KillReset,
@@ -43,6 +44,7 @@ LIMITS: Final = limits_of_everything(
     consec_loss_breaker_count_max=3.0,
     runaway_count_max=4.0,
     drawdown_rebase=1.0,
+    quota_day_entry_count_max=12.0,
 )
 KEYS: Final = {Scope.ACCOUNT: "", Scope.STRATEGY: "trend", Scope.SYMBOL: "BTC"}
 EVERY_LOCK: Final = frozenset(
@@ -214,30 +216,30 @@ def session_ends(bench: Bench) -> None:
 
 
 def budget_spent(bench: Bench) -> None:
-    """More entries than a day has."""
+    """As many entries as a day has."""
     for _ in range(12):
-        bench.clock.advance(20.0)
+        bench.clock.advance(70.0)
         trade(bench, 100.0)
 
 
 def disarmed(bench: Bench) -> None:
-    """The environment's kill switch was on, and is off again."""
+    """The environment's kill switch is on."""
     bench.send(ModeSet(nan, nan, 1.0))
-    bench.send(ModeSet(1.0, 1.0, 0.0))
 
 
-OTHERS: Final[tuple[Way, ...]] = (
-    unknown_fate,
-    being_flattened,
-    emergency,
-    budget_spent,
-    unreadable_result,
-    clock_steps,
-    silence,
-    session_ends,
-    disarmed,
-    frozen,
-)
+OTHERS: Final[dict[Way, Code]] = {
+    unknown_fate: Code.POSITION_UNRECONCILED,
+    being_flattened: Code.SYMBOL_VETO,
+    emergency: Code.TRADING_REDUCING,
+    budget_spent: Code.DAILY_RISK_QUOTA,
+    unreadable_result: Code.POSITION_UNRECONCILED,
+    clock_steps: Code.CLOCK_UNTRUSTED,
+    silence: Code.MARKET_STALE,
+    session_ends: Code.NEWS_WINDOW,
+    disarmed: Code.NOT_LIVE,
+    frozen: Code.TRADING_HALTED,
+}
+"""What an order is told right afterwards, among other things."""
 
 # ---------------------------------------------------------------- the way back
 
@@ -261,7 +263,12 @@ def in_force(bench: Bench) -> Iterator[Lock]:
 
 
 def time_passes(bench: Bench) -> None:
-    """Six hours without a trade; the venue speaks at every boundary, and says in the end what became of each order."""
+    """
+    Six hours without a trade; the venue speaks at every boundary, and says in the end what became of each order.
+
+    By then the environment's kill switch is off again.
+    """
+    bench.send(ModeSet(1.0, 1.0, 0.0))
     for _ in range(2):
         bench.pass_until(bench.clock.true_ns + 3 * 3_600 * NS_PER_S)
         bench.clock.advance(15.0)
@@ -325,6 +332,8 @@ def test_there_is_a_way_back_from_the_lock(lock: Lock) -> None:
 def test_there_is_a_way_back_from_other_trouble(way: Way) -> None:
     bench = start()
     way(bench)
+    said = decision(bench.send(bench.intent("BTC", 1, quantity=0.5)))
+    assert OTHERS[way] in {each.code for each in said.objections}
     assert leads_back(bench) == "open"
 
 
@@ -345,6 +354,16 @@ def test_there_is_a_way_back_from_any_two() -> None:
         if said != "open":
             lost[first.__qualname__, second.__qualname__] = said
     assert lost == {}
+
+
+def test_a_spent_campaign_names_the_operator_who_begins_the_next() -> None:
+    bench = bench_under(msgspec.structs.replace(LIMITS, quota_campaign_slice_count_max=1.0))
+    trade(bench, 100.0)
+    assert answer(bench).startswith("never: DAILY_RISK_QUOTA")
+    last = decision(bench.send(bench.intent("BTC", 1, quantity=0.5)))
+    assert "operator" in explain(last, LIMITS).remedy
+    bench.send(LockReleased(Scope.ACCOUNT, "", Code.DAILY_RISK_QUOTA, "alice"))
+    assert answer(bench) == "open"
 
 
 def test_control_a_lock_that_no_release_ends_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

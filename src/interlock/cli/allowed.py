@@ -1,6 +1,7 @@
 """`interlock allowed`: what a source may open now, what binds it, and until when."""
 
-from typing import Annotated
+from math import floor
+from typing import Annotated, Final
 
 import typer
 from rich.table import Table
@@ -72,9 +73,19 @@ def _show(told: Envelope) -> None:
         table.add_column(heading, overflow="fold")
     for room in told.rooms:
         side = "buy" if room.side == BUY else "sell"
-        cells = (room.strategy, room.symbol, side, money(room.notional, told.currency), f"{room.quantity:.10g}")
+        cells = (room.strategy, room.symbol, side, at_most(room.notional, told.currency), f"{room.quantity:.15g}")
         table.add_row(*map(Text, (*cells, *bound_text(room, told.at_ns))))
     console.print(table if told.rooms else "Nothing: the policy gives it no right to open.")
+
+
+def at_most(notional: float, currency: str) -> str:
+    """The amount in whole cents, rounded down: what is shown fits."""
+    return money(floor(notional * CENTS) / CENTS, currency)
+
+
+CENTS: Final = 100.0
+_FOR_OPERATORS: Final = (Code.TRADING_REDUCING, Code.TRADING_HALTED, Code.SYMBOL_VETO, Code.DAILY_RISK_QUOTA)
+"""What an operator ends where no time does: a lock, or a campaign whose slices are spent."""
 
 
 def bound_text(room: Room, at_ns: int) -> tuple[str, str]:
@@ -82,6 +93,6 @@ def bound_text(room: Room, at_ns: int) -> tuple[str, str]:
     if room.closes:
         return "", f"closes {room.closes:.10g} first"
     if room.until_ns == OPERATOR_NS:
-        locked = room.binds in (Code.TRADING_REDUCING, Code.TRADING_HALTED, Code.SYMBOL_VETO)
+        locked = room.binds in _FOR_OPERATORS
         return room.binds, "until an operator" if locked else "until the facts change"
     return room.binds, measured((room.until_ns - at_ns) / NS_PER_S_FLOAT, "s")

@@ -295,7 +295,7 @@ def _own(state: State, owner: str) -> None:
     """The exit owner is this one from now on, and nobody has succeeded it."""
     a = state.account
     a.exit_owner = owner
-    a.exit_deposed = False
+    a.exit_deposed = a.owner_silent = False
     a.owner_since_ns = a.now_ns
 
 

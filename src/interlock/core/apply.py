@@ -58,6 +58,7 @@ from interlock.core.transitions import (
     on_time,
     reserve,
 )
+from interlock.core.warn import warned_row
 
 EXIT_NAME: Final = "exit:"
 """What the names of orders of the way out begin with."""
@@ -351,17 +352,17 @@ def _risk_event(state: State, output: RiskEvent) -> None:
         bit = 1 << LOSS_TRIGGERS.index(output.trigger)
         a.tripped = a.tripped & ~bit if output.action == RiskAction.REARM else a.tripped | bit
     elif output.trigger == Code.WARN:
-        bit = 1 << ACCOUNT_WARNINGS.index(Code(output.metadata))
-        a.warned = a.warned & ~bit if output.action == RiskAction.REARM else a.warned | bit
+        _warned(state, output)
     elif output.trigger == Code.RUNAWAY:
         r = state.edit_symbol(state.names.symbol_index[output.symbol])
         r.run_buy_count = r.run_sell_count = 0
+    elif output.trigger == Code.STOP_HIT and output.metadata:
+        state.edit_symbol(state.names.symbol_index[output.symbol]).stopped = state.names.strategy_index[output.metadata]
     elif output.trigger == Code.KELLY_ZERO:
         s = edit(state.strategies, state.names.strategy_index[output.metadata])
         s.edgeless = 0.0 if output.action == RiskAction.REARM else 1.0
     elif output.trigger == Code.HEARTBEAT_LOST:
-        a.exit_deposed = output.action != RiskAction.REARM
-        state.touch(state.open_rows)
+        _heard_or_not(state, output)
     elif output.trigger == Code.KILL_EXIT:
         r = state.edit_symbol(state.names.symbol_index[output.symbol])
         r.score_unknown = 0.0 if output.action == RiskAction.REARM else 1.0
@@ -372,6 +373,29 @@ def _risk_event(state: State, output: RiskEvent) -> None:
     ):
         a.trip_times[a.trip_count % len(a.trip_times)] = output.at_ns
         a.trip_count += 1
+
+
+def _warned(state: State, output: RiskEvent) -> None:
+    """The event names the rule, and the symbol, strategy or cluster; without any it is the account's."""
+    a, on = state.account, output.action != RiskAction.REARM
+    code, _, name = output.metadata.partition(" ")
+    if output.symbol or name:
+        warned_row(state, code, output.symbol, name).warned = on
+        return
+    bit = 1 << ACCOUNT_WARNINGS.index(Code(code))
+    a.warned = a.warned | bit if on else a.warned & ~bit
+
+
+def _heard_or_not(state: State, output: RiskEvent) -> None:
+    """The exit owner that the event names, or else the venue, is silent or heard again."""
+    a = state.account
+    silent = output.action != RiskAction.REARM
+    if not output.metadata:
+        a.venue_silent = silent
+        return
+    a.owner_silent = silent
+    a.exit_deposed = output.action == RiskAction.VETO
+    state.touch(state.open_rows)
 
 
 _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {

@@ -113,7 +113,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     settle(agenda)
     look(agenda)
     _review_resting(agenda, since_ns)
-    succeed(agenda)
+    succeed(agenda, event)
     watch(agenda, event, state)
     pursue(agenda, since_ns)
     protect(agenda, state, since_ns)
@@ -129,7 +129,7 @@ CONFIGURATION: Final = frozenset({CalendarSet, InstrumentSet, PolicySet})
 class _Before:
     """What a result's permit and position were before it."""
 
-    __slots__ = ("filled", "position", "state", "stop_price")
+    __slots__ = ("filled", "owner", "position", "state", "stop_price")
 
     def __init__(self, state: State, event: Input) -> None:
         p = state.permits.get(event.permit) if type(event) is Executed else None
@@ -137,6 +137,7 @@ class _Before:
         self.filled = p.filled if p is not None else 0
         self.position = state.symbols[p.symbol].position if p is not None else 0
         self.stop_price = state.symbols[p.symbol].stop_price if p is not None else nan
+        self.owner = state.symbols[p.symbol].owner if p is not None else -1
 
 
 # ---------------------------------------------------------------- time
@@ -384,7 +385,7 @@ def _executed(agenda: Agenda, event: Executed, before: _Before) -> None:
     if before.position * p.side < 0:
         _tell_exposed(agenda, p, event)
     if p.reduce_only and before.position != 0 and r.position == 0 and _at_stop(state, p, before):
-        stop_hit(agenda, p.symbol, 1 if before.position > 0 else -1, before.stop_price)
+        stop_hit(agenda, p.symbol, 1 if before.position > 0 else -1, before.stop_price, before.owner)
     if p.deferred is not None and p.filled == p.steps:
         _decide_rest(agenda, p, p.deferred)
 

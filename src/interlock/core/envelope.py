@@ -21,7 +21,7 @@ from interlock.core.constants import MAX_STEPS, MONEY_SCALE, NS_PER_S_FLOAT, OPE
 from interlock.core.decide import decide
 from interlock.core.instrument import Instrument
 from interlock.core.legs import Judgement, headline_of, judge
-from interlock.core.limits import Limits
+from interlock.core.limits import Limits, is_on
 from interlock.core.locks import Binding
 from interlock.core.measure import flat_due, present_or_next, session_of, window_at
 from interlock.core.messages import BUY, SELL, Intent, Tick
@@ -267,12 +267,29 @@ def _period_end(kind: CalendarKind) -> Callable[[Agenda, int, Limits], int]:
     return end
 
 
+_day_end: Final = _period_end(CalendarKind.DAY)
+_week_end: Final = _period_end(CalendarKind.WEEK)
+
+
+def _quota_end(agenda: Agenda, index: int, limits: Limits) -> int:
+    """The next risk day; an operator's where it is the campaign whose slices are spent."""
+    left = limits.quota_campaign_slice_count_max - agenda.state.account.campaign_slices
+    return _day_end(agenda, index, limits) if left >= 1.0 else OPERATOR_NS
+
+
+def _headroom_end(agenda: Agenda, index: int, limits: Limits) -> int:
+    """When the first of the floors moves that follow a day's or a week's open."""
+    day = _day_end(agenda, index, limits) if is_on(limits, Code.DAILY_LOSS) else OPERATOR_NS
+    return min(day, _week_end(agenda, index, limits)) if is_on(limits, Code.WEEKLY_LOSS) else day
+
+
 _ENDS: Final[dict[Code, Callable[[Agenda, int, Limits], int]]] = {
     Code.SESSION_CLOSED: _session_end,
     Code.NEWS_WINDOW: _news_end,
     Code.SESSION_FLAT: _flat_end,
     Code.ORDER_RATE: _rate_end,
-    Code.DAILY_LOSS: _period_end(CalendarKind.DAY),
-    Code.WEEKLY_LOSS: _period_end(CalendarKind.WEEK),
-    Code.DAILY_RISK_QUOTA: _period_end(CalendarKind.DAY),
+    Code.DAILY_LOSS: _day_end,
+    Code.WEEKLY_LOSS: _week_end,
+    Code.LOSS_HEADROOM: _headroom_end,
+    Code.DAILY_RISK_QUOTA: _quota_end,
 }

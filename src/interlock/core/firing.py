@@ -28,6 +28,7 @@ from interlock.core.state import (
 )
 from interlock.core.transitions import in_force, recent
 from interlock.core.triggers import USE, breakers, loss_use, streaks
+from interlock.core.warn import user_of, uses
 
 MISMATCHES: Final = 2.0
 """Reports in a row in which venue and ledger disagree, that lock."""
@@ -105,10 +106,12 @@ def _locks(state: State, code: Code, now_ns: int) -> Iterator[tuple[str, str, in
 
 
 def _warn(state: State, code: Code, limits: Limits, _now_ns: int) -> Firing:
-    uses = [(USE[each](state, limits), each) for each in ACCOUNT_WARNINGS if is_on(limits, each)]
-    used, most = max(((used, each) for used, each in uses if used == used), default=(nan, None))
+    shares = [(USE[each](state, limits), str(each)) for each in ACCOUNT_WARNINGS if is_on(limits, each)]
+    near = list(uses(state, limits, state.open_rows, -inf))
+    of_rows = [(each.used, " ".join((each.code, *filter(None, user_of(state, each))))) for each in near]
+    used, most = max(((used, each) for used, each in shares + of_rows if used == used), default=(nan, ""))
     told = _of_limit(code, "warn_frac_min", max(used, 0.0), limits.warn_frac_min)
-    return told._replace(note=most or "", fired=state.account.warned != 0)
+    return told._replace(note=most, fired=state.account.warned != 0 or any(each.warned for each in near))
 
 
 _LOSS_LIMITS: Final = {

@@ -353,7 +353,7 @@ def decide_opening(agenda: Agenda, intent: Intent, index: int, conflict: float) 
     """
     checks = checks_of(agenda.state, agenda.state.symbols[index])
     order, facts, allowance, found, granted = judge(agenda, intent, index, checks, conflict)
-    headline, lock = (ALLOWED, FREE) if granted else headline_of(found, order)
+    headline, lock = (ALLOWED, FREE) if granted else headline_of(found, order, scaled=intent.partial is Partial.SCALE)
     decision = agenda.next_id
     permit = decision + 1 if granted else 0
     agenda.next_id = decision + (2 if granted else 1)
@@ -525,8 +525,12 @@ def _granted(intent: Intent, order: Order, allowance: float, requested: float, m
     return granted if granted * order.unit_notional >= min_notional else 0
 
 
-def headline_of(found: Found, order: Order) -> tuple[Code, Binding]:
-    """The most important objection: locks by severity, then vetoes in guard order, then the smallest allowance."""
+def headline_of(found: Found, order: Order, *, scaled: bool = False) -> tuple[Code, Binding]:
+    """
+    The most important objection: locks by severity, then vetoes in guard order, then the smallest allowance.
+
+    An order that takes less (`scaled`) is not denied for its caps, but for being too small within them.
+    """
     locks = [lock for lock in (order.account_lock, order.strategy_lock) if lock[0]]
     if locks:
         worst = max(locks, key=lambda lock: lock[0])
@@ -536,7 +540,7 @@ def headline_of(found: Found, order: Order) -> tuple[Code, Binding]:
     for code, allowed in found:
         if allowed <= 0.0:
             return code, FREE
-    if found:
+    if found and not scaled:
         return min(found, key=lambda objection: objection[1])[0], FREE
     return Code.BELOW_MIN_NOTIONAL, FREE
 

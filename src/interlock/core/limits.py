@@ -154,7 +154,8 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mark_age_s_max: Annotated[float, Limit("s", "lower", (Code.MARKET_STALE,), "since the last accepted quote")]
     mark_jump_frac_max: Annotated[float, Limit("frac", "lower", (Code.MARKET_STALE,), "of the last accepted mark")]
     reconciled_age_s_max: Annotated[
-        float, Limit("s", "lower", (Code.POSITION_UNRECONCILED,), "since the venue confirmed positions")
+        float,
+        Limit("s", "lower", (Code.POSITION_UNRECONCILED, Code.HEARTBEAT_LOST), "since the venue confirmed positions"),
     ]
     controller_age_s_max: Annotated[
         float,
@@ -283,7 +284,13 @@ class Limits(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ]
     runaway_window_s: Annotated[float, Limit("s", "higher", (Code.RUNAWAY,), "in which they are counted")]
     stop_hit_lock_s: Annotated[
-        float, Limit("s", "higher", (Code.STOP_HIT,), "of symbol veto after its stop; 0 means until the next risk day")
+        float,
+        Limit(
+            "s",
+            "higher",
+            (Code.STOP_HIT,),
+            "of symbol veto after its stop; 0 is until the next risk day, -1 until the next rebalance",
+        ),
     ]
     stop_hit_both_sides: Annotated[float, Limit("flag", "higher", (Code.STOP_HIT,), "veto both sides, not just one")]
 

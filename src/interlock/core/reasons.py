@@ -176,7 +176,7 @@ TRIGGERS: Final = _by_code(
         Code.STOP_HIT,
         "A position was closed at its stop.",
         "no new risk in the symbol on that side (both with `stop_hit_both_sides`) for `stop_hit_lock_s`",
-        "wait for the veto's end",
+        "wait for the veto's end, or for the strategy's next rebalance where the policy lets that end it",
     ),
     Reason(
         Code.RECONCILE_MISMATCH,
@@ -244,9 +244,11 @@ EXITS: Final = _by_code(
     ),
     Reason(
         Code.HEARTBEAT_LOST,
-        "The exit owner was silent for twice `controller_age_s_max` while something was held.",
-        "the built-in rules act in its place and it is denied; it returns after a minute of heartbeats without a close",
-        "restart the exit owner, or name one as operator",
+        "The exit owner was silent for twice `controller_age_s_max` while something was held, or the venue, which "
+        "confirmed neither positions nor equity, for twice `reconciled_age_s_max`.",
+        "somebody is told; the built-in rules that are on act in the owner's place and it is denied, until after a minute "
+        "of heartbeats without a close",
+        "restart the exit owner, or name one as operator; is the venue's account stream connected?",
     ),
     Reason(
         Code.RULE_EXPOSED,

@@ -27,7 +27,8 @@ from interlock.core.observe import equity_now
 from interlock.core.record import deserved_steps
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
 from interlock.core.together import cluster_exposure
-from interlock.core.triggers import end_openings
+from interlock.core.triggers import end_openings, end_stop_vetoes
+from interlock.core.warn import cluster_name
 
 ROOM: Final = frozenset(
     {
@@ -80,13 +81,15 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     source's to replace.
 
     The same rebalance told again closes what is left to close; an opening that was permitted stands. Under an id that
-    stands for other content nothing opens.
+    stands for other content nothing opens. One that is new ends the vetoes that were to last until it, if its source may
+    open for its strategy.
     """
     state = agenda.state
     content = rebalance.content
     if rebalance.instructions and state.rebalances.get(rebalance.id) not in (None, content):
         _decide_conflict(agenda, rebalance)
         return
+    _begin(agenda, rebalance)
     wishes = _wishes(agenda, rebalance)
     for wish in wishes:
         if wish.reducing:
@@ -106,6 +109,14 @@ def decide_rebalance(agenda: Agenda, rebalance: Rebalance) -> None:
     if under_way or waits is not None:
         rest = msgspec.structs.replace(rebalance, instructions=waiting, part_of=content)
         agenda.emit(OpeningsDeferred(rest, under_way, state.account.fence))
+
+
+def _begin(agenda: Agenda, rebalance: Rebalance) -> None:
+    """What was to last until the strategy's next rebalance is over, where this one is new and its source may open."""
+    state = agenda.state
+    new = bool(rebalance.instructions) and state.rebalances.get(rebalance.id) is None
+    if new and may_open(state, rebalance.source, rebalance.strategy) == 1.0:
+        end_stop_vetoes(agenda, rebalance.strategy)
 
 
 def _decide_conflict(agenda: Agenda, rebalance: Rebalance) -> None:
@@ -180,7 +191,7 @@ def _decide_openings(agenda: Agenda, wishes: list[Wish], partial: Partial) -> se
     short = set()
     for wish in wishes:
         factor = factors.get(wish.row, 1.0)
-        if _lacks_room(_decide_scaled(agenda, wish, factor), scaled=factor < 1.0):
+        if _lacks_room(_decide_scaled(agenda, wish, factor), partial, scaled=factor < 1.0):
             short.add(wish.row)
     return short
 
@@ -199,17 +210,25 @@ def _decide_scaled(agenda: Agenda, wish: Wish, factor: float) -> Decision | None
     return decide_opening(agenda, intent, wish.row, 0.0)
 
 
-def _lacks_room(decision: Decision | None, *, scaled: bool) -> bool:
+def _lacks_room(decision: Decision | None, partial: Partial, *, scaled: bool) -> bool:
     """
     Whether more of it could leave if something else were reduced.
 
-    What nobody objects to, and is too small for the venue as it was asked for, never can.
+    What nobody objects to, and is too small for the venue as it was asked for, never can. Where less than was asked for
+    may leave, other objections do not matter as long as they leave more than there is room for.
     """
     if decision is None:
         return True
-    codes = {objection.code for objection in decision.objections}
-    cut = bool(codes) and decision.granted_steps < decision.requested_steps
-    return codes <= ROOM and (scaled or cut)
+    room, rest = _allowed_by(decision, of_room=True), _allowed_by(decision, of_room=False)
+    if rest < inf:
+        return partial is Partial.SCALE and rest > max(room, 0.0)
+    return scaled or (room < inf and decision.granted_steps < decision.requested_steps)
+
+
+def _allowed_by(decision: Decision, *, of_room: bool) -> float:
+    """The least that objections which a reduction can lift, or those which it cannot, allow; inf without any."""
+    allowed = [objection.allowance for objection in decision.objections if (objection.code in ROOM) is of_room]
+    return min(allowed, default=inf)
 
 
 def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
@@ -238,16 +257,9 @@ def _factors(agenda: Agenda, wishes: list[Wish]) -> dict[int, float]:
         room = line - cluster_exposure(state.clusters[cluster])
         if notional > room > 0.0:
             factors |= dict.fromkeys(rows[cluster], room / notional)
-            name = _cluster_name(state, rows[cluster][0])
+            name = cluster_name(state, cluster)
             agenda.emit(RiskEvent(agenda.at_ns, Code.CLUSTER_CAP, "", RiskAction.SCALE, notional, room, name))
     return factors
-
-
-def _cluster_name(state: State, row: int) -> str:
-    """What the policy calls the symbol's cluster."""
-    symbol = state.names.symbols[row]
-    assert state.policy is not None
-    return next(each.cluster for each in state.policy.universe if each.symbol == symbol)
 
 
 # ---------------------------------------------------------------- wishes

@@ -75,6 +75,7 @@ ACCOUNT_WARNINGS: Final = (
     Code.TOTAL_EXPOSURE,
     Code.NET_EXPOSURE,
     Code.CONCURRENT_POSITIONS,
+    Code.GROSS_LEVERAGE,
 )
 """Measures of the account that warn; each has a bit in `AccountRow.warned`. Append only."""
 
@@ -222,6 +223,9 @@ class AccountRow(Row, array_like=True):
     day_slices: int = 0
     campaign_slices: int = 0
 
+    owner_silent: bool = False
+    venue_silent: bool = False
+
 
 class SymbolRow(Row, array_like=True):
     """
@@ -233,7 +237,8 @@ class SymbolRow(Row, array_like=True):
     instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
     `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability; `kill_score` is that
     of a position opened in this market. Symbols of one `cluster` share its number; -1 is a cluster of its own. `bar_ns` is
-    when the last bars began, `bar_logs` the logarithms of their closes.
+    when the last bars began, `bar_logs` the logarithms of their closes. `stopped` is the strategy whose position was last
+    closed at its stop.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
@@ -342,6 +347,8 @@ class SymbolRow(Row, array_like=True):
     cluster: int = -1
     bar_ns: tuple[int, ...] = ()
     bar_logs: tuple[float, ...] = ()
+    stopped: int = -1
+    warned: bool = False
 
 
 class StrategyRow(Row, array_like=True):
@@ -368,6 +375,7 @@ class StrategyRow(Row, array_like=True):
     recent_won: float = 0.0
     recent_lost: float = 0.0
     edgeless: float = 0.0
+    warned: bool = False
 
 
 class ClusterRow(Row, array_like=True):
@@ -375,6 +383,7 @@ class ClusterRow(Row, array_like=True):
 
     held_notional: float = 0.0
     pending_reserved: int = 0
+    warned: bool = False
 
 
 class CalendarRow(Row, array_like=True):

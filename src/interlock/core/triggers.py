@@ -31,6 +31,7 @@ from interlock.core.state import (
     ACCOUNT_LOCKS,
     ACCOUNT_WARNINGS,
     LOSS_TRIGGERS,
+    SYMBOL_LOCKS,
     AccountRow,
     PermitRow,
     State,
@@ -38,6 +39,7 @@ from interlock.core.state import (
     is_open,
 )
 from interlock.core.transitions import confirmed, in_force, is_fresh, lock_end, money, recent, within
+from interlock.core.warn import user_of, uses
 
 ENGINE: Final = "engine"
 FLATTENING: Final = (Code.EQUITY_GUARD, Code.EMERGENCY_FLATTEN)
@@ -369,32 +371,48 @@ def _records(agenda: Agenda, limits: Limits) -> None:
             agenda.emit(RiskEvent(agenda.at_ns, Code.KELLY_ZERO, "", RiskAction.REARM, won, lost, strategy))
 
 
-def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float) -> None:
-    """A position was closed at its stop: its symbol is vetoed for the policy's time on that side, or on both."""
+def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float, owner: int) -> None:
+    """A position of that strategy was closed at its stop: its symbol is vetoed on that side, or on both, for a time."""
     state = agenda.state
     limits = state.limits(state.symbols[index])
     if not is_on(limits, Code.STOP_HIT):
         return
     symbol = state.names.symbols[index]
+    strategy = state.names.strategies[owner] if owner >= 0 else ""
     until = next_day_ns(state) if limits.stop_hit_lock_s == 0.0 else lock_end(agenda.at_ns, limits.stop_hit_lock_s)
     locked = 0 if limits.stop_hit_both_sides == 1.0 else side
-    agenda.emit(RiskEvent(agenda.at_ns, Code.STOP_HIT, symbol, RiskAction.VETO, stop_price, stop_price))
+    reason = "the position was closed at its stop"
+    if limits.stop_hit_lock_s < 0.0:
+        reason += f"; the next rebalance{' of ' * bool(strategy)}{strategy} ends the veto"
+    agenda.emit(RiskEvent(agenda.at_ns, Code.STOP_HIT, symbol, RiskAction.VETO, stop_price, stop_price, strategy))
+    severity, code = TradingState.REDUCING, Code.STOP_HIT
     agenda.emit(
         LockChanged(
-            Scope.SYMBOL,
-            symbol,
-            locked,
-            Code.STOP_HIT,
-            TradingState.REDUCING,
-            agenda.at_ns,
-            until,
-            stop_price,
-            stop_price,
-            "the position was closed at its stop",
-            ENGINE,
+            Scope.SYMBOL, symbol, locked, code, severity, agenda.at_ns, until, stop_price, stop_price, reason, ENGINE
         )
     )
     raise_fence(agenda, Code.STOP_HIT, rows=frozenset({index}))
+
+
+def end_stop_vetoes(agenda: Agenda, strategy: str) -> None:
+    """Vetoes after stops of the strategy that last until its next rebalance are over: it has come."""
+    state = agenda.state
+    stopped = (-1, state.names.strategy_index.get(strategy, -1))
+    for index in range(len(state.symbols)):
+        r = state.symbols[index]
+        if not (r.lock_mask and r.stopped in stopped and state.limits(r).stop_hit_lock_s < 0.0):
+            continue
+        for slot, side in _STOP_SLOTS:
+            if r.lock_until[slot] == OPERATOR_NS:
+                reason, active = "the next rebalance has come", TradingState.ACTIVE
+                symbol, now_ns = state.names.symbols[index], agenda.at_ns
+                agenda.emit(
+                    LockChanged(Scope.SYMBOL, symbol, side, Code.STOP_HIT, active, now_ns, 0, nan, nan, reason, ENGINE)
+                )
+
+
+_STOP_SLOT: Final = SYMBOL_LOCKS.index(Code.STOP_HIT)
+_STOP_SLOTS: Final = ((_STOP_SLOT, 1), (_STOP_SLOT + len(SYMBOL_LOCKS), -1))
 
 
 # ---------------------------------------------------------------- windows of the calendar file
@@ -460,14 +478,22 @@ def _warnings(agenda: Agenda, limits: Limits) -> None:
     """A loss or exposure that uses up most of its limit is an event, once until it has eased."""
     if not is_on(limits, Code.WARN):
         return
-    a = agenda.state.account
+    state = agenda.state
     for slot, code in those_on(limits.active, ACCOUNT_WARNINGS):
-        used = USE[code](agenda.state, limits)
-        warned = a.warned >> slot & 1
-        if not warned and used >= limits.warn_frac_min:
-            _event(agenda, Code.WARN, RiskAction.WARN, used, limits.warn_frac_min, code)
-        elif warned and used < limits.warn_rearm_frac_max:
-            _event(agenda, Code.WARN, RiskAction.REARM, used, limits.warn_rearm_frac_max, code)
+        _warn(agenda, limits, USE[code](state, limits), "", code, warned=bool(state.account.warned >> slot & 1))
+    for use in tuple(uses(state, limits, state.concerned(), limits.warn_frac_min)):
+        symbol, name = user_of(state, use)
+        _warn(agenda, limits, use.used, symbol, f"{use.code} {name}".strip(), warned=use.warned)
+
+
+def _warn(agenda: Agenda, limits: Limits, used: float, symbol: str, what: str, *, warned: bool) -> None:
+    if not warned and used >= limits.warn_frac_min:
+        action, threshold = RiskAction.WARN, limits.warn_frac_min
+    elif warned and used < limits.warn_rearm_frac_max:
+        action, threshold = RiskAction.REARM, limits.warn_rearm_frac_max
+    else:
+        return
+    agenda.emit(RiskEvent(agenda.at_ns, Code.WARN, symbol, action, used, threshold, what))
 
 
 def loss_use(code: Code) -> Callable[[State, Limits], float]:
@@ -491,6 +517,13 @@ def _exposure_use(state: State, limits: Limits) -> float:
     return held / room if room > 0.0 else nan
 
 
+def _leverage_use(state: State, limits: Limits) -> float:
+    a = state.account
+    held = a.held_notional + money(a.pending_buy_reserved + a.pending_sell_reserved)
+    room = limits.gross_leverage_max * guard_equity(a.venue_equity, a.own_equity)
+    return held / room if room > 0.0 else nan
+
+
 def _net_use(state: State, limits: Limits) -> float:
     a = state.account
     room = limits.net_exposure_frac_max * guard_equity(a.venue_equity, a.own_equity)
@@ -510,6 +543,7 @@ USE: Final[dict[Code, Callable[[State, Limits], float]]] = {
     Code.TOTAL_EXPOSURE: _exposure_use,
     Code.NET_EXPOSURE: _net_use,
     Code.CONCURRENT_POSITIONS: _count_use,
+    Code.GROSS_LEVERAGE: _leverage_use,
 }
 """How much of its limit each measure uses, as a share; what warnings and `limits` show."""
 

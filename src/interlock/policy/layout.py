@@ -26,7 +26,7 @@ SINCE_RESET: Final = {"since reset": inf}
 AT_ENTRY: Final = {"entry": 0.0}
 BY_LABEL: Final = {"label": 0.0}
 VETO: Final = {"veto": 0.0}
-NEXT_RISK_DAY: Final = {"next risk day": 0.0, "until operator": inf}
+AFTER_A_STOP: Final = {"next risk day": 0.0, "next rebalance": -1.0, "until operator": inf}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ SLOTS: Final[tuple[Slot, ...]] = (
     _slot("rules.FAILED_TRADES.window", "failed_trade_window_s"),
     _slot("rules.RUNAWAY.orders", "runaway_count_max", most=RING),
     _slot("rules.RUNAWAY.window", "runaway_window_s"),
-    _slot("rules.STOP_HIT.lock", "stop_hit_lock_s", words=NEXT_RISK_DAY),
+    _slot("rules.STOP_HIT.lock", "stop_hit_lock_s", words=AFTER_A_STOP),
     _slot("rules.STOP_HIT.both_sides", "stop_hit_both_sides", zero=True),
     _slot("rules.TAKE_PROFIT.distance", "take_profit_atr"),
     _slot("rules.TAKE_PROFIT.trend", "take_profit_trend_min", zero=True, most=1.0),

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from cli_story import START_NS, write
 from control_kit import make_home, running
 from interlock.cli import app
-from interlock.cli.allowed import bound_text
+from interlock.cli.allowed import at_most, bound_text
 from interlock.cli.output import utc
 from interlock.core.codes import Code
 from interlock.core.constants import OPERATOR_NS
@@ -45,6 +45,17 @@ def test_what_is_told_is_what_check_says() -> None:
         assert result.exit_code == code, result.output
 
 
+def test_an_amount_that_is_shown_fits() -> None:
+    assert at_most(2_999.999, "USDT") == "2,999.99 USDT"
+    shown = next(
+        line for line in run("trend-bot", "BTCUSDT", "--stop", "2 %", "--state", STATE).output.splitlines() if "buy" in line
+    )
+    notional = shown.split("buy")[1].split()[0].replace(",", "")
+    told = json.loads(run("trend-bot", "BTCUSDT", "--stop", "2 %", "--state", STATE, "--json").output)["rooms"][0]
+    order = ("--symbol", "BTCUSDT", "--side", "buy", "--notional", notional, "--stop", str(told["stop_price"]))
+    assert CliRunner().invoke(app, ["check", *order, "--state", str(STATE)]).exit_code == 0
+
+
 def test_nothing_is_said_to_be_nothing() -> None:
     assert "Nothing: the policy gives it no right to open." in run("nobody", "--state", STATE).output
     text = run("trend-bot", "BTCUSDT", "--state", STATE).output
@@ -65,6 +76,8 @@ def test_a_ledger_is_asked_at_its_end(tmp_path: Path) -> None:
 def test_what_only_a_person_ends_says_so() -> None:
     room = Room("trend", "GOLD", 1, 0.0, 0.0, 0, Code.SYMBOL_VETO, OPERATOR_NS)
     assert bound_text(room, 0) == (Code.SYMBOL_VETO, "until an operator")
+    spent = Room("trend", "GOLD", 1, 0.0, 0.0, 0, Code.DAILY_RISK_QUOTA, OPERATOR_NS)
+    assert bound_text(spent, 0) == (Code.DAILY_RISK_QUOTA, "until an operator")
 
 
 def test_the_running_gateway_is_asked(tmp_path: Path) -> None:

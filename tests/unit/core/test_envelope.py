@@ -11,7 +11,7 @@ from interlock.core.codes import Code, KillMode, PermitState, Scope
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.decide import decide
 from interlock.core.envelope import Envelope, Room, envelope
-from interlock.core.messages import BarClosed, Decision, KillSet, LockReleased, LockSet, PermitIssued
+from interlock.core.messages import BarClosed, CashFlow, Decision, KillSet, LockReleased, LockSet, PermitIssued
 from interlock.testing import Bench, make_instrument, make_policy, open_bench
 from interlock.testing.bench import picture
 from lawkit import bench_under, hold
@@ -375,6 +375,41 @@ def test_a_spent_day_ends_with_the_day_and_a_reserved_one_when_its_order_expires
     assert (told.steps, told.binds, told.until_ns) == (0, Code.DAILY_RISK_QUOTA, day.instants_ns[day.next])
     made.pass_until(told.until_ns)
     assert room(made).steps > 0
+
+
+def test_a_spent_campaign_ends_with_an_operator_alone() -> None:
+    quota = {"slice": "0.5 %", "order_slices": 2, "day_entries": 5, "day_slices": 2, "campaign_slices": 2}
+    made = open_bench(policy=make_policy("layered@1", changes={"account.cost": "0 %", "rules.DAILY_RISK_QUOTA": quota}))
+    hold(made, "ETH", 1, 20.0)
+    told = room(made)
+    assert (told.steps, told.binds, told.until_ns) == (0, Code.DAILY_RISK_QUOTA, OPERATOR_NS)
+    made.pass_until(made.clock.true_ns + 50 * 3600 * NS)
+    assert room(made).binds is Code.DAILY_RISK_QUOTA
+    made.send(LockReleased(Scope.ACCOUNT, "", Code.DAILY_RISK_QUOTA, "alice"))
+    assert room(made).steps > 0
+
+
+@pytest.mark.parametrize(
+    ("daily", "weekly", "days"), [("5 %", "off: a test", 1), ("off: a test", "5 %", 3), ("off: a test", "off: a test", 0)]
+)
+def test_headroom_under_a_day_s_or_a_week_s_floor_comes_back_with_the_next(daily: str, weekly: str, days: int) -> None:
+    rules: dict[str, Any] = {"LOSS_HEADROOM": {"buffer": "0 %", "no_stop_gap": "10 %"}, "TOTAL_DRAWDOWN": {"loss": "5 %"}}
+    if days:
+        rules["TOTAL_DRAWDOWN"] = {"loss": "50 %"}
+    for code, loss in (("DAILY_LOSS", daily), ("WEEKLY_LOSS", weekly)):
+        rules[code] = loss if loss.startswith("off") else {"loss": loss}
+    changes: dict[str, Any] = {f"rules.{code}": rule for code, rule in rules.items()}
+    made = open_bench(policy=make_policy("layered@1", changes={"account.cost": "0 %", **changes}))
+    made.book.balance -= 500.0
+    made.send(CashFlow("fee", -500.0))
+    made.refresh()
+    told = room(made)
+    assert (told.steps, told.binds) == (0, Code.LOSS_HEADROOM)
+    a = made.engine.state.account
+    period = made.engine.state.calendars[a.day_calendar if days == 1 else a.week_calendar]
+    assert told.until_ns == (period.instants_ns[period.next] if days else OPERATOR_NS)
+    made.pass_until(told.until_ns if days else made.clock.true_ns + 10 * 24 * 3600 * NS)
+    assert (room(made).steps > 0) == (days > 0)
 
 
 def test_who_may_not_close_is_told_so() -> None:

@@ -11,7 +11,7 @@ from interlock.core.firing import UNMEASURED, Firing, firings
 from interlock.core.limits import Limits, is_on
 from interlock.core.messages import PositionAt, PositionsReported, VenueError
 from interlock.core.reasons import TRIGGERS
-from interlock.testing import Bench
+from interlock.testing import Bench, make_policy, open_bench
 from lawkit import bench_under, hold, limits_of_everything, permits
 
 
@@ -73,6 +73,19 @@ def test_a_warning_is_of_the_measure_that_is_used_most() -> None:
     assert not told.fired
     made.mark("BTC", 81.0)
     assert firing(made, Code.WARN).fired
+
+
+def test_the_symbol_or_cluster_that_uses_most_of_its_limit_is_what_warns() -> None:
+    changes = {"universe.BTC.cluster": "majors", "rules.CLUSTER_CAP": {"exposure": "27 %"}}
+    made = open_bench(policy=make_policy("layered@1", changes=changes))
+    hold(made, "BTC", 1, 10.0)
+    told = firing(made, Code.WARN)
+    assert (told.note, told.fired) == ("CLUSTER_CAP majors", False)
+    assert told.used == pytest.approx(0.1 / 0.27)
+    hold(made, "ETH", 1, 44.0)
+    told = firing(made, Code.WARN)
+    assert (told.note, told.fired) == ("CLUSTER_CAP ETH", True)
+    assert told.used == pytest.approx(0.22 / 0.27)
 
 
 def test_failures_are_counted_in_their_window() -> None:

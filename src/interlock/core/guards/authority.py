@@ -61,5 +61,5 @@ def news_window(f: Facts, p: Limits) -> float:
 
 @guard("SESSION_FLAT", remedy="wait until the symbol may be held again; `interlock calendar show` tells the windows")
 def session_flat(f: Facts, p: Limits) -> float:
-    """The calendar file reaches to now, and the symbol need not be flat before ``flat_lead_s`` have passed."""
+    """The calendar file reaches to now, and the symbol need not be flat before `flat_lead_s` have passed."""
     return open_if(f.flat_ahead_s > p.flat_lead_s)

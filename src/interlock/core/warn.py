@@ -1,0 +1,88 @@
+"""How much of its exposure limits each symbol, strategy and cluster uses; what the account uses as a whole is no row's."""
+
+from collections.abc import Collection, Iterator
+from math import inf
+from typing import Final, NamedTuple
+
+from interlock.core.codes import Code
+from interlock.core.limits import BITS, Limits
+from interlock.core.measure import guard_equity
+from interlock.core.state import ClusterRow, State, StrategyRow, SymbolRow, edit
+from interlock.core.together import cluster_exposure, exposure
+from interlock.core.transitions import money
+
+
+class Use(NamedTuple):
+    """The share that a symbol, a strategy or a cluster, whose row it is, uses of the limit of a rule; NaN is unknown."""
+
+    code: Code
+    row: int
+    used: float
+    warned: bool
+    is_symbol: bool = False
+
+
+def uses(state: State, limits: Limits, rows: Collection[int], least: float) -> Iterator[Use]:
+    """
+    What of the limits these symbols, their clusters, and all strategies use, where equity is known.
+
+    Only those are named that use this share at least, or that were warned of.
+    """
+    equity = guard_equity(state.account.venue_equity, state.account.own_equity)
+    if not 0.0 < equity < inf:
+        return
+    active = limits.active
+    alone = limits.cluster_exposure_frac_max if active & CLUSTER_BIT else inf
+    for index in rows:
+        r = state.symbols[index]
+        p = state.limits(r)
+        line = p.symbol_exposure_frac_max if p.active & SYMBOL_BIT else inf
+        code = Code.SYMBOL_EXPOSURE
+        if r.cluster < 0 and alone < line:
+            line, code = alone, Code.CLUSTER_CAP
+        used = exposure(r) / (line * equity) if line > 0.0 else 0.0
+        if used >= least or r.warned:
+            yield Use(code, index, used, r.warned, is_symbol=True)
+    room = limits.strategy_exposure_frac_max * equity if active & STRATEGY_BIT else 0.0
+    for number in range(len(state.strategies)) if room > 0.0 else ():
+        s = state.strategies[number]
+        used = (s.held_notional + money(s.pending_reserved)) / room
+        if used >= least or s.warned:
+            yield Use(Code.STRATEGY_EXPOSURE, number, used, s.warned)
+    room = alone * equity if 0.0 < alone < inf else 0.0
+    for number in sorted({state.symbols[index].cluster for index in rows} - {-1}) if room > 0.0 else ():
+        c = state.clusters[number]
+        used = cluster_exposure(c) / room
+        if used >= least or c.warned:
+            yield Use(Code.CLUSTER_CAP, number, used, c.warned)
+
+
+SYMBOL_BIT: Final = BITS[Code.SYMBOL_EXPOSURE]
+STRATEGY_BIT: Final = BITS[Code.STRATEGY_EXPOSURE]
+CLUSTER_BIT: Final = BITS[Code.CLUSTER_CAP]
+
+
+def user_of(state: State, use: Use) -> tuple[str, str]:
+    """The symbol that uses it, or else the name of the strategy or cluster."""
+    if use.is_symbol:
+        return state.names.symbols[use.row], ""
+    if use.code is Code.STRATEGY_EXPOSURE:
+        return "", state.names.strategies[use.row]
+    return "", cluster_name(state, use.row)
+
+
+def cluster_name(state: State, number: int) -> str:
+    """What the policy calls the cluster."""
+    universe = state.policy.universe if state.policy is not None else ()
+    index = state.names.symbol_index
+    return next(each.cluster for each in universe if state.symbols[index[each.symbol]].cluster == number)
+
+
+def warned_row(state: State, code: str, symbol: str, name: str) -> SymbolRow | StrategyRow | ClusterRow:
+    """The row of whoever used so much of the rule's limit, for writing."""
+    if symbol:
+        return state.edit_symbol(state.names.symbol_index[symbol])
+    if code == Code.STRATEGY_EXPOSURE:
+        return edit(state.strategies, state.names.strategy_index[name])
+    clusters = range(len(state.clusters) - 1)
+    return edit(state.clusters, next(number for number in clusters if cluster_name(state, number) == name))
