@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 from threading import Thread
+from time import monotonic, sleep
 
 import msgspec
 
@@ -238,6 +239,13 @@ class Running:
             self.desk.held = asyncio.Event()
 
         asyncio.run_coroutine_threadsafe(_hold(), self.loop).result(5.0)
+
+    def has_heard(self, intents: int) -> None:
+        """So many intents have reached the desk."""
+        until_s = monotonic() + 60.0
+        while len(self.desk.submitted) < intents:
+            assert monotonic() < until_s, "an intent never reached the desk"
+            sleep(0.005)
 
     def let_go(self) -> None:
         """Held intents are answered."""
