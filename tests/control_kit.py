@@ -271,7 +271,7 @@ def running(home: Path, desk: SmallDesk | None = None) -> Iterator[Running]:
 
     thread = Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    gateway, ended = ready.get(timeout=10.0)
+    gateway, ended = ready.get(timeout=60.0)
     try:
         yield gateway
     finally:

@@ -216,7 +216,7 @@ class Rig:
         """Signed steps at the venue."""
         return journal.positions(self.paper)
 
-    async def until(self, holds: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
+    async def until(self, holds: Callable[[], object], what: str, timeout_s: float = 100.0) -> None:
         """It holds. What never comes fails; how long it takes is not looked at."""
         try:
             async with asyncio.timeout(timeout_s):
