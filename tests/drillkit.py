@@ -189,6 +189,9 @@ class Rig:
     async def opened(self, symbol: str = "BTC", side: int = 1, notional: float = 1_000.0, **changes: Any) -> None:
         """A position is held, booked and protected."""
         answer = await self.gateway.submit(self.intent(symbol, side, notional=notional, **changes), hand_over=False)
+        if not (answer.allowed or self.knows_its_day()):
+            await self.until(self.knows_its_day, "equity is known of the day that has begun")
+            answer = await self.gateway.submit(self.intent(symbol, side, notional=notional, **changes), hand_over=False)
         assert answer.allowed, answer
         await self.until(lambda: self.truth().get(symbol) and self.is_quiet(symbol), f"{symbol} is held with its stop")
 
@@ -201,6 +204,10 @@ class Rig:
     def is_informed(self) -> bool:
         heard = len(self.gateway._shell._conflater._waiting) + sum(row.mark > 0.0 for row in self.state.symbols)
         return self.state.account.reconciled == 1.0 and heard >= len(PRICES)
+
+    def knows_its_day(self) -> bool:
+        """No calendar lacks its opening equity: at midnight it does until the venue is asked again."""
+        return not any(each.pending for each in self.state.calendars)
 
     def row(self, symbol: str) -> SymbolRow:
         return self.state.symbols[self.state.names.symbol_index[symbol]]
