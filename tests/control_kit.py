@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 from threading import Thread
+from time import monotonic, sleep
 
 import msgspec
 
@@ -239,6 +240,13 @@ class Running:
 
         asyncio.run_coroutine_threadsafe(_hold(), self.loop).result(5.0)
 
+    def has_heard(self, intents: int) -> None:
+        """So many intents have reached the desk."""
+        until_s = monotonic() + 60.0
+        while len(self.desk.submitted) < intents:
+            assert monotonic() < until_s, "an intent never reached the desk"
+            sleep(0.005)
+
     def let_go(self) -> None:
         """Held intents are answered."""
         held = self.desk.held
@@ -263,7 +271,7 @@ def running(home: Path, desk: SmallDesk | None = None) -> Iterator[Running]:
 
     thread = Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    gateway, ended = ready.get(timeout=10.0)
+    gateway, ended = ready.get(timeout=60.0)
     try:
         yield gateway
     finally:

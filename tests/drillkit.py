@@ -5,6 +5,7 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ IDS = OrderIds(Realm("testnet", "main", "paper"))
 UNBOUNDED = RateLimits(10**9, 10**9, 10**9)
 QUICK = Patience(answer_s=0.5, arrival_s=0.5, store_s=1.0, store_reducing_s=0.3, retry_first_s=0.02, retry_last_s=0.3)
 """Seconds become tenths of them: what is waited for is the same."""
+PATIENT = replace(QUICK, answer_s=60.0)
+"""For tests in which nobody may give up what hangs before somebody has acted on it."""
 
 BY_HAND = "by-hand"
 """The name of an order that somebody sends past the gateway."""
@@ -90,14 +93,16 @@ class Rig:
     venue: Unruly
     gateway: Gateway
 
-    def __init__(self, place: Path, *, seed: int = 1, changes: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, place: Path, *, seed: int = 1, changes: dict[str, Any] | None = None, patience: Patience = QUICK
+    ) -> None:
         self.chance = random.Random(seed)
         self.clock = SkewedClock()
         self.disk = Disk()
         self.home = Home(place / "home")
         self.paper = place / "paper.sqlite"
         self.prices = dict(PRICES)
-        self.setting = Setting(self.clock, Rhythm(book_s=0.1, clock_s=0.3), UNBOUNDED, QUICK, {}, self.disk.writer)
+        self.setting = Setting(self.clock, Rhythm(book_s=0.1, clock_s=0.3), UNBOUNDED, patience, {}, self.disk.writer)
         self.spent: set[int] = set()
         self.away: list[tuple[int, int]] = []
         self.arrivals: list[Arrival] = []
@@ -165,10 +170,7 @@ class Rig:
 
     def durable_seq(self) -> int:
         """The last record that is in the ledger's files, as somebody else reads them."""
-        newest = max(self.home.ledger.glob("*.sqlite"))
-        with closing(sqlite3.connect(f"{newest.as_uri()}?mode=ro", uri=True)) as connection:
-            (seq,) = connection.execute("SELECT max(seq) FROM records").fetchone()
-        return int(seq)
+        return next(filter(None, map(last_seq, sorted(self.home.ledger.glob("*.sqlite"), reverse=True))))
 
     # ---------------------------------------------------------------- what one does
 
@@ -187,6 +189,9 @@ class Rig:
     async def opened(self, symbol: str = "BTC", side: int = 1, notional: float = 1_000.0, **changes: Any) -> None:
         """A position is held, booked and protected."""
         answer = await self.gateway.submit(self.intent(symbol, side, notional=notional, **changes), hand_over=False)
+        if not (answer.allowed or self.knows_its_day()):
+            await self.until(self.knows_its_day, "equity is known of the day that has begun")
+            answer = await self.gateway.submit(self.intent(symbol, side, notional=notional, **changes), hand_over=False)
         assert answer.allowed, answer
         await self.until(lambda: self.truth().get(symbol) and self.is_quiet(symbol), f"{symbol} is held with its stop")
 
@@ -199,6 +204,10 @@ class Rig:
     def is_informed(self) -> bool:
         heard = len(self.gateway._shell._conflater._waiting) + sum(row.mark > 0.0 for row in self.state.symbols)
         return self.state.account.reconciled == 1.0 and heard >= len(PRICES)
+
+    def knows_its_day(self) -> bool:
+        """No calendar lacks its opening equity: at midnight it does until the venue is asked again."""
+        return not any(each.pending for each in self.state.calendars)
 
     def row(self, symbol: str) -> SymbolRow:
         return self.state.symbols[self.state.names.symbol_index[symbol]]
@@ -214,7 +223,7 @@ class Rig:
         """Signed steps at the venue."""
         return journal.positions(self.paper)
 
-    async def until(self, holds: Callable[[], object], what: str, timeout_s: float = 30.0) -> None:
+    async def until(self, holds: Callable[[], object], what: str, timeout_s: float = 100.0) -> None:
         """It holds. What never comes fails; how long it takes is not looked at."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -273,6 +282,15 @@ class Rig:
         )
         problems = verify(self.home.ledger, anchor=self.home.anchor).problems
         return (*audit(evidence, at_rest=at_rest), *map(str, problems))
+
+
+def last_seq(segment: Path) -> int:
+    """The last record in one file of the ledger; 0 in that of a day that is only just beginning."""
+    with closing(sqlite3.connect(f"{segment.as_uri()}?mode=ro", uri=True)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone() is None:
+            return 0
+        (seq,) = connection.execute("SELECT max(seq) FROM records").fetchone()
+    return int(seq or 0)
 
 
 def spent_in(path: Path) -> set[int]:

@@ -24,7 +24,8 @@ EXITS_ON = {f"rules.{code}": "on" for code in ("STOP_EXIT", "TARGET_EXIT")} | {
     "rules.HARVEST": {"first": "2 x", "second": "4 x", "third": "6 x"},
     "rules.MARKET_STALE.jump": "50 %",
 }
-OWNED = EXITS_ON | {"exits.owner": "exit", "exits.mode": "external", "exits.heartbeat": "2 s"}
+OWNED = EXITS_ON | {"exits.owner": "exit", "exits.mode": "external", "exits.heartbeat": "60 s"}
+FALLS_SILENT = OWNED | {"exits.heartbeat": "2 s"}
 RETURN_S = 0.6
 """Instead of a minute of heartbeats."""
 
@@ -152,9 +153,10 @@ def test_a_silent_owner_is_succeeded_named_in_the_status_and_returns_with_its_he
     monkeypatch.setattr(succession, "OWNER_RETURN_S", RETURN_S)
 
     async def play(rig: Rig, owner: Client) -> None:
-        await opened(rig, owner)
-        status = rig.gateway.status().exits
-        assert (status.owner, status.mode, status.builtin_acts) == ("exit", ExitMode.EXTERNAL, False)
+        async with beating(owner):
+            await opened(rig, owner)
+            status = rig.gateway.status().exits
+            assert (status.owner, status.mode, status.builtin_acts) == ("exit", ExitMode.EXTERNAL, False)
         await rig.until(lambda: rig.gateway.status().exits.succeeded, "the silent owner is succeeded")
         code, said = await command(rig, "status")
         assert code == 0
@@ -167,7 +169,7 @@ def test_a_silent_owner_is_succeeded_named_in_the_status_and_returns_with_its_he
             await rig.until(lambda: not rig.gateway.status().exits.succeeded, "it has its exits back")
             assert rig.gateway.status().exits.alive
 
-    drilled(tmp_path, with_owner(play), changes=OWNED)
+    drilled(tmp_path, with_owner(play), changes=FALLS_SILENT)
 
 
 def test_the_built_in_rules_close_in_place_of_a_silent_owner(tmp_path: Path) -> None:
@@ -178,7 +180,7 @@ def test_the_built_in_rules_close_in_place_of_a_silent_owner(tmp_path: Path) -> 
         rig.prices["BTC"] *= 1.06
         await rig.until(lambda: 0 < rig.truth().get("BTC", 0) <= held - held // 4, "the first rung has fired")
 
-    drilled(tmp_path, with_owner(play), changes=OWNED)
+    drilled(tmp_path, with_owner(play), changes=FALLS_SILENT)
 
 
 def test_an_operator_gives_exits_back_at_once(tmp_path: Path) -> None:
@@ -188,15 +190,16 @@ def test_an_operator_gives_exits_back_at_once(tmp_path: Path) -> None:
         code, said = await command(rig, "exits", "owner", "nobody", "--by", "alice")
         assert code == 1
         assert "the policy knows no source 'nobody'" in said
-        code, said = await command(rig, "exits", "owner", "exit", "--by", "alice")
-        assert (code, "Exits belong to exit" in said) == (0, True)
-        assert not rig.gateway.status().exits.succeeded
-        answer = await asyncio.to_thread(
-            lambda: owner.propose_exit("BTC", SELL, rung="first", close=CloseAction.PARTIAL_25)
-        )
-        assert answer.headline == Code.ALLOWED
+        async with beating(owner):
+            code, said = await command(rig, "exits", "owner", "exit", "--by", "alice")
+            assert (code, "Exits belong to exit" in said) == (0, True)
+            assert not rig.gateway.status().exits.succeeded
+            answer = await asyncio.to_thread(
+                lambda: owner.propose_exit("BTC", SELL, rung="first", close=CloseAction.PARTIAL_25)
+            )
+            assert answer.headline == Code.ALLOWED
 
-    drilled(tmp_path, with_owner(play), changes=OWNED)
+    drilled(tmp_path, with_owner(play), changes=FALLS_SILENT)
 
 
 def test_advice_closes_nothing_while_the_owner_lives(tmp_path: Path) -> None:

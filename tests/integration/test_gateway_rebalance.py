@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from drillkit import BALANCE, Rig, drilled
+from drillkit import BALANCE, PATIENT, Rig, drilled
 from interlock.client import Action, Client, Executed, Instructed, Instruction, Rebalance, Rebalanced
 from interlock.core import decide
 from interlock.core.codes import Code, KillMode, PermitState, Scope
@@ -136,7 +136,7 @@ def test_another_rebalance_under_the_same_id_opens_nothing_and_ends_nothing(tmp_
         await rig.until(lambda: rig.is_quiet("BTC") and rig.truth().get("BTC"), "what waited is held")
         assert weight_held(rig, "BTC") == pytest.approx(0.02, rel=0.02)
 
-    drilled(tmp_path, with_client(play), changes=ONE_POSITION)
+    drilled(tmp_path, with_client(play), changes=ONE_POSITION | {"exits.close_patience": "5 s"})
 
 
 def test_what_is_closed_stays_flat_though_more_of_it_was_on_its_way(tmp_path: Path) -> None:
@@ -494,7 +494,7 @@ def test_an_opening_that_has_not_left_is_revoked(tmp_path: Path) -> None:
         await rig.until(lambda: not rig.state.permits.alive(), "the order is over")
         assert "BTC" not in rig.truth()
 
-    drilled(tmp_path, with_client(play))
+    drilled(tmp_path, with_client(play), patience=PATIENT)
 
 
 def test_an_order_whose_fate_is_not_known_is_cancelled_and_what_filled_is_held(tmp_path: Path) -> None:

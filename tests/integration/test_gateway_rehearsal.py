@@ -38,7 +38,7 @@ async def open_more(rig: Rig) -> Answer:
 
 async def opens_again(rig: Rig) -> None:
     """An opening passes, as soon as what was said about the switch has reached the engine."""
-    async with asyncio.timeout(30.0):
+    async with asyncio.timeout(100.0):
         while not (await open_more(rig)).allowed:  # noqa: ASYNC110 (what it waits for tells nobody)
             await asyncio.sleep(0.05)
 

@@ -5,7 +5,6 @@ The bound is structural: `DISK_CALLS_BEFORE_A_REDUCING_PERMIT` is 0. The disk is
 so nothing on the way to it can have waited for the disk.
 """
 
-import asyncio
 from pathlib import Path
 from typing import Final
 
@@ -149,7 +148,8 @@ def test_a_close_arrives_before_anything_of_it_is_recorded(fault: object, tmp_pa
     async def play(rig: Rig) -> None:
         await rig.opened()
         fault(rig.disk)  # type: ignore[operator]
-        await asyncio.sleep(0.1)
+        ledger = rig.gateway._shell._gate.ledger
+        await rig.until(lambda: rig.disk.wait_for_writer(0.0) or ledger.problem, "a write has met the fault")
         before = rig.durable_seq()
         assert (await rig.gateway.submit(rig.closing("BTC"), hand_over=False)).allowed
         await rig.until(lambda: "BTC" not in rig.truth(), "the close has arrived and filled")

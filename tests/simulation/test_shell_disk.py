@@ -74,7 +74,7 @@ def test_a_ledger_that_cannot_be_written_to_stops_openings_alone(tmp_path: Path)
                 handed = await rig.shell.ask(rig.open("ETH"), timeout_s=0.05)
                 assert (handed.permits, len(handed.waiting)) == ((), 1)
                 assert len((await rig.shell.ask(rig.close())).permits) == 1
-                assert isinstance(rig.gate.problem, LedgerUnwritable)
+                await until(lambda: isinstance(rig.gate.problem, LedgerUnwritable))
                 assert len(rig.permits) == 1
             await until(lambda: len(rig.permits) == 2)
             assert await rig.shell.stop() is None

@@ -223,7 +223,7 @@ def test_what_fails_is_done_again_until_all_is_flat(
 
 def test_while_positions_are_unknown_stops_stay_and_openings_go(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panic, "PAUSE_S", 0.001)
-    left, said = close(home, {"positions": [DOWN] * 1000}, 0.1)
+    left, said = close(home, {"positions": [DOWN] * 1000}, 1.0)
     assert left.left is None
     assert not left.flat
     assert "reading positions: no route" in left.problems
@@ -233,7 +233,7 @@ def test_while_positions_are_unknown_stops_stay_and_openings_go(home: Home, monk
 
 def test_a_stop_stays_while_its_position_cannot_be_closed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panic, "PAUSE_S", 0.001)
-    left, said = close(home, {"place": [VenueRejected("halted")] * 1000}, 0.1)
+    left, said = close(home, {"place": [VenueRejected("halted")] * 1000}, 1.0)
     assert left.left is not None
     assert {position.symbol for position in left.left.positions} == {"GOLD", "EURO"}
     assert {order.client_id for order in left.resting or ()} == {"c", "d"}

@@ -2,7 +2,7 @@
 
 import getpass
 import json
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,8 +118,12 @@ def test_so_is_one_whose_key_cannot_be_read(live: Running) -> None:
 
 def test_so_is_one_that_hangs(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "TIMEOUT_S", 0.2)
-    live.loop.call_soon_threadsafe(time.sleep, 1.0)
-    assert run(live.home, "status", code=3).stdout.startswith("Kill Switch: UNKNOWN\n")
+    goes_on = threading.Event()
+    live.loop.call_soon_threadsafe(goes_on.wait, 60.0)
+    try:
+        assert run(live.home, "status", code=3).stdout.startswith("Kill Switch: UNKNOWN\n")
+    finally:
+        goes_on.set()
 
 
 def test_what_the_disk_says_is_shown_beside_unknown(home: Path) -> None:

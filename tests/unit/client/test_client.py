@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from threading import Thread
@@ -62,6 +62,14 @@ def connect() -> Iterator[Connect]:
             return clients.enter_context(Client.connect(where, source=source, key=key, timeout_s=timeout_s))
 
         yield connect
+
+
+@contextmanager
+def impatient(client: Client) -> Iterator[None]:
+    """The client waits for an answer so short a time that a busy desk is too late."""
+    patience_s, client._timeout_s = client._timeout_s, 1.0
+    yield
+    client._timeout_s = patience_s
 
 
 def test_a_dry_run_consumes_nothing_and_a_submission_does(gateway: Running) -> None:
@@ -140,9 +148,12 @@ def test_a_gateway_that_comes_back_is_found_again(home: Path, connect: Connect) 
 
 
 def test_a_slow_gateway_is_a_no_and_its_late_answer_meets_no_other_question(gateway: Running, connect: Connect) -> None:
-    client = connect(gateway.home, timeout_s=0.3)
+    client = connect(gateway.home)
+    assert client.decide(opening()).allowed
     gateway.hold()
-    assert client.submit(opening()).headline == Code.UNANSWERED
+    with impatient(client):
+        assert client.submit(opening()).headline == Code.UNANSWERED
+    gateway.has_heard(1)
     gateway.let_go()
     for number in ("j1", "j2"):
         assert client.decide(opening("EURO", number, quantity=100.0)).intent_id == number
@@ -246,9 +257,11 @@ def test_inside_the_process_the_same_is_said(gateway: Running) -> None:
 
 
 def test_inside_too_a_busy_desk_is_a_no_and_finishes_what_it_began(gateway: Running) -> None:
-    client = Client.inside(gateway.desk, gateway.loop, source="bot", timeout_s=0.2)
+    client = Client.inside(gateway.desk, gateway.loop, source="bot")
     gateway.hold()
-    assert client.submit(opening()).headline == Code.UNANSWERED
+    with impatient(client):
+        assert client.submit(opening()).headline == Code.UNANSWERED
+    gateway.has_heard(1)
     gateway.let_go()
     assert client.submit(opening()).decisions[0].repeats
 

@@ -68,7 +68,7 @@ def _close(ledger: Ledger) -> None:
 
 def until(condition: Callable[[], bool]) -> None:
     """Waits for what another thread is about to do, without a say in how fast."""
-    end_s = time.monotonic() + 30.0
+    end_s = time.monotonic() + 100.0
     while not condition():
         assert time.monotonic() < end_s, "it never happened"
         time.sleep(0.005)

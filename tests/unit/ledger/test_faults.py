@@ -155,6 +155,7 @@ def test_a_disk_that_hangs_holds_only_the_writer_thread(shelf: Shelf) -> None:
     with shelf.open(head_every_records=1, answer_s_max=0.05) as ledger:
         with hanging(shelf):
             append(ledger, 1, 1)
+            assert ledger.wait(1, 10.0)
             until(lambda: "has not answered" in str(ledger.problem))
             append(ledger, 2, 50)
             assert not ledger.wait(50, 0.05)

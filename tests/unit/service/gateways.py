@@ -26,7 +26,7 @@ from interlock.testing.unruly import Unruly
 
 GOLD = "XAUUSD"
 PRICES = {GOLD: 4000.0, "EURUSD": 1.1}
-SOON_S = 30.0
+SOON_S = 100.0
 """How long a test waits for what must come; it never waits that long."""
 
 _COUNT = count()

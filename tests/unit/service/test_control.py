@@ -149,12 +149,13 @@ def test_a_proof_made_for_one_connection_opens_no_other(gateway: Running) -> Non
 def test_a_stranger_who_says_nothing_is_gone_soon_and_the_oldest_goes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "HANDSHAKE_S", 0.2)
     monkeypatch.setattr(control, "STRANGERS_MAX", 3)
     with running(make_home(tmp_path / "home")) as gateway, ExitStack() as peers:
-        silent = [peers.enter_context(connect(gateway.socket, PATIENCE_S)) for _ in range(10)]
-        for peer in silent:
-            assert received(peer)[:1] in (b"", bytes([VERSION]))
+        with monkeypatch.context() as hasty:
+            hasty.setattr(control, "HANDSHAKE_S", 0.2)
+            silent = [peers.enter_context(connect(gateway.socket, PATIENCE_S)) for _ in range(10)]
+            for peer in silent:
+                assert received(peer)[:1] in (b"", bytes([VERSION]))
         assert still_answers(gateway)
 
 
@@ -212,30 +213,33 @@ def test_a_question_that_cannot_be_read_is_told_so_and_the_next_is_answered(gate
 
 
 def test_half_a_frame_does_not_hold_a_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "FRAME_S", 0.2)
     with running(make_home(tmp_path / "home")) as gateway:
         peer = line(gateway)
+        monkeypatch.setattr(control, "FRAME_S", 0.2)
         peer._socket.sendall(HEADER.pack(VERSION, 100) + b"half")
         assert received(peer._socket) == b""
 
 
 def test_an_idle_connection_ends_and_the_client_opens_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "IDLE_S", 0.2)
     home = make_home(tmp_path / "home")
     with running(home), Client.connect(home, source="bot", timeout_s=PATIENCE_S) as client:
         assert client.decide(opening()).allowed
-        (idle,) = client._way._idle  # type: ignore[attr-defined]
-        assert idle._socket.recv(1) == b""
+        with monkeypatch.context() as hasty:
+            hasty.setattr(control, "IDLE_S", 0.2)
+            assert client.decide(opening()).allowed  # after this one the gateway waits so short a time
+            (idle,) = client._way._idle  # type: ignore[attr-defined]
+            assert idle._socket.recv(1) == b""
         assert client.decide(opening()).allowed
 
 
 def test_who_reads_no_reply_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "FRAME_S", 0.3)
     with running(make_home(tmp_path / "home")) as gateway:
         peer = line(gateway)
         request = frame(Request(1, PATIENCE_S, GetStatus()), REQUEST_BYTES_MAX)
-        with pytest.raises(OSError, match=r"Broken pipe|reset"):
-            peer._socket.sendall(request * 100_000)
+        with monkeypatch.context() as hasty:
+            hasty.setattr(control, "FRAME_S", 0.3)
+            with pytest.raises(OSError, match=r"Broken pipe|reset"):
+                peer._socket.sendall(request * 100_000)
         assert still_answers(gateway)
         peer.close()
 
@@ -256,7 +260,8 @@ def test_a_peer_that_goes_away_stops_nothing(gateway: Running) -> None:
 # ---------------------------------------------------------------- many
 
 
-def test_two_hundred_connections_are_served_at_once(gateway: Running) -> None:
+def test_two_hundred_connections_are_served_at_once(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "HANDSHAKE_S", PATIENCE_S)  # two hundred threads of one process make them
     arrived = threading.Barrier(200)
 
     def ask(number: int) -> str:
@@ -295,8 +300,10 @@ def test_too_many_questions_under_way_are_denied_and_operators_are_heard(
     monkeypatch.setattr(control, "ACTS_MAX", 1)
     with running(make_home(tmp_path / "home")) as gateway:
         gateway.hold()
-        with Client.connect(gateway.home, source="bot", timeout_s=0.2) as impatient:
-            assert impatient.submit(opening()).headline == Code.UNANSWERED
+        gone = line(gateway)
+        gone._send(frame(Request(1, PATIENCE_S, Submit(opening())), REQUEST_BYTES_MAX), monotonic() + PATIENCE_S)
+        gateway.has_heard(1)
+        gone.close()
         with Client.connect(gateway.home, source="bot", timeout_s=PATIENCE_S) as client:
             assert client.submit(opening(number="i2")).headline == Code.BUSY
             with pytest.raises(GatewayUnreachable, match="under way"):
@@ -440,6 +447,7 @@ def test_a_desk_is_asked_to_finish_before_the_socket_closes(tmp_path: Path, monk
         gateway.hold()
         with Client.connect(gateway.home, source="bot", timeout_s=0.2) as client:
             assert client.submit(opening(number="never")).headline == Code.UNANSWERED
+            gateway.has_heard(1)
             stranger = connect(gateway.socket, PATIENCE_S)
             assert one_frame(stranger)
     assert received(stranger) == b""

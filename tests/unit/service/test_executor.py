@@ -1,5 +1,6 @@
 # ruff: noqa: N802 (incidents have names)
 import asyncio
+from dataclasses import replace
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from interlock.service.execution.budget import RateLimits
 from interlock.service.execution.executor import OPENINGS_MAX
 from interlock.service.execution.orders import order_of
 from interlock.service.shell.gate import EngineAway, PermitSpent, PermitVoid
-from unit.service.rig import HASTY, NOW_NS, Rig, permit_of
+from unit.service.rig import HASTY, NOW_NS, SOON_S, Rig, permit_of
 from unit.service.scripted import AnswerLost, Hang
 
 FILLED, REJECTED, UNKNOWN = PermitState.FILLED, PermitState.REJECTED, PermitState.UNKNOWN
@@ -306,7 +307,7 @@ def test_a_rejection_is_told_as_the_venue_told_it(tmp_path: Path, benign: bool) 
 @pytest.mark.parametrize("mishap", [AnswerLost(), Hang()])
 def test_an_order_whose_answer_is_lost_is_unknown_until_the_venue_says(tmp_path: Path, mishap: AnswerLost | Hang) -> None:
     async def story() -> None:
-        async with Rig(tmp_path / "spent", HASTY).running() as rig:
+        async with Rig(tmp_path / "spent", replace(HASTY, store_s=SOON_S)).running() as rig:
             permit = permit_of(1)
             rig.venue.mishaps["place"].append(Hang() if isinstance(mishap, Hang) else mishap)
             rig.issue(permit)

@@ -276,8 +276,7 @@ def test_a_flattening_for_which_there_is_no_room_in_the_ledger_goes_past_the_eng
             monkeypatch.setattr(gateway._shell, "ask", full)
             assert (await gateway.flatten(None, "out", "alice")).direct
             assert (await premises.venue.truth.positions()).positions == ()
-            await asyncio.sleep(1.2)
-            assert any("too much waits" in each for each in gateway.status().troubles)
+            await until(lambda: any("too much waits" in each for each in gateway.status().troubles))
 
     premises = Premises(tmp_path)
     play(story)
