@@ -111,7 +111,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     if handler is not None:
         handler(agenda, event, before)
     settle(agenda)
-    look(agenda)
+    look(agenda, event)
     _review_resting(agenda, since_ns)
     succeed(agenda, event)
     watch(agenda, event, state)

@@ -107,7 +107,7 @@ def _locks(state: State, code: Code, now_ns: int) -> Iterator[tuple[str, str, in
 
 def _warn(state: State, code: Code, limits: Limits, _now_ns: int) -> Firing:
     shares = [(USE[each](state, limits), str(each)) for each in ACCOUNT_WARNINGS if is_on(limits, each)]
-    near = list(uses(state, limits, state.open_rows, -inf))
+    near = list(uses(state, limits, -inf))
     of_rows = [(each.used, " ".join((each.code, *filter(None, user_of(state, each))))) for each in near]
     used, most = max(((used, each) for used, each in shares + of_rows if used == used), default=(nan, ""))
     told = _of_limit(code, "warn_frac_min", max(used, 0.0), limits.warn_frac_min)

@@ -126,9 +126,10 @@ def close_row(state: State, index: int) -> None:
     """A row that is flat, known, without orders and without a flatten goal is no longer among the open ones."""
     r = state.symbols[index]
     if not is_open(r):
-        if r.owner != -1 or r.opener != -1:
+        if r.owner != -1 or r.opener != -1 or r.warned:
             r = state.edit_symbol(index)
             r.owner = r.opener = -1
+            r.warned = False
         place = bisect_left(state.open_rows, index)
         assert state.open_rows[place] == index
         del state.open_rows[place]

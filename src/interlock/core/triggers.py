@@ -22,9 +22,11 @@ from interlock.core.messages import (
     CancelOrders,
     FenceRaised,
     FlattenGoal,
+    Input,
     LockChanged,
     PermitRevoked,
     RiskEvent,
+    Tick,
 )
 from interlock.core.state import (
     ACCOUNT_LOCK_SLOTS,
@@ -46,7 +48,7 @@ FLATTENING: Final = (Code.EQUITY_GUARD, Code.EMERGENCY_FLATTEN)
 """Loss triggers that also close what is held."""
 
 
-def look(agenda: Agenda) -> None:
+def look(agenda: Agenda, event: Input) -> None:
     """Every trigger has been asked about the state as it now is."""
     limits = agenda.state.account_limits()
     _end_locks(agenda, limits)
@@ -57,7 +59,7 @@ def look(agenda: Agenda) -> None:
     _records(agenda, limits)
     _mismatch(agenda)
     _windows(agenda)
-    _warnings(agenda, limits)
+    _warnings(agenda, limits, event)
 
 
 # ---------------------------------------------------------------- effects
@@ -474,14 +476,18 @@ def _mismatch(agenda: Agenda) -> None:
 # ---------------------------------------------------------------- warnings
 
 
-def _warnings(agenda: Agenda, limits: Limits) -> None:
-    """A loss or exposure that uses up most of its limit is an event, once until it has eased."""
+def _warnings(agenda: Agenda, limits: Limits, event: Input) -> None:
+    """
+    A loss or exposure that uses up most of its limit is an event, once until it has eased.
+
+    Of symbols, strategies and clusters that is said at ticks: equity alone moves the shares of all of them.
+    """
     if not is_on(limits, Code.WARN):
         return
     state = agenda.state
     for slot, code in those_on(limits.active, ACCOUNT_WARNINGS):
         _warn(agenda, limits, USE[code](state, limits), "", code, warned=bool(state.account.warned >> slot & 1))
-    for use in tuple(uses(state, limits, state.concerned(), limits.warn_frac_min)):
+    for use in tuple(uses(state, limits, limits.warn_frac_min)) if type(event) is Tick else ():
         symbol, name = user_of(state, use)
         _warn(agenda, limits, use.used, symbol, f"{use.code} {name}".strip(), warned=use.warned)
 

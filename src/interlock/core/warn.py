@@ -1,6 +1,6 @@
 """How much of its exposure limits each symbol, strategy and cluster uses; what the account uses as a whole is no row's."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from math import inf
 from typing import Final, NamedTuple
 
@@ -22,9 +22,9 @@ class Use(NamedTuple):
     is_symbol: bool = False
 
 
-def uses(state: State, limits: Limits, rows: Collection[int], least: float) -> Iterator[Use]:
+def uses(state: State, limits: Limits, least: float) -> Iterator[Use]:
     """
-    What of the limits these symbols, their clusters, and all strategies use, where equity is known.
+    What of their limits open symbols, strategies and clusters use, where equity is known.
 
     Only those are named that use this share at least, or that were warned of.
     """
@@ -33,7 +33,7 @@ def uses(state: State, limits: Limits, rows: Collection[int], least: float) -> I
         return
     active = limits.active
     alone = limits.cluster_exposure_frac_max if active & CLUSTER_BIT else inf
-    for index in rows:
+    for index in state.open_rows:
         r = state.symbols[index]
         p = state.limits(r)
         line = p.symbol_exposure_frac_max if p.active & SYMBOL_BIT else inf
@@ -50,7 +50,7 @@ def uses(state: State, limits: Limits, rows: Collection[int], least: float) -> I
         if used >= least or s.warned:
             yield Use(Code.STRATEGY_EXPOSURE, number, used, s.warned)
     room = alone * equity if 0.0 < alone < inf else 0.0
-    for number in sorted({state.symbols[index].cluster for index in rows} - {-1}) if room > 0.0 else ():
+    for number in range(len(state.clusters) - 1) if room > 0.0 else ():
         c = state.clusters[number]
         used = cluster_exposure(c) / room
         if used >= least or c.warned:
