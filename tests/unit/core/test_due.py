@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from interlock.core import absorb, apply, due
-from interlock.core.codes import AccountKind, PermitState
-from interlock.core.constants import OPERATOR_NS
+from interlock.core.codes import AccountKind, KillMode, PermitState, Scope
+from interlock.core.constants import FREEZE_ALERT_NS, OPERATOR_NS
 from interlock.core.messages import (
     AccountOpened,
     BlackoutSet,
@@ -24,6 +24,8 @@ from interlock.core.messages import (
     Heartbeat,
     Input,
     InstrumentSet,
+    KillSet,
+    LockSet,
     MarketBatch,
     MarketState,
     PermitIssued,
@@ -225,6 +227,23 @@ def test_control_a_symbol_for_which_nothing_is_ever_due(
     monkeypatch.setattr(apply, "due_rows", lambda _state: [])
     monkeypatch.setattr("interlock.core.exits.watch.due_rows", lambda _state: [])
     assert when_due(made, story, eth_result) == (False, False)
+
+
+def test_a_flat_account_is_due_when_a_period_begins_a_lock_or_the_policy_ends_and_for_each_alert_of_a_freeze() -> None:
+    made = open_bench(policy=make_policy("layered@1"))
+    begins_ns = min(c.instants_ns[c.next] for c in made.engine.state.calendars)
+    assert made.engine.state.account.wake_ns == begins_ns
+    made.send(LockSet(Scope.ACCOUNT, "", 0, made.clock.true_ns + 10**9, "", "alice"))
+    assert made.engine.state.account.wake_ns == made.clock.true_ns + 10**9 + 1
+    made.pass_until(made.clock.true_ns + 2 * 10**9)
+    made.send(Tick())
+    assert made.engine.state.account.wake_ns == begins_ns
+    made.send(KillSet(KillMode.FREEZE, Scope.ACCOUNT, "", "", "alice"))
+    assert made.engine.state.account.wake_ns == (made.clock.true_ns // FREEZE_ALERT_NS + 1) * FREEZE_ALERT_NS
+    made = open_bench(policy=make_policy("layered@1", changes={"valid_for": "1 h"}))
+    policy = made.engine.state.policy
+    assert policy is not None
+    assert made.engine.state.account.wake_ns == policy.valid_until_ns + 1
 
 
 # ---------------------------------------------------------------- what concerns all
