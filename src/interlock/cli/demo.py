@@ -31,16 +31,17 @@ from interlock.report import render
 BUNDLED: Final = ("XAUUSD", "EURUSD")
 ATTRIBUTION: Final = "sample data of QuantConnect LEAN (quotes by OANDA), Apache License 2.0, trimmed"
 DAY_NS: Final = 86_400_000_000_000
+OwnBars = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Your own bars: a .csv or .csv.gz for each symbol, with ts, open, high, low, close; bid and ask if known."
+    ),
+]
 SPREAD: Final = re.compile(r"(\d+(?:\.\d+)?) ?bps", re.ASCII)
 
 
 def demo(
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Your own bars: a .csv or .csv.gz for each symbol, with ts, open, high, low, close; bid and ask if known."
-        ),
-    ] = None,
+    data: OwnBars = None,
     symbol: Annotated[
         list[str] | None, typer.Option(help="The symbol of each --data, if its file is not named so.")
     ] = None,
