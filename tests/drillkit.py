@@ -246,7 +246,15 @@ class Rig:
         self.mended()
         self.disk.heal()
         self.clock.skew_ns = 0
-        await self.until(lambda: all(self.is_quiet(symbol) for symbol in PRICES), "the account comes to rest")
+        await self.until(self.has_come_to_rest, "the account comes to rest")
+
+    def has_come_to_rest(self) -> bool:
+        """Every symbol is quiet; the market goes to an exit that waits for a price, which else it meets by chance."""
+        for symbol in PRICES:
+            for p in self.permits(symbol):
+                if p.state in RESTING and not is_stop(p):
+                    self.prices[symbol] = round(p.limit_price * (1.0 - p.side * 0.001), 2)
+        return all(self.is_quiet(symbol) for symbol in PRICES)
 
     def report(self) -> list[str]:
         """What somebody wants to know who looks into a failure."""
