@@ -13,7 +13,7 @@ from interlock.core.authority import ALWAYS
 from interlock.core.codes import Code, PermitState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.limits import Limits, is_on
-from interlock.core.messages import Intent
+from interlock.core.messages import Input, Intent
 from interlock.core.state import PermitRow, State, SymbolRow, edit, is_stop
 from interlock.service.shell.gate import Gate
 from interlock.testing.__main__ import main
@@ -90,9 +90,9 @@ def caught(place: Path, *, seeds: int = 12, steps: int = 300, faults: tuple[Faul
 def test_control_a_decision_that_changes_the_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     look = triggers.look
 
-    def meddles(agenda: Agenda) -> None:
+    def meddles(agenda: Agenda, event: Input) -> None:
         agenda.state.instruments.append(None)
-        look(agenda)
+        look(agenda, event)
 
     monkeypatch.setattr(decide, "look", meddles)
     story = caught(tmp_path)

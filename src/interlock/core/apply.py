@@ -356,8 +356,9 @@ def _risk_event(state: State, output: RiskEvent) -> None:
     elif output.trigger == Code.RUNAWAY:
         r = state.edit_symbol(state.names.symbol_index[output.symbol])
         r.run_buy_count = r.run_sell_count = 0
-    elif output.trigger == Code.STOP_HIT and output.metadata:
-        state.edit_symbol(state.names.symbol_index[output.symbol]).stopped = state.names.strategy_index[output.metadata]
+    elif output.trigger == Code.STOP_HIT:
+        r = state.edit_symbol(state.names.symbol_index[output.symbol])
+        r.stopped = state.names.strategy_index.get(output.metadata, -1)
     elif output.trigger == Code.KELLY_ZERO:
         s = edit(state.strategies, state.names.strategy_index[output.metadata])
         s.edgeless = 0.0 if output.action == RiskAction.REARM else 1.0

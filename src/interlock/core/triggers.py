@@ -385,7 +385,7 @@ def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float, owner: in
     locked = 0 if limits.stop_hit_both_sides == 1.0 else side
     reason = "the position was closed at its stop"
     if limits.stop_hit_lock_s < 0.0:
-        reason += f"; the next rebalance{' of ' * bool(strategy)}{strategy} ends the veto"
+        reason += "; the strategy's next rebalance ends the veto"
     agenda.emit(RiskEvent(agenda.at_ns, Code.STOP_HIT, symbol, RiskAction.VETO, stop_price, stop_price, strategy))
     severity, code = TradingState.REDUCING, Code.STOP_HIT
     agenda.emit(
