@@ -45,12 +45,12 @@ test: $(DEV) lint types contracts  ## Run every check and test but the long suit
 test-long: test  ## The same, and then the long suites, without measuring coverage
 	$(PYTEST) -m "long and not soak"
 
-test-versions:  ## Run the fast tests on CPython 3.12 and 3.13, where found, each in its own environment
+test-versions:  ## Run the fast tests on CPython 3.12 and 3.13, each in its own environment
 	@for version in 3.12 3.13; do \
 	  for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version*/bin/python none; do \
 	    if $$python --version >/dev/null 2>&1; then break; fi; \
 	  done; \
-	  if [ $$python = none ]; then echo "CPython $$version is not here: not tested"; continue; fi; \
+	  if [ $$python = none ]; then echo "no CPython $$version: install it, for instance with pyenv"; exit 1; fi; \
 	  $(MAKE) tests PYTHON=$$python VENV=.venv-$$version || exit 1; \
 	done
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CHROMIUM = Path("/usr/bin/chromium")
 PEERS = Path(__file__).parents[1] / ".venv-peers" / ".peers-installed"
+NAMESPACE = ("unshare", "--mount", "--map-root-user")
+"""What begins a command that may mount something without anybody else seeing it."""
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -53,11 +55,23 @@ def _systemd() -> Absence:
     return None if shutil.which("systemd-analyze") else "no systemd-analyze: apt-get install systemd"
 
 
+def _mounts() -> Absence:
+    here = Path(__file__).parent
+    tried = subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "none", here], capture_output=True, check=False)
+    return None if tried.returncode == 0 else "no right of a process to mounts of its own: allow user namespaces"
+
+
 def _peers() -> Absence:
     return None if PEERS.exists() else f"no {PEERS}: make test-peers"
 
 
-PARTS: dict[str, Callable[[], Absence]] = {"browser": _browser, "git": _git, "systemd": _systemd, "peers": _peers}
+PARTS: dict[str, Callable[[], Absence]] = {
+    "browser": _browser,
+    "git": _git,
+    "mounts": _mounts,
+    "peers": _peers,
+    "systemd": _systemd,
+}
 """Each part with the question that answers why it is absent, or None when it is present."""
 
 

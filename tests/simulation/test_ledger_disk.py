@@ -4,9 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-NAMESPACE = ["unshare", "--mount", "--map-root-user"]
+from required_parts import NAMESPACE, Requires
 
 CHILD = """
 import os, subprocess, sys, time
@@ -64,9 +62,8 @@ print("done")
 """
 
 
-def test_a_disk_that_fills_up_and_one_that_is_read_only(tmp_path: Path) -> None:
-    if subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "none", tmp_path], capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let a process have mounts of its own")
+def test_a_disk_that_fills_up_and_one_that_is_read_only(requires: Requires, tmp_path: Path) -> None:
+    requires("mounts")
     child = subprocess.run(
         [*NAMESPACE, sys.executable, "-c", CHILD, tmp_path], capture_output=True, text=True, timeout=120, check=False
     )
