@@ -225,7 +225,6 @@ def test_control_a_symbol_for_which_nothing_is_ever_due(
 ) -> None:
     made = bench(stops=STORIES[story])
     monkeypatch.setattr(apply, "due_rows", lambda _state: [])
-    monkeypatch.setattr("interlock.core.exits.watch.due_rows", lambda _state: [])
     assert when_due(made, story, eth_result) == (False, False)
 
 

@@ -17,7 +17,6 @@ from interlock.core.agenda import Agenda
 from interlock.core.authority import EXITS
 from interlock.core.codes import CloseAction, Code, ExitMode, RiskAction, Rung
 from interlock.core.constants import NS_PER_S_FLOAT
-from interlock.core.due import due_rows
 from interlock.core.exits.harvest import UNKNOWN_MARKET, Harvest, Held, Market, harvest
 from interlock.core.exits.kernel import tightened
 from interlock.core.exits.rules import (
@@ -93,7 +92,7 @@ def _concerned(state: State, event: Input, *, anew: bool) -> list[int]:
     elif anew or type(event) is Tick or type(event) not in OF_ONE_SYMBOL:
         return state.open_rows.copy()
     else:
-        told = {*due_rows(state), *state.concerned(), _row_of(state, event)}
+        told = {*state.concerned(), _row_of(state, event)}
     return sorted(index for index in told if index >= 0 and is_open(state.symbols[index]))
 
 
