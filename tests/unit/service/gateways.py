@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from interlock.adapters.paper_exchange import PaperExchange
+from interlock.core.codes import PermitState
 from interlock.core.instrument import Instrument
 from interlock.core.messages import Intent, Quote
 from interlock.service.app import Setting, running
@@ -132,5 +133,7 @@ async def bought(gateway: Gateway) -> None:
             await asyncio.sleep(0.02)
         while [each.stop_state for each in gateway.status().positions] != ["working"]:
             if not gateway.status().positions:
-                await gateway.submit(wish(id=name), hand_over=False)
+                again = await gateway.submit(wish(id=name), hand_over=False)
+                if any(each.repeats and each.permit_state == PermitState.FILLED for each in again.decisions):
+                    name = wish().id  # what it bought has been closed, and under this name nothing is bought twice
             await asyncio.sleep(0.02)
