@@ -70,7 +70,7 @@ def evaluate(engine: Engine, names: list[str]) -> Callable[[], object]:
     agenda = Agenda(state, START_NS + 2, 1.0, state.account.next_id, draft=False)
 
     def act() -> None:
-        watch(agenda, batch, engine.state)
+        watch(agenda, batch)
 
     act()
     assert not agenda.outputs, agenda.outputs[0]

@@ -114,7 +114,7 @@ def decide(state: State, wall_ns: int, mono_ns: int, event: Input) -> tuple[Outp
     look(agenda, event)
     _review_resting(agenda, since_ns)
     succeed(agenda, event)
-    watch(agenda, event, state)
+    watch(agenda, event)
     pursue(agenda, since_ns)
     protect(agenda, state, since_ns)
     _pursue_goals(agenda, since_ns)

@@ -56,13 +56,13 @@ def acts(state: State) -> bool:
     return a.exit_mode is ExitMode.BUILTIN or a.exit_owner == "any" or a.exit_deposed
 
 
-def watch(agenda: Agenda, event: Input, before: State) -> None:
+def watch(agenda: Agenda, event: Input) -> None:
     """Every position that the input concerns was looked at."""
     state = agenda.state
     acting = acts(state)
     if not acting and state.account.exit_mode is not ExitMode.ADVISORY:
         return
-    for index in _concerned(state, event, anew=acting != acts(before)):
+    for index in _concerned(state, event):
         r = state.symbols[index]
         if r.managed != 1.0 or r.position == 0 or r.known != 1.0 or r.goal:
             continue
@@ -78,18 +78,18 @@ def watch(agenda: Agenda, event: Input, before: State) -> None:
             _look(_Look(agenda, index, r, p, held, extremes, acting, forbidden))
 
 
-def _concerned(state: State, event: Input, *, anew: bool) -> list[int]:
+def _concerned(state: State, event: Input) -> list[int]:
     """
     The open rows that the input can have changed something for: one symbol's prices change nothing for another.
 
     A tick tells all of them the time; what comes between ticks tells it those for which an instant has come or something
-    has changed since they were last asked, and all of them where somebody else acts than before (`anew`).
+    has changed since they were last asked.
     """
     if isinstance(event, MarketBatch):
         told = {state.names.symbol_index.get(quote.symbol, -1) for quote in event.quotes}
     elif isinstance(event, _OF_THE_MARKET):
         told = {_row_of(state, event)}
-    elif anew or type(event) is Tick or type(event) not in OF_ONE_SYMBOL:
+    elif type(event) is Tick or type(event) not in OF_ONE_SYMBOL:
         return state.open_rows.copy()
     else:
         told = {*state.concerned(), _row_of(state, event)}
