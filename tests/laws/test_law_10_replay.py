@@ -55,7 +55,7 @@ def test_a_snapshot_is_the_state_to_the_byte(tmp_path: Path) -> None:
 def test_control_rules_that_have_changed_are_found_out(tmp_path: Path) -> None:
     history(tmp_path, 2, 200)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("interlock.core.decide.look", lambda agenda: None)
+        patch.setattr("interlock.core.decide.look", lambda agenda, event: None)
         patch.setattr("interlock.core.checks.guards_under", lambda *_: lambda *_: 1.0)
         with pytest.raises(ReplayDiverged):
             replay(tmp_path / "ledger")

@@ -22,7 +22,7 @@ from interlock.core.codes import Action, Code, Partial, RiskAction, TradingState
 from interlock.core.instrument import Instrument
 from interlock.core.legs import closing_steps, decide_intent, decide_opening, deny, order_of, standing, tell_again
 from interlock.core.locks import FREE
-from interlock.core.messages import Decision, Instruction, Intent, OpeningsDeferred, Rebalance, RiskEvent
+from interlock.core.messages import Decision, FenceRaised, Instruction, Intent, OpeningsDeferred, Rebalance, RiskEvent
 from interlock.core.observe import equity_now
 from interlock.core.record import deserved_steps
 from interlock.core.state import PermitRow, State, SymbolRow, is_stop
@@ -323,12 +323,20 @@ def _leave_alone(agenda: Agenda, rebalance: Rebalance, instruction: Instruction)
 
 
 def _end_openings(agenda: Agenda, rebalance: Rebalance, symbol: str) -> None:
-    """Openings of a symbol that is to be flat are over or being cancelled, for whoever may close or open there."""
+    """
+    Openings of a symbol that is to be flat are over or being cancelled, for whoever may close or open there.
+
+    What an order under way would open once it has closed the position is void: a fence that is raised sees to that.
+    """
     state = agenda.state
     index = state.names.symbol_index.get(symbol, -1)
     numbers = tuple(state.symbols[index].permits) if index >= 0 else ()
-    opening = [p for p in map(state.permits.get, numbers) if p is not None and not (p.reduce_only or p.cancelling)]
+    live = [p for p in map(state.permits.get, numbers) if p is not None]
+    opening = [p for p in live if not (p.reduce_only or p.cancelling)]
     end_openings(agenda, [p for p in opening if _may_end(agenda, rebalance, p)], Code.ALLOWED)
+    turning = [p for p in live if p.deferred is not None and p.fence == state.account.fence]
+    if any(_may_end(agenda, rebalance, p) for p in turning):
+        agenda.emit(FenceRaised(state.account.fence + 1, Code.ALLOWED))
 
 
 def _may_end(agenda: Agenda, rebalance: Rebalance, p: PermitRow) -> bool:
@@ -336,7 +344,7 @@ def _may_end(agenda: Agenda, rebalance: Rebalance, p: PermitRow) -> bool:
     state = agenda.state
     if may_close(state, rebalance.source, rebalance.strategy, state.symbols[p.symbol], agenda.at_ns):
         return True
-    return may_open(state, rebalance.source, state.names.strategies[p.strategy]) == 1.0
+    return p.strategy >= 0 and may_open(state, rebalance.source, state.names.strategies[p.strategy]) == 1.0
 
 
 def wish_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> Wish | Refusal | None:

@@ -9,7 +9,7 @@ from interlock.core.codes import Code, PermitState
 from interlock.core.constants import OPERATOR_NS
 from interlock.core.firing import UNMEASURED, Firing, firings
 from interlock.core.limits import Limits, is_on
-from interlock.core.messages import PositionAt, PositionsReported, VenueError
+from interlock.core.messages import PositionAt, PositionsReported, Tick, VenueError
 from interlock.core.reasons import TRIGGERS
 from interlock.testing import Bench, make_policy, open_bench
 from lawkit import bench_under, hold, limits_of_everything, permits
@@ -83,6 +83,7 @@ def test_the_symbol_or_cluster_that_uses_most_of_its_limit_is_what_warns() -> No
     assert (told.note, told.fired) == ("CLUSTER_CAP majors", False)
     assert told.used == pytest.approx(0.1 / 0.27)
     hold(made, "ETH", 1, 44.0)
+    made.send(Tick())
     told = firing(made, Code.WARN)
     assert (told.note, told.fired) == ("CLUSTER_CAP ETH", True)
     assert told.used == pytest.approx(0.22 / 0.27)
