@@ -268,10 +268,13 @@ def _lock_changed(state: State, output: LockChanged) -> None:
     else:
         r = state.edit_symbol(state.names.symbol_index[output.scope_key])
         slot = SYMBOL_LOCKS.index(output.code)
+        stopped = r.stopped if output.until_ns else -1
         if output.side >= 0:
             _put(r, slot, output)
+            r.buy_stopped = stopped if output.code is Code.STOP_HIT else r.buy_stopped
         if output.side <= 0:
             _put(r, slot + len(SYMBOL_LOCKS), output)
+            r.sell_stopped = stopped if output.code is Code.STOP_HIT else r.sell_stopped
 
 
 def _put(row: Any, slot: int, output: LockChanged) -> None:
@@ -356,9 +359,10 @@ def _risk_event(state: State, output: RiskEvent) -> None:
     elif output.trigger == Code.RUNAWAY:
         r = state.edit_symbol(state.names.symbol_index[output.symbol])
         r.run_buy_count = r.run_sell_count = 0
-    elif output.trigger == Code.STOP_HIT:
+    elif output.trigger == Code.STOP_HIT and output.action == RiskAction.VETO:
         r = state.edit_symbol(state.names.symbol_index[output.symbol])
-        r.stopped = state.names.strategy_index.get(output.metadata, -1)
+        lasts = state.limits(r).stop_hit_lock_s < 0.0
+        r.stopped = state.names.strategy_index.get(output.metadata, -1) if lasts else -1
     elif output.trigger == Code.KELLY_ZERO:
         s = edit(state.strategies, state.names.strategy_index[output.metadata])
         s.edgeless = 0.0 if output.action == RiskAction.REARM else 1.0
@@ -380,8 +384,9 @@ def _warned(state: State, output: RiskEvent) -> None:
     """The event names the rule, and the symbol, strategy or cluster; without any it is the account's."""
     a, on = state.account, output.action != RiskAction.REARM
     code, _, name = output.metadata.partition(" ")
-    if output.symbol or name:
-        warned_row(state, code, output.symbol, name).warned = on
+    row = warned_row(state, code, output.symbol, name)
+    if row is not None:
+        row.warned = on
         return
     bit = 1 << ACCOUNT_WARNINGS.index(Code(code))
     a.warned = a.warned | bit if on else a.warned & ~bit

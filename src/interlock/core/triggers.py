@@ -33,7 +33,6 @@ from interlock.core.state import (
     ACCOUNT_LOCKS,
     ACCOUNT_WARNINGS,
     LOSS_TRIGGERS,
-    SYMBOL_LOCKS,
     AccountRow,
     PermitRow,
     State,
@@ -384,7 +383,7 @@ def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float, owner: in
     until = next_day_ns(state) if limits.stop_hit_lock_s == 0.0 else lock_end(agenda.at_ns, limits.stop_hit_lock_s)
     locked = 0 if limits.stop_hit_both_sides == 1.0 else side
     reason = "the position was closed at its stop"
-    if limits.stop_hit_lock_s < 0.0:
+    if limits.stop_hit_lock_s < 0.0 and strategy:
         reason += "; the strategy's next rebalance ends the veto"
     agenda.emit(RiskEvent(agenda.at_ns, Code.STOP_HIT, symbol, RiskAction.VETO, stop_price, stop_price, strategy))
     severity, code = TradingState.REDUCING, Code.STOP_HIT
@@ -399,22 +398,18 @@ def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float, owner: in
 def end_stop_vetoes(agenda: Agenda, strategy: str) -> None:
     """Vetoes after stops of the strategy that last until its next rebalance are over: it has come."""
     state = agenda.state
-    stopped = (-1, state.names.strategy_index.get(strategy, -1))
+    number = state.names.strategy_index.get(strategy, -1)
+    if number < 0:
+        return
+    reason, active = "the next rebalance has come", TradingState.ACTIVE
     for index in range(len(state.symbols)):
         r = state.symbols[index]
-        if not (r.lock_mask and r.stopped in stopped and state.limits(r).stop_hit_lock_s < 0.0):
-            continue
-        for slot, side in _STOP_SLOTS:
-            if r.lock_until[slot] == OPERATOR_NS:
-                reason, active = "the next rebalance has come", TradingState.ACTIVE
+        for side, stopped in ((1, r.buy_stopped), (-1, r.sell_stopped)):
+            if stopped == number:
                 symbol, now_ns = state.names.symbols[index], agenda.at_ns
                 agenda.emit(
                     LockChanged(Scope.SYMBOL, symbol, side, Code.STOP_HIT, active, now_ns, 0, nan, nan, reason, ENGINE)
                 )
-
-
-_STOP_SLOT: Final = SYMBOL_LOCKS.index(Code.STOP_HIT)
-_STOP_SLOTS: Final = ((_STOP_SLOT, 1), (_STOP_SLOT + len(SYMBOL_LOCKS), -1))
 
 
 # ---------------------------------------------------------------- windows of the calendar file
@@ -489,7 +484,8 @@ def _warnings(agenda: Agenda, limits: Limits, event: Input) -> None:
         _warn(agenda, limits, USE[code](state, limits), "", code, warned=bool(state.account.warned >> slot & 1))
     for use in tuple(uses(state, limits, limits.warn_frac_min)) if type(event) is Tick else ():
         symbol, name = user_of(state, use)
-        _warn(agenda, limits, use.used, symbol, f"{use.code} {name}".strip(), warned=use.warned)
+        what = use.code if use.is_symbol else f"{use.code} {name}"
+        _warn(agenda, limits, use.used, symbol, what, warned=use.warned)
 
 
 def _warn(agenda: Agenda, limits: Limits, used: float, symbol: str, what: str, *, warned: bool) -> None:

@@ -73,16 +73,19 @@ def user_of(state: State, use: Use) -> tuple[str, str]:
 
 def cluster_name(state: State, number: int) -> str:
     """What the policy calls the cluster."""
+    return _clusters(state)[number]
+
+
+def _clusters(state: State) -> list[str]:
+    """The policy's clusters, in the order in which it names them first: that is how they are numbered."""
     universe = state.policy.universe if state.policy is not None else ()
-    index = state.names.symbol_index
-    return next(each.cluster for each in universe if state.symbols[index[each.symbol]].cluster == number)
+    return list(dict.fromkeys(each.cluster for each in universe if each.cluster))
 
 
-def warned_row(state: State, code: str, symbol: str, name: str) -> SymbolRow | StrategyRow | ClusterRow:
-    """The row of whoever used so much of the rule's limit, for writing."""
+def warned_row(state: State, code: str, symbol: str, name: str) -> SymbolRow | StrategyRow | ClusterRow | None:
+    """The row of whoever used so much of the rule's limit, for writing; None where that is the account as a whole."""
     if symbol:
         return state.edit_symbol(state.names.symbol_index[symbol])
     if code == Code.STRATEGY_EXPOSURE:
         return edit(state.strategies, state.names.strategy_index[name])
-    clusters = range(len(state.clusters) - 1)
-    return edit(state.clusters, next(number for number in clusters if cluster_name(state, number) == name))
+    return edit(state.clusters, _clusters(state).index(name)) if code == Code.CLUSTER_CAP else None
