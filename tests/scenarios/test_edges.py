@@ -28,6 +28,7 @@ from interlock.core.messages import (
     MarketBatch,
     OrderAt,
     OrdersReported,
+    OwnerSet,
     PermitIssued,
     PositionAt,
     PositionsReported,
@@ -126,6 +127,13 @@ def test_a_policy_that_points_nowhere_is_refused(bench: Bench) -> None:
     for limits, problem in ((too_many, "runaway_count_max is at most"), (no_number, "spread_bps_max must be a number")):
         with pytest.raises(InputInvalid, match=problem):
             bench.send(msgspec.structs.replace(policy, limits=(limits,), universe=()))
+
+
+def test_an_exit_owner_has_a_name(bench: Bench) -> None:
+    policy = msgspec.structs.replace(make_policy("layered@1").compile(bench.clock.true_ns), exit_owner="")
+    for wrong in (policy, OwnerSet("", "alice")):
+        with pytest.raises(InputInvalid, match="has a name"):
+            bench.send(wrong)
 
 
 # ---------------------------------------------------------------- quarantined

@@ -393,15 +393,15 @@ def _warned(state: State, output: RiskEvent) -> None:
 
 
 def _heard_or_not(state: State, output: RiskEvent) -> None:
-    """The exit owner that the event names, or else the venue, is silent or heard again."""
+    """The exit owner that the event names, or else the venue, is silent or heard again; of a former owner nothing is kept."""
     a = state.account
     silent = output.action != RiskAction.REARM
     if not output.metadata:
         a.venue_silent = silent
-        return
-    a.owner_silent = silent
-    a.exit_deposed = output.action == RiskAction.VETO
-    state.touch(state.open_rows)
+    elif output.metadata == a.exit_owner:
+        a.owner_silent = silent
+        a.exit_deposed = output.action == RiskAction.VETO
+        state.touch(state.open_rows)
 
 
 _HANDLERS: Final[dict[type, Callable[[State, Any], None]]] = {

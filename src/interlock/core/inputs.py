@@ -24,6 +24,7 @@ from interlock.core.messages import (
     KillSet,
     LockReleased,
     LockSet,
+    OwnerSet,
     PolicySet,
     PositionsReported,
     Rebased,
@@ -78,6 +79,8 @@ def _policy_set(_state: State, event: PolicySet, _at_ns: int) -> str:
     numbers = [number for symbol in event.universe for number in (symbol.limits, *_of_regimes(symbol))]
     if any(number >= count for number in numbers) or any(symbol.limits < 0 for symbol in event.universe):
         return "a symbol of the universe points at limits that are not there"
+    if not event.exit_owner:
+        return NAMELESS
     counts = ("api_error_count_max", "order_failure_count_max", "failed_trade_count_max", "runaway_count_max")
     for limits in event.limits:
         for name in LIMIT_FIELDS:
@@ -87,6 +90,13 @@ def _policy_set(_state: State, event: PolicySet, _at_ns: int) -> str:
             if getattr(limits, name) > RING:
                 return f"{name} is at most {RING}"
     return ""
+
+
+NAMELESS: Final = "an exit owner has a name; `any` lets the built-in rules act"
+
+
+def _owner_set(_state: State, event: OwnerSet, _at_ns: int) -> str:
+    return "" if event.owner else NAMELESS
 
 
 def _of_regimes(symbol: SymbolPolicy) -> tuple[int, int, int]:
@@ -193,6 +203,7 @@ def _lock_released(state: State, event: LockReleased, _at_ns: int) -> str:
 _CHECKS: Final[dict[type, Callable[[State, Any, int], str]]] = {
     AccountOpened: _account_opened,
     InstrumentSet: _instrument_set,
+    OwnerSet: _owner_set,
     PolicySet: _policy_set,
     CalendarSet: _calendar_set,
     BlackoutSet: _blackout_set,
