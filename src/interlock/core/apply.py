@@ -393,7 +393,7 @@ def _warned(state: State, output: RiskEvent) -> None:
 
 
 def _heard_or_not(state: State, output: RiskEvent) -> None:
-    """The exit owner that the event names, or else the venue, is silent or heard again; of a former owner nothing is kept."""
+    """The exit owner that the event names, if it still is, or else the venue is silent or heard again."""
     a = state.account
     silent = output.action != RiskAction.REARM
     if not output.metadata:
