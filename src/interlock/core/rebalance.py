@@ -326,25 +326,36 @@ def _end_openings(agenda: Agenda, rebalance: Rebalance, symbol: str) -> None:
     """
     Openings of a symbol that is to be flat are over or being cancelled, for whoever may close or open there.
 
-    What an order under way would open once it has closed the position is void: a fence that is raised sees to that.
+    What waits for reductions there waits no longer. What an order under way would open once it has closed the position is
+    void: a fence that is raised sees to that.
     """
     state = agenda.state
     index = state.names.symbol_index.get(symbol, -1)
-    numbers = tuple(state.symbols[index].permits) if index >= 0 else ()
-    live = [p for p in map(state.permits.get, numbers) if p is not None]
-    opening = [p for p in live if not (p.reduce_only or p.cancelling)]
-    end_openings(agenda, [p for p in opening if _may_end(agenda, rebalance, p)], Code.ALLOWED)
-    turning = [p for p in live if p.deferred is not None and p.fence == state.account.fence]
-    if any(_may_end(agenda, rebalance, p) for p in turning):
+    if index < 0:
+        return
+    live = [p for p in map(state.permits.get, tuple(state.symbols[index].permits)) if p is not None]
+    mine = [p for p in live if _may_end(agenda, rebalance, index, _strategy_of(state, p))]
+    end_openings(agenda, [p for p in mine if not (p.reduce_only or p.cancelling)], Code.ALLOWED)
+    for waits in tuple(state.waiting.values()):
+        left = tuple(each for each in waits.rebalance.instructions if each.symbol != symbol)
+        fewer = len(left) < len(waits.rebalance.instructions)
+        if fewer and _may_end(agenda, rebalance, index, waits.rebalance.strategy):
+            rest = msgspec.structs.replace(waits.rebalance, instructions=left)
+            agenda.emit(OpeningsDeferred(rest, waits.reductions if left else (), waits.fence))
+    if any(p.deferred is not None and p.fence == state.account.fence for p in mine):
         agenda.emit(FenceRaised(state.account.fence + 1, Code.ALLOWED))
 
 
-def _may_end(agenda: Agenda, rebalance: Rebalance, p: PermitRow) -> bool:
+def _strategy_of(state: State, p: PermitRow) -> str:
+    return state.names.strategies[p.strategy] if p.strategy >= 0 else ""
+
+
+def _may_end(agenda: Agenda, rebalance: Rebalance, index: int, strategy: str) -> bool:
     """Whether the source may close the opening's symbol, or open for its strategy."""
     state = agenda.state
-    if may_close(state, rebalance.source, rebalance.strategy, state.symbols[p.symbol], agenda.at_ns):
+    if may_close(state, rebalance.source, rebalance.strategy, state.symbols[index], agenda.at_ns):
         return True
-    return p.strategy >= 0 and may_open(state, rebalance.source, state.names.strategies[p.strategy]) == 1.0
+    return may_open(state, rebalance.source, strategy) == 1.0
 
 
 def wish_of(agenda: Agenda, rebalance: Rebalance, instruction: Instruction) -> Wish | Refusal | None:
