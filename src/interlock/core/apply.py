@@ -363,6 +363,7 @@ def _risk_event(state: State, output: RiskEvent) -> None:
         r = state.edit_symbol(state.names.symbol_index[output.symbol])
         lasts = state.limits(r).stop_hit_lock_s < 0.0
         r.stopped = state.names.strategy_index.get(output.metadata, -1) if lasts else -1
+        r.stopped_ns = output.at_ns
     elif output.trigger == Code.KELLY_ZERO:
         s = edit(state.strategies, state.names.strategy_index[output.metadata])
         s.edgeless = 0.0 if output.action == RiskAction.REARM else 1.0

@@ -116,7 +116,7 @@ def _begin(agenda: Agenda, rebalance: Rebalance) -> None:
     state = agenda.state
     new = bool(rebalance.instructions) and state.rebalances.get(rebalance.id) is None
     if new and may_open(state, rebalance.source, rebalance.strategy) == 1.0:
-        end_stop_vetoes(agenda, rebalance.strategy)
+        end_stop_vetoes(agenda, rebalance.strategy, rebalance.created_at_ns)
 
 
 def _decide_conflict(agenda: Agenda, rebalance: Rebalance) -> None:

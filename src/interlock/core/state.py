@@ -237,9 +237,9 @@ class SymbolRow(Row, array_like=True):
     instead of it at `stop_close_ns`, where none has rested for longer than the patience since; one rests since
     `stop_rests_ns`. `regime` is the label's number, `regime_p` its probability; `kill_score` is that
     of a position opened in this market. Symbols of one `cluster` share its number; -1 is a cluster of its own. `bar_ns` is
-    when the last bars began, `bar_logs` the logarithms of their closes. `stopped` is the strategy whose position was last
-    closed at its stop where its next rebalance is to end the veto, -1 where it is not; `buy_stopped` and `sell_stopped` are
-    whose rebalance ends the veto that stands on that side.
+    when the last bars began, `bar_logs` the logarithms of their closes.
+    `stopped` is the strategy whose position was last closed at its stop, at `stopped_ns`, where its next rebalance is to
+    end the veto, -1 where it is not; `buy_stopped` and `sell_stopped` are whose rebalance ends the veto on that side.
 
     While `managed` is 1.0 the position's exits are the engine's. `entry_*` is what was known when it was entered, `best`
     the most favourable mark since. `lived` is 1.0 where the last interval of marks began after the entry. `rungs` and
@@ -352,6 +352,7 @@ class SymbolRow(Row, array_like=True):
     warned: bool = False
     buy_stopped: int = -1
     sell_stopped: int = -1
+    stopped_ns: int = 0
 
 
 class StrategyRow(Row, array_like=True):

@@ -395,8 +395,8 @@ def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float, owner: in
     raise_fence(agenda, Code.STOP_HIT, rows=frozenset({index}))
 
 
-def end_stop_vetoes(agenda: Agenda, strategy: str) -> None:
-    """Vetoes after stops of the strategy that last until its next rebalance are over: it has come."""
+def end_stop_vetoes(agenda: Agenda, strategy: str, created_at_ns: int) -> None:
+    """Vetoes after stops of the strategy that last until its next rebalance are over: it has come, made after the stop."""
     state = agenda.state
     number = state.names.strategy_index.get(strategy, -1)
     if number < 0:
@@ -405,7 +405,7 @@ def end_stop_vetoes(agenda: Agenda, strategy: str) -> None:
     for index in range(len(state.symbols)):
         r = state.symbols[index]
         for side, stopped in ((1, r.buy_stopped), (-1, r.sell_stopped)):
-            if stopped == number:
+            if stopped == number and created_at_ns >= r.stopped_ns:
                 symbol, now_ns = state.names.symbols[index], agenda.at_ns
                 agenda.emit(
                     LockChanged(Scope.SYMBOL, symbol, side, Code.STOP_HIT, active, now_ns, 0, nan, nan, reason, ENGINE)

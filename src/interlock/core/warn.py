@@ -40,7 +40,8 @@ def uses(state: State, limits: Limits, least: float) -> Iterator[Use]:
         code = Code.SYMBOL_EXPOSURE
         if r.cluster < 0 and alone < line:
             line, code = alone, Code.CLUSTER_CAP
-        used = exposure(r) / (line * equity) if line > 0.0 else 0.0
+        room = line * equity
+        used = exposure(r) / room if room > 0.0 else 0.0
         if used >= least or r.warned:
             yield Use(code, index, used, r.warned, is_symbol=True)
     room = limits.strategy_exposure_frac_max * equity if active & STRATEGY_BIT else 0.0

@@ -160,3 +160,20 @@ def test_what_waits_is_ended_only_by_those_who_may_open_for_the_strategy(source:
     assert bench.engine.state.waiting
     bench.send(Rebalance("other", source, "trend", (), created_at_ns=bench.clock.wall_ns))
     assert bool(bench.engine.state.waiting) == stands
+
+
+def test_a_rebalance_that_was_made_before_the_stop_is_not_the_next_one() -> None:
+    bench = open_bench(policy=make_policy("layered@1", changes={"rules.STOP_HIT.lock": "next rebalance"}))
+    hold(bench, "BTC", 1, 5.0)
+    early = rebalance(bench, "early", BTC=0.1)
+    bench.clock.advance(1.0)
+    (close,) = [
+        each
+        for each in bench.send(bench.intent("BTC", -1, quantity=5.0, reduce_only=True)).outputs
+        if isinstance(each, PermitIssued)
+    ]
+    bench.fill(close.id, price=90.0)
+    (told,) = [each for each in bench.send(early).outputs if isinstance(each, Decision)]
+    assert (told.headline, told.lock) == (Code.SYMBOL_VETO, Code.STOP_HIT)
+    (told,) = [each for each in bench.send(rebalance(bench, "late", BTC=0.1)).outputs if isinstance(each, Decision)]
+    assert told.granted_steps > 0
