@@ -398,9 +398,7 @@ def stop_hit(agenda: Agenda, index: int, side: int, stop_price: float, owner: in
 def end_stop_vetoes(agenda: Agenda, strategy: str, created_at_ns: int) -> None:
     """Vetoes after stops of the strategy that last until its next rebalance are over: it has come, made after the stop."""
     state = agenda.state
-    number = state.names.strategy_index.get(strategy, -1)
-    if number < 0:
-        return
+    number = state.names.strategy_index[strategy]
     reason, active = "the next rebalance has come", TradingState.ACTIVE
     for index in range(len(state.symbols)):
         r = state.symbols[index]
