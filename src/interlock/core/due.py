@@ -27,10 +27,8 @@ def schedule(state: State, rows: Iterable[int]) -> None:
 
 def due_rows(state: State) -> list[int]:
     """The open rows, ascending, for which such an instant has come."""
-    a = state.account
-    if a.now_ns < a.wake_ns:
-        return []
-    return sorted(index for index, due in state.due.by_row.items() if due <= a.now_ns)
+    now_ns = state.account.now_ns
+    return sorted(index for index, due in state.due.by_row.items() if due <= now_ns)
 
 
 def _account_due_ns(state: State) -> int:
