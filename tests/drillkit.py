@@ -252,7 +252,7 @@ class Rig:
         """Every symbol is quiet; the market goes to an exit that waits for a price, which else it meets by chance."""
         for symbol in PRICES:
             for p in self.permits(symbol):
-                if p.state in RESTING and not is_stop(p):
+                if p.state in RESTING and p.limit_price > 0.0 and not is_stop(p):
                     self.prices[symbol] = round(p.limit_price * (1.0 - p.side * 0.001), 2)
         return all(self.is_quiet(symbol) for symbol in PRICES)
 
